@@ -1,0 +1,1 @@
+"""What a call does: TwiML, webhooks, REST, records, the daemon and its command line."""

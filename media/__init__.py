@@ -1,0 +1,1 @@
+"""The sound: engine, codecs, tones, players, recorder. Imports neither signaling nor gateway."""

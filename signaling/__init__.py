@@ -1,0 +1,1 @@
+"""Who is there and how to reach them: every party becomes a Leg. Imports media, never gateway."""

@@ -1,0 +1,1 @@
+"""Client endpoints without a screen, each in a process of its own."""

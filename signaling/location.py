@@ -1,0 +1,89 @@
+"""Where a target can be reached: identity to devices, number to trunk, SIP URI to its host.
+
+Pure: it only asks the registries it was given. Owns the kinds of target; knows no protocol.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from signaling.leg import Leg, OutboundCall
+
+
+@dataclass(frozen=True)
+class ClientTarget:
+    """All devices of one identity; compared byte for byte."""
+
+    identity: str
+
+
+@dataclass(frozen=True)
+class NumberTarget:
+    """A phone number, for a trunk."""
+
+    number: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SipTarget:
+    """A SIP URI outside; credentials are for that URI's own host only."""
+
+    uri: str
+    username: str = ""
+    password: str = field(default="", repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+Target = ClientTarget | NumberTarget | SipTarget
+
+
+class DeviceSource(Protocol):
+    """A registry of reachable devices (SIP bindings, Voice SDK sockets)."""
+
+    def devices(self, identity: str) -> "Sequence[Device]":
+        """Devices reachable now, longest registered first; empty for an unknown identity."""
+        ...
+
+
+class Device(Protocol):
+    """One device of an identity."""
+
+    @property
+    def device_id(self) -> str: ...
+
+    def dial(self, request: OutboundCall) -> Leg:
+        """Start ringing this device. Never waits and never raises for the network: failure is the leg's ``Ended``."""
+        ...
+
+
+class NumberRoute(Protocol):
+    def dial_number(self, number: str, request: OutboundCall) -> Leg | None:
+        """A leg through the first trunk that takes the number, or None when there is no trunk."""
+        ...
+
+
+class SipRoute(Protocol):
+    def dial_uri(self, target: SipTarget, request: OutboundCall) -> Leg: ...
+
+
+class Location:
+    """Turns a target into dialling legs."""
+
+    def __init__(self, *, sources: Sequence[DeviceSource], numbers: NumberRoute, uris: SipRoute) -> None:
+        self._sources = tuple(sources)
+        self._numbers = numbers
+        self._uris = uris
+
+    def is_reachable(self, identity: str) -> bool:
+        return any(source.devices(identity) for source in self._sources)
+
+    def place(self, target: Target, request: OutboundCall) -> list[Leg]:
+        """One leg per device of an identity, one for a number or URI, each dialling; empty when nobody is there."""
+        match target:
+            case ClientTarget(identity):
+                return [device.dial(request) for source in self._sources for device in source.devices(identity)]
+            case NumberTarget(number):
+                leg = self._numbers.dial_number(number, request)
+                return [] if leg is None else [leg]
+            case SipTarget():
+                return [self._uris.dial_uri(target, request)]

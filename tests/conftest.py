@@ -1,0 +1,33 @@
+"""Rules that every test lives under: nothing blocks the loop, no task and no warning is left over."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+import pytest_asyncio
+from blockbuster import BlockBuster
+
+
+@pytest.fixture(autouse=True)
+def blockbuster() -> Iterator[BlockBuster]:
+    """Fails a test in which the event loop blocks in code of ours."""
+    guard = BlockBuster(scanned_modules=["gateway", "media", "signaling"])
+    guard.activate()
+    try:
+        yield guard
+    finally:
+        guard.deactivate()
+
+
+@pytest_asyncio.fixture(autouse=True)
+async def no_stray_tasks() -> AsyncIterator[None]:
+    """Fails a test that leaves a task running on its loop."""
+    before = asyncio.all_tasks()
+    yield
+    left = [task for task in asyncio.all_tasks() - before if task is not asyncio.current_task()]
+    for _ in range(5):
+        if not left:
+            break
+        await asyncio.sleep(0)
+        left = [task for task in left if not task.done()]
+    assert not left, f"tasks left over: {left}"
