@@ -14,9 +14,10 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from types import MappingProxyType
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from media.engine import MediaPort
+if TYPE_CHECKING:
+    from media.engine import MediaPort  # compiled: commands without sound must start without it
 
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
@@ -239,7 +240,7 @@ class Leg(Protocol):
     @property
     def sip(self) -> SipDetails | None: ...
     @property
-    def media(self) -> MediaPort:
+    def media(self) -> "MediaPort":
         """The leg's audio. Ownership stays with the leg."""
         ...
 
