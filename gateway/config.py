@@ -216,9 +216,7 @@ class Configuration(_Section):
         known = {application.sid for application in self.applications}
         for index, number in enumerate(self.numbers):
             if number.application_sid and number.application_sid not in known:
-                problems.append(
-                    f"numbers[{index}].application_sid: no [[applications]] has {number.application_sid}"
-                )
+                problems.append(f"numbers[{index}].application_sid: no [[applications]] has {number.application_sid}")
         if bool(self.server.tls_certificate) != bool(self.server.tls_key):
             problems.append("server.tls_certificate: expected both tls_certificate and tls_key, or neither")
         if bool(self.sip.tls_certificate) != bool(self.sip.tls_key):
@@ -295,9 +293,7 @@ def _lay_over(values: dict[str, Any], environment: Mapping[str, str]) -> list[st
         elif isinstance(values.setdefault(section, {}), dict):
             values[section][key] = value
         else:
-            problems.append(
-                f"{name}: [[{section}]] is a list; give it whole, as JSON, in RINGFORK_{section.upper()}"
-            )
+            problems.append(f"{name}: [[{section}]] is a list; give it whole, as JSON, in RINGFORK_{section.upper()}")
     return problems
 
 

@@ -13,13 +13,10 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from media.engine import MediaPort  # compiled: commands without sound must start without it
-
-NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 class Direction(Enum):
@@ -116,7 +113,7 @@ class EarlyMedia:
 class Answered:
     """The far end picked up. headers: X- and other extension headers of the answer."""
 
-    headers: Mapping[str, str] = NO_HEADERS
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -148,7 +145,7 @@ class Ended:
     cause: HangupCause
     by_remote: bool = False
     sip_status: int | None = None
-    headers: Mapping[str, str] = NO_HEADERS
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 LegEvent = Ringing | EarlyMedia | Answered | DigitReceived | Held | Resumed | Ended
