@@ -1,0 +1,477 @@
+"""The fork of a ``<Dial>``: who of the dialled parties gets the call.
+
+Pure: no IO, no clock, no asyncio. Events in, effects out; what nobody foresaw raises IllegalEvent and changes nothing.
+Owns DialModel and MOVES. gateway/verbs/dial.py is the only shell that runs the effects.
+
+An *attempt* is one noun of the <Dial>, with one CallSid; it may ring several *legs*, one per device of an identity.
+Editing rule: every move is a row of MOVES, IGNORED or ILLEGAL; tests/gateway/test_fork.py fails on a pair that
+nobody decided.
+Source: Twilio <Dial>, DialCallStatus; Twilio <Client>, "the first client to accept".
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Final
+
+from gateway.call import (
+    Alerted,
+    CallEvent,
+    CallModel,
+    CallStatus,
+    IllegalEvent,
+    Over,
+    PickedUp,
+    Placed,
+    PostStatus,
+    unanswered_status,
+)
+from signaling.leg import HangupCause
+
+
+class DialState(Enum):
+    DIALLING = "dialling"
+    BRIDGED = "bridged"
+    DONE = "done"
+
+
+@dataclass(frozen=True)
+class LegKey:
+    """Leg number ``device`` of attempt number ``attempt``."""
+
+    attempt: int
+    device: int
+
+
+@dataclass(frozen=True)
+class Started:
+    """The verb begins."""
+
+
+@dataclass(frozen=True)
+class AttemptPlaced:
+    """An attempt was sent out to this many devices; none means that nobody is there."""
+
+    attempt: int
+    devices: int
+
+
+@dataclass(frozen=True)
+class AttemptRefused:
+    """An attempt cannot even be sent out (bad number, no caller ID, no trunk)."""
+
+    attempt: int
+    cause: HangupCause = HangupCause.FAILED
+
+
+@dataclass(frozen=True)
+class LegRinging:
+    leg: LegKey
+
+
+@dataclass(frozen=True)
+class LegEarlyMedia:
+    leg: LegKey
+
+
+@dataclass(frozen=True)
+class LegAnswered:
+    leg: LegKey
+
+
+@dataclass(frozen=True)
+class LegEnded:
+    leg: LegKey
+    cause: HangupCause
+
+
+@dataclass(frozen=True)
+class AttemptTimedOut:
+    attempt: int
+
+
+@dataclass(frozen=True)
+class CallerEnded:
+    """The parent is gone, or its script was taken away."""
+
+
+@dataclass(frozen=True)
+class StarPressed:
+    """The caller pressed * and hangupOnStar is set."""
+
+
+@dataclass(frozen=True)
+class TimeLimitReached:
+    pass
+
+
+DialEvent = (
+    Started
+    | AttemptPlaced
+    | AttemptRefused
+    | LegRinging
+    | LegEarlyMedia
+    | LegAnswered
+    | LegEnded
+    | AttemptTimedOut
+    | CallerEnded
+    | StarPressed
+    | TimeLimitReached
+)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Send the attempt out; answer with AttemptPlaced or AttemptRefused."""
+
+    attempt: int
+
+
+@dataclass(frozen=True)
+class StartTimer:
+    """Answer with AttemptTimedOut after the attempt's own time."""
+
+    attempt: int
+
+
+@dataclass(frozen=True)
+class CancelTimer:
+    attempt: int
+
+
+@dataclass(frozen=True)
+class Hangup:
+    leg: LegKey
+    cause: HangupCause
+
+
+@dataclass(frozen=True)
+class PostAttempt:
+    """A status of an attempt's call changed."""
+
+    attempt: int
+    posted: PostStatus
+    cause: HangupCause | None = None
+
+
+@dataclass(frozen=True)
+class StartRingback:
+    """The first of all legs rings: let the caller hear it, begin a recording from ringing."""
+
+
+@dataclass(frozen=True)
+class PassEarlyMedia:
+    """The first of all legs sends audio before its answer."""
+
+    leg: LegKey
+
+
+@dataclass(frozen=True)
+class StopRingback:
+    pass
+
+
+@dataclass(frozen=True)
+class Bridge:
+    leg: LegKey
+
+
+@dataclass(frozen=True)
+class Finish:
+    """The dial is over. attempt: the winner, else the last one tried, else None when nothing was dialled."""
+
+    status: CallStatus
+    attempt: int | None
+    was_bridged: bool
+
+
+DialEffect = (
+    Place
+    | StartTimer
+    | CancelTimer
+    | Hangup
+    | PostAttempt
+    | StartRingback
+    | PassEarlyMedia
+    | StopRingback
+    | Bridge
+    | Finish
+)
+
+# Of several attempts, or devices of one attempt, that all failed, the first of these that occurred is told.
+PRECEDENCE: Final = (CallStatus.NO_ANSWER, CallStatus.BUSY, CallStatus.CANCELED, CallStatus.FAILED)
+
+
+def worst_of(statuses: Sequence[CallStatus]) -> CallStatus:
+    """The one status told for several that failed; ``failed`` for none. Source: spec of <Dial>, precedence."""
+    return next((status for status in PRECEDENCE if status in statuses), CallStatus.FAILED)
+
+
+@dataclass
+class _Attempt:
+    call: CallModel = field(default_factory=CallModel)
+    live: set[int] = field(default_factory=set)
+    failures: list[HangupCause] = field(default_factory=list)
+    is_placed: bool = False
+
+    @property
+    def is_over(self) -> bool:
+        return self.call.status.is_final
+
+
+class DialModel:
+    """Who of the dialled parties gets the call.
+
+    is_sequential: one attempt after the other instead of all at once.
+    status_when_caller_ends: DialCallStatus when the caller gives up while it rings.
+    """
+
+    def __init__(
+        self,
+        attempts: int,
+        *,
+        is_sequential: bool = False,
+        status_when_caller_ends: CallStatus = CallStatus.CANCELED,
+    ) -> None:
+        self.state = DialState.DIALLING
+        self.winner: LegKey | None = None
+        self._attempts = [_Attempt() for _ in range(attempts)]
+        self._is_sequential = is_sequential
+        self._status_when_caller_ends = status_when_caller_ends
+        self._last_tried: int | None = None
+        self._has_ringback = False
+        self._early: LegKey | None = None
+
+    def status_of(self, attempt: int) -> CallStatus:
+        return self._attempts[attempt].call.status
+
+    @property
+    def live_legs(self) -> frozenset[LegKey]:
+        return frozenset(
+            LegKey(number, device) for number, attempt in enumerate(self._attempts) for device in attempt.live
+        )
+
+    def receive(self, event: DialEvent) -> tuple[DialEffect, ...]:
+        pair = (self.state, type(event))
+        if pair in IGNORED:
+            return ()
+        move = MOVES.get(pair)
+        if move is None:
+            raise IllegalEvent(f"{type(event).__name__} cannot happen to a dial that is {self.state.value}")
+        return tuple(move(self, event))
+
+    # Moves while nobody has answered.
+
+    def _start(self, _event: Started) -> list[DialEffect]:
+        if not self._attempts:
+            return self._finish(CallStatus.FAILED)
+        return (
+            self._place_next()
+            if self._is_sequential
+            else [effect for number in range(len(self._attempts)) for effect in self._place(number)]
+        )
+
+    def _place(self, number: int) -> list[DialEffect]:
+        self._last_tried = number
+        return [Place(number)]
+
+    def _place_next(self) -> list[DialEffect]:
+        following = 0 if self._last_tried is None else self._last_tried + 1
+        if following < len(self._attempts):
+            return self._place(following)
+        return self._finish_unanswered()
+
+    def _placed(self, event: AttemptPlaced) -> list[DialEffect]:
+        effects: list[DialEffect] = self._post(event.attempt, Placed())
+        attempt = self._attempts[event.attempt]
+        attempt.is_placed = True
+        attempt.live = set(range(event.devices))
+        if not attempt.live:
+            return effects + self._attempt_over(event.attempt, HangupCause.NO_ANSWER)
+        return [*effects, StartTimer(event.attempt)]
+
+    def _refused(self, event: AttemptRefused) -> list[DialEffect]:
+        effects: list[DialEffect] = self._post(event.attempt, Placed())
+        return effects + self._attempt_over(event.attempt, event.cause)
+
+    def _ringing(self, event: LegRinging) -> list[DialEffect]:
+        if not self._is_live(event.leg):
+            return []
+        effects: list[DialEffect] = self._post(event.leg.attempt, Alerted())
+        if not self._has_ringback:
+            self._has_ringback = True
+            effects.append(StartRingback())
+        return effects
+
+    def _early_media(self, event: LegEarlyMedia) -> list[DialEffect]:
+        if not self._is_live(event.leg):
+            return []
+        effects = self._ringing(LegRinging(event.leg))
+        if self._early is None:
+            self._early = event.leg
+            effects.append(PassEarlyMedia(event.leg))
+        return effects
+
+    def _answered(self, event: LegAnswered) -> list[DialEffect]:
+        if not self._is_live(event.leg):
+            return [Hangup(event.leg, HangupCause.ANSWERED_ELSEWHERE)]
+        self.state = DialState.BRIDGED
+        self.winner = event.leg
+        effects: list[DialEffect] = [CancelTimer(event.leg.attempt)]
+        if self._has_ringback:
+            effects.append(StopRingback())
+        effects += self._post(event.leg.attempt, PickedUp())
+        effects.append(Bridge(event.leg))
+        effects += self._drop_all(HangupCause.ANSWERED_ELSEWHERE, keep=event.leg)
+        return effects
+
+    def _ended(self, event: LegEnded) -> list[DialEffect]:
+        if not self._is_live(event.leg):
+            return []
+        attempt = self._attempts[event.leg.attempt]
+        attempt.live.discard(event.leg.device)
+        attempt.failures.append(event.cause)
+        effects: list[DialEffect] = []
+        if self._early == event.leg:
+            # The one whose announcement the caller hears is gone; ringing goes on for the others.
+            self._early = None
+            if self.live_legs:
+                effects.append(StartRingback())
+        if attempt.live:
+            return effects
+        return [*effects, CancelTimer(event.leg.attempt), *self._attempt_over(event.leg.attempt, None)]
+
+    def _timed_out(self, event: AttemptTimedOut) -> list[DialEffect]:
+        attempt = self._attempts[event.attempt]
+        if attempt.is_over:
+            return []
+        effects: list[DialEffect] = [
+            Hangup(LegKey(event.attempt, device), HangupCause.CANCELED) for device in sorted(attempt.live)
+        ]
+        attempt.live.clear()
+        return effects + self._attempt_over(event.attempt, HangupCause.NO_ANSWER)
+
+    def _caller_gave_up(self, _event: CallerEnded) -> list[DialEffect]:
+        return [*self._drop_all(HangupCause.CANCELED, keep=None), *self._finish(self._status_when_caller_ends)]
+
+    def _star_while_dialling(self, _event: StarPressed) -> list[DialEffect]:
+        return [*self._drop_all(HangupCause.CANCELED, keep=None), *self._finish(CallStatus.NO_ANSWER)]
+
+    # Moves once two parties talk.
+
+    def _late_answer(self, event: LegAnswered) -> list[DialEffect]:
+        return [Hangup(event.leg, HangupCause.ANSWERED_ELSEWHERE)] if event.leg != self.winner else []
+
+    def _bridged_leg_ended(self, event: LegEnded) -> list[DialEffect]:
+        if event.leg != self.winner:
+            return []
+        self._attempts[event.leg.attempt].live.discard(event.leg.device)
+        return [*self._post(event.leg.attempt, Over(CallStatus.COMPLETED), event.cause), *self._finish_bridged()]
+
+    def _drop_winner(self, _event: DialEvent) -> list[DialEffect]:
+        assert self.winner is not None
+        self._attempts[self.winner.attempt].live.discard(self.winner.device)
+        return [
+            Hangup(self.winner, HangupCause.NORMAL),
+            *self._post(self.winner.attempt, Over(CallStatus.COMPLETED), HangupCause.NORMAL),
+            *self._finish_bridged(),
+        ]
+
+    # Pieces.
+
+    def _is_live(self, leg: LegKey) -> bool:
+        return leg.device in self._attempts[leg.attempt].live
+
+    def _post(self, attempt: int, event: CallEvent, cause: HangupCause | None = None) -> list[DialEffect]:
+        return [PostAttempt(attempt, posted, cause) for posted in self._attempts[attempt].call.receive(event)]
+
+    def _attempt_over(self, number: int, cause: HangupCause | None) -> list[DialEffect]:
+        attempt = self._attempts[number]
+        if cause is not None:
+            attempt.failures.append(cause)
+        status = worst_of([unanswered_status(failure) for failure in attempt.failures])
+        told = next(failure for failure in attempt.failures if unanswered_status(failure) is status)
+        effects = self._post(number, Over(status), told)
+        if self._is_sequential:
+            return effects + self._place_next()
+        if all(other.is_over for other in self._attempts):
+            return effects + self._finish_unanswered()
+        return effects
+
+    def _drop_all(self, cause: HangupCause, *, keep: LegKey | None) -> list[DialEffect]:
+        """Hang up every live leg but ``keep``; attempts without the kept leg end as canceled."""
+        effects: list[DialEffect] = []
+        for number, attempt in enumerate(self._attempts):
+            is_kept = keep is not None and keep.attempt == number
+            dropped = [device for device in sorted(attempt.live) if not is_kept or keep != LegKey(number, device)]
+            effects += [Hangup(LegKey(number, device), cause) for device in dropped]
+            attempt.live.difference_update(dropped)
+            if is_kept or attempt.is_over:
+                continue
+            if attempt.is_placed:
+                effects.append(CancelTimer(number))
+                effects += self._post(number, Over(CallStatus.CANCELED), cause)
+        return effects
+
+    def _finish_unanswered(self) -> list[DialEffect]:
+        return self._finish(worst_of([attempt.call.status for attempt in self._attempts if attempt.is_over]))
+
+    def _finish_bridged(self) -> list[DialEffect]:
+        assert self.winner is not None
+        self.state = DialState.DONE
+        return [Finish(CallStatus.COMPLETED, self.winner.attempt, was_bridged=True)]
+
+    def _finish(self, status: CallStatus) -> list[DialEffect]:
+        self.state = DialState.DONE
+        effects: list[DialEffect] = [StopRingback()] if self._has_ringback else []
+        return [*effects, Finish(status, self._last_tried, was_bridged=False)]
+
+    def _hang_up_late(self, event: LegAnswered) -> list[DialEffect]:
+        return [Hangup(event.leg, HangupCause.ANSWERED_ELSEWHERE)]
+
+
+# Each move takes the event of its row.
+Move = Callable[[DialModel, Any], list[DialEffect]]
+
+MOVES: Final[Mapping[tuple[DialState, type[DialEvent]], Move]] = {
+    (DialState.DIALLING, Started): DialModel._start,
+    (DialState.DIALLING, AttemptPlaced): DialModel._placed,
+    (DialState.DIALLING, AttemptRefused): DialModel._refused,
+    (DialState.DIALLING, LegRinging): DialModel._ringing,
+    (DialState.DIALLING, LegEarlyMedia): DialModel._early_media,
+    (DialState.DIALLING, LegAnswered): DialModel._answered,
+    (DialState.DIALLING, LegEnded): DialModel._ended,
+    (DialState.DIALLING, AttemptTimedOut): DialModel._timed_out,
+    (DialState.DIALLING, CallerEnded): DialModel._caller_gave_up,
+    (DialState.DIALLING, StarPressed): DialModel._star_while_dialling,
+    (DialState.BRIDGED, LegAnswered): DialModel._late_answer,
+    (DialState.BRIDGED, LegEnded): DialModel._bridged_leg_ended,
+    (DialState.BRIDGED, CallerEnded): DialModel._drop_winner,
+    (DialState.BRIDGED, StarPressed): DialModel._drop_winner,
+    (DialState.BRIDGED, TimeLimitReached): DialModel._drop_winner,
+    (DialState.DONE, LegAnswered): DialModel._hang_up_late,
+}
+# A 180 that overtakes its 200, timers that fire beside the event they bound, what the losers still say.
+IGNORED: Final[frozenset[tuple[DialState, type[DialEvent]]]] = frozenset(
+    {
+        (DialState.DIALLING, TimeLimitReached),
+        (DialState.BRIDGED, LegRinging),
+        (DialState.BRIDGED, LegEarlyMedia),
+        (DialState.BRIDGED, AttemptTimedOut),
+        (DialState.DONE, LegRinging),
+        (DialState.DONE, LegEarlyMedia),
+        (DialState.DONE, LegEnded),
+        (DialState.DONE, AttemptTimedOut),
+        (DialState.DONE, CallerEnded),
+        (DialState.DONE, StarPressed),
+        (DialState.DONE, TimeLimitReached),
+    }
+)
+# The shell places attempts one at a time, in the order of the effects, before it hands in anything else.
+ILLEGAL: Final[frozenset[tuple[DialState, type[DialEvent]]]] = frozenset(
+    {
+        (state, event)
+        for state in (DialState.BRIDGED, DialState.DONE)
+        for event in (Started, AttemptPlaced, AttemptRefused)
+    }
+)
