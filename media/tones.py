@@ -152,7 +152,7 @@ def _load() -> Mapping[str, Mapping[CallProgress, Tone]]:
                 f"{code}.{which.value}",
                 row["tone"],
                 total_dbm0=_TOTAL_DBM0.get(which),
-                depth=row.get("depth", DEFAULT_DEPTH),
+                depth=float(row.get("depth", DEFAULT_DEPTH)),
             )
         countries[code] = MappingProxyType(tones)
     return MappingProxyType(countries)
