@@ -1,0 +1,55 @@
+# The two commands of README. Both are complete on a fresh machine: they make .venv and install what they need.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test check format bench clean
+
+## demo: a whole recorded call on loopback, ending with the recording
+demo: $(VENV)/.demo
+	$(BIN)/ringfork demo
+
+## test: style, types and every test, against real peers
+test: $(VENV)/.test packages
+	$(MAKE) --no-print-directory check
+	$(BIN)/python -m pytest
+
+## check: style and types only
+check: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.test
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+## bench: CPU per call, delay and loss at 100 recorded calls
+bench: $(VENV)/.test
+	$(BIN)/python -m tests.bench calls --calls 100 --seconds 10 --record dual
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Ringfork needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make PYTHON=python3.11"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || \
+	  { echo "Could not make a virtual environment. On Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
+
+$(VENV)/.demo: $(VENV)/bin/python pyproject.toml
+	$(BIN)/pip install --quiet --editable '.[endpoint]'
+	@touch $@
+
+$(VENV)/.test: $(VENV)/bin/python pyproject.toml
+	$(BIN)/pip install --quiet --editable '.[test]'
+	@touch $@ $(VENV)/.demo
+
+# SIPp and baresip are peers of the tests. Without root and without them their tests are skipped, and say so.
+.PHONY: packages
+packages:
+	@if command -v sipp >/dev/null && command -v baresip >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+	    sip-tester baresip-core >/dev/null; \
+	else echo "Not root: install sip-tester and baresip-core for the tests against SIPp and baresip."; fi
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache
