@@ -1,5 +1,7 @@
 # The two commands of README. Both are complete on a fresh machine: they make .venv and install what they need.
-PYTHON ?= python3
+# pjsua2, the SIP phone of the demo and of the tests, is published for Python 3.11 and 3.12.
+PYTHON ?= $(shell for p in python3 python3.12 python3.11; do \
+  $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null && { echo $$p; exit; }; done; echo python3)
 VENV ?= .venv
 BIN := $(VENV)/bin
 
