@@ -1,0 +1,151 @@
+"""From elements to values: looks every name up in the table and notes what is not in it.
+
+Pure. Unknown elements and attributes are skipped with a problem, bad values replaced as their kind says. What a
+single attribute cannot know (who may stand beside whom, which of several texts counts) is in rules.py.
+Source: Twilio TwiML for Programmable Voice (names are case-sensitive); Error and Warning Dictionary 12200.
+"""
+
+from typing import Any, cast
+
+from gateway.twiml.kinds import BadValue, Use
+from gateway.twiml.problems import SCHEMA_WARNING, ProblemLog, quoted
+from gateway.twiml.rules import RULES, Draft
+from gateway.twiml.schema import Attribute, Children, Shape, Text, shape_of, tag_of
+from gateway.twiml.tree import Node
+
+_SILENT_ATTRIBUTES = ("xmlns", "xml:space", "xml:base", "{http://www.w3.org/2001/XMLSchema-instance}")
+
+
+def build_children(node: Node, classes: dict[str, type], log: ProblemLog) -> tuple[Any, ...]:
+    """The values of an element's child elements of the given classes (by tag), unknown ones skipped."""
+    built: list[Any] = []
+    for element in node.elements:
+        cls = classes.get(element.tag)
+        if cls is None:
+            _note_unknown(element, node, log, SCHEMA_WARNING)
+            continue
+        value = build(element, cls, log)
+        if value is not None:
+            built.append(value)
+    return tuple(built)
+
+
+def build(node: Node, cls: type, log: ProblemLog) -> object | None:
+    """The dataclass for an element, or None if nothing can be done with it (a problem says why)."""
+    shape = shape_of(cls)
+    draft = Draft(node=node, log=log, values={}, given=set())
+    grouped: dict[str, dict[str, object]] = {}
+    for name, raw in node.attributes:
+        known = shape.attributes.get(name)
+        if known is None:
+            _note_unknown_attribute(name, node, log)
+            continue
+        value = _convert(raw, known, node, log)
+        if value is Use.DEFAULT:
+            continue
+        draft.given.add(name)
+        target = draft.values if known.group is None else grouped.setdefault(known.group, {})
+        target[known.field] = value
+    for group in shape.groups:
+        key = shape.attributes[group.key]
+        values = grouped.get(group.field, {})
+        if values.get(key.field):
+            draft.values[group.field] = group.cls(**values)
+    _add_content(draft, shape, cls)
+    rule = RULES.get(cls)
+    if rule is not None and not rule(draft):
+        return None
+    return cast(object, cls(position=node.position, **draft.values))
+
+
+def _convert(raw: str, attribute: Attribute, node: Node, log: ProblemLog) -> object:
+    try:
+        return attribute.kind.convert(raw)
+    except BadValue as bad:
+        log.add(
+            attribute.code if bad.code is None else bad.code,
+            f"{node.tag} {attribute.name}: {bad.expected} expected, found {quoted(raw)}",
+            node.position,
+        )
+        return bad.instead
+
+
+def _add_content(draft: Draft, shape: Shape, cls: type) -> None:
+    node, log = draft.node, draft.log
+    if shape.markup is not None:
+        draft.values[shape.markup.field] = node.content
+        return
+    nested: dict[str, list[object]] = {}
+    if shape.text_child is not None:
+        _add_text_child(draft, shape.text_child, nested)
+    elif shape.text is not None:
+        _add_text(draft, shape.text)
+    elif node.text.strip():
+        log.add(SCHEMA_WARNING, f"{node.tag}: no text expected, found {quoted(node.text.strip())}", node.position)
+    for element in node.elements:
+        if shape.text is not None and element.tag == shape.text.element:
+            continue
+        if (wrapper := shape.wrapped.get(element.tag)) is not None:
+            for name, _ in element.attributes:
+                _note_unknown_attribute(name, element, log)
+            classes = {tag_of(each): each for each in wrapper.classes}
+            nested.setdefault(wrapper.field, []).extend(build_children(element, classes, log))
+            continue
+        known = shape.children.get(element.tag)
+        if known is None:
+            _note_unknown(element, node, log, getattr(cls, "nested_code", SCHEMA_WARNING))
+            continue
+        spec, child_class = known
+        value = build(element, child_class, log)
+        if value is not None:
+            nested.setdefault(spec.field, []).append(value)
+    for field, values in nested.items():
+        draft.values[field] = _gathered(values, shape.nested_fields[field])
+
+
+def _gathered(values: list[Any], spec: Children) -> object:
+    if spec.one:
+        return values[0]
+    if spec.pairs:
+        return tuple((value.name, value.value) for value in values if value.name)
+    return tuple(values)
+
+
+def _add_text(draft: Draft, spec: Text) -> None:
+    node = draft.node
+    holder = next((each for each in node.elements if each.tag == spec.element), node)
+    raw = holder.text
+    if holder is not node:
+        for name, _ in holder.attributes:
+            _note_unknown_attribute(name, holder, draft.log)
+        for element in holder.elements:
+            _note_unknown(element, holder, draft.log, SCHEMA_WARNING)
+    if not raw.strip():
+        return
+    try:
+        draft.values[spec.field] = spec.kind.convert(raw)
+    except BadValue as bad:
+        code = spec.code if bad.code is None else bad.code
+        draft.log.add(code, f"{node.tag}: {bad.expected} expected, found {quoted(raw.strip())}", holder.position)
+        if bad.instead is not Use.DEFAULT:
+            draft.values[spec.field] = bad.instead
+
+
+def _add_text_child(draft: Draft, spec: Children, nested: dict[str, list[object]]) -> None:
+    """Plain text stands for one child. Source: Twilio <Dial>, plain text is a phone number."""
+    node = draft.node
+    if not node.text.strip() or spec.text is None:
+        return
+    alone = Node(tag=tag_of(spec.text), attributes=(), content=(node.text,), position=node.position)
+    value = build(alone, spec.text, draft.log)
+    if value is not None:
+        nested.setdefault(spec.field, []).append(value)
+
+
+def _note_unknown(element: Node, parent: Node, log: ProblemLog, code: int) -> None:
+    log.add(code, f"no <{quoted(element.tag)[1:-1]}> expected in <{parent.tag}>; skipped", element.position)
+
+
+def _note_unknown_attribute(name: str, node: Node, log: ProblemLog) -> None:
+    if not name.startswith(_SILENT_ATTRIBUTES):
+        log.add(SCHEMA_WARNING, f"<{node.tag}> has no attribute {quoted(name)}; skipped", node.position)

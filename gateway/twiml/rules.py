@@ -1,0 +1,172 @@
+"""What one attribute cannot know: which of several texts counts, who may stand beside whom, what cannot run at all.
+
+Pure. One function per element that needs it, run on the draft of its values before the dataclass is made; False drops
+the element.
+Source: Twilio <Dial> nouns, <Client> identity, <Sip> headers; CallAPI <Client>.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.twiml.addresses import (
+    MAX_HEADERS,
+    BadAddress,
+    Pairs,
+    Query,
+    check_identity,
+    clean_number,
+    clean_sip_uri,
+    is_open_header,
+    is_printable,
+    split_query,
+)
+from gateway.twiml.model_dial import MAX_DIALLED, Dial
+from gateway.twiml.model_flow import Play
+from gateway.twiml.model_nouns import Client, Number, Sip, SipUri
+from gateway.twiml.problems import INVALID_URL, Level, ProblemLog, quoted
+from gateway.twiml.tree import Node
+
+
+@dataclass(kw_only=True)
+class Draft:
+    """Values of one element on the way to its dataclass. given: attributes that had a usable value."""
+
+    node: Node
+    log: ProblemLog
+    values: dict[str, Any]
+    given: set[str]
+
+    def note(self, code: int, message: str, *, level: Level | None = None) -> None:
+        self.log.add(code, f"{self.node.tag}: {message}", self.node.position, level=level)
+
+
+def _dial(draft: Draft) -> bool:
+    nouns = draft.values.get("nouns", ())
+    if len(nouns) > MAX_DIALLED:
+        draft.log.add(
+            13250,
+            f"Dial: at most {MAX_DIALLED} nouns expected, found {len(nouns)}; the rest is left out",
+            nouns[MAX_DIALLED].position,
+        )
+        draft.values["nouns"] = nouns[:MAX_DIALLED]
+    return True
+
+
+def _note_query(draft: Draft, query: Query) -> None:
+    if query.is_too_long:
+        draft.note(13253, f"headers of at most {MAX_HEADERS} characters expected; left out")
+    for name in query.refused:
+        draft.note(13252, f"a header name and a printable value expected, found {quoted(name)}; left out")
+
+
+def _number(draft: Draft) -> bool:
+    written = draft.values.get("number", "")
+    address, query = split_query(written)
+    _note_query(draft, query)
+    try:
+        draft.values["number"] = clean_number(address)
+    except BadAddress as bad:
+        draft.note(13223, f"{bad} expected, found {quoted(address)}; left out")
+        return False
+    draft.values["headers"] = query.headers
+    return True
+
+
+def _client(draft: Draft) -> bool:
+    """Identity: <Identity> before text before name. Source: CallAPI <Client> name; precedence is ours."""
+    written = draft.values.get("identity") or draft.values.get("name", "")
+    identity, query = split_query(written)
+    identity = identity.strip()
+    _note_query(draft, query)
+    try:
+        if not check_identity(identity):
+            draft.note(
+                31105,
+                f"only letters, digits and _ work on every SDK, found {quoted(identity)}",
+                level=Level.WARNING,
+            )
+    except BadAddress as bad:
+        draft.note(31105, f"{bad} expected, found {quoted(identity)}; left out")
+        return False
+    draft.values["identity"] = identity
+    draft.values["headers"] = query.headers
+    draft.values["parameters"] = query.pairs + draft.values.get("parameters", ())
+    return True
+
+
+def _sip_uri(draft: Draft) -> bool:
+    if not draft.values.get("uri"):
+        draft.note(13243, "a SIP URI expected, found none; left out")
+        return False
+    address, query = split_query(draft.values["uri"])
+    _note_query(draft, query)
+    return _clean_uri(draft, address)
+
+
+def _clean_uri(draft: Draft, written: str) -> bool:
+    try:
+        draft.values["uri"] = clean_sip_uri(written.strip())
+    except BadAddress as bad:
+        draft.note(13243, f"{bad} expected, found {quoted(written)}; left out")
+        return False
+    if bool(draft.values.get("username")) != bool(draft.values.get("password")):
+        draft.note(13249, "username and password together expected, found one of them")
+    return True
+
+
+def _sip(draft: Draft) -> bool:
+    address, query = split_query(draft.values.get("uri", ""))
+    _note_query(draft, query)
+    draft.values["headers"] = _open_headers(draft, query)
+    alternatives: list[SipUri] = sorted(draft.values.get("uris", ()), key=lambda uri: uri.priority)
+    if address.strip() and _clean_uri(draft, address):
+        own = SipUri(
+            position=draft.node.position,
+            uri=draft.values["uri"],
+            username=draft.values.get("username", ""),
+            password=draft.values.get("password", ""),
+        )
+        alternatives.insert(0, own)
+    if not alternatives:
+        if not address.strip() and not draft.node.elements:
+            draft.note(13243, "a SIP URI expected, found none; left out")
+        return False
+    if len(alternatives) > MAX_DIALLED:
+        draft.note(13250, f"at most {MAX_DIALLED} URIs expected, found {len(alternatives)}; the rest is left out")
+    first = alternatives[0]
+    draft.values["uris"] = tuple(alternatives[:MAX_DIALLED])
+    draft.values.update(uri=first.uri, username=first.username, password=first.password)
+    return True
+
+
+def _open_headers(draft: Draft, query: Query) -> Pairs:
+    """Headers of the query and of <Headers>, those an application may set, MAX_HEADERS characters in all."""
+    headers: list[tuple[str, str]] = []
+    length = 0
+    for name, value in (*query.pairs, *draft.values.get("headers", ())):
+        length += len(name) + len(value) + 2
+        if not is_open_header(name) or not is_printable(value):
+            draft.note(13252, f"an X- header with a printable value expected, found {quoted(name)}; left out")
+        elif length > MAX_HEADERS:
+            draft.note(13253, f"headers of at most {MAX_HEADERS} characters expected; {quoted(name)} is left out")
+        else:
+            headers.append((name, value.strip()))
+    return tuple(headers)
+
+
+def _play(draft: Draft) -> bool:
+    if not draft.values.get("url") and not draft.values.get("digits"):
+        draft.note(INVALID_URL, "a URL or digits expected, found neither; skipped")
+        return False
+    return True
+
+
+RULES: Mapping[type, Callable[[Draft], bool]] = {
+    Client: _client,
+    Dial: _dial,
+    Number: _number,
+    Play: _play,
+    Sip: _sip,
+    SipUri: _sip_uri,
+}
