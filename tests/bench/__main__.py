@@ -1,0 +1,84 @@
+"""``python -m tests.bench engine|calls|setup``: load from another process, figures as tables or JSON.
+
+Everything is bounded in count and time and ends by itself; what was started is ended by its process id.
+"""
+
+import argparse
+import asyncio
+import resource
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.bench.media import measure_media
+from tests.bench.process import BenchError
+from tests.bench.report import Report, show
+
+_FILES_PER_CALL = 5
+_FILES_SPARE = 200
+MAX_CALLS = 4000
+MAX_SECONDS = 3600.0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Exit code: 0 measured, 1 could not be measured, 2 wrong use."""
+    options = _parser().parse_args(arguments)
+    try:
+        _allow_files(options.calls)
+        with tempfile.TemporaryDirectory(prefix="ringfork-bench-") as directory:
+            run = Path(options.keep or directory)
+            run.mkdir(parents=True, exist_ok=True)
+            report = asyncio.run(_measure(options, run))
+    except BenchError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
+    show(report, as_json=options.json)
+    return 0
+
+
+async def _measure(options: argparse.Namespace, run: Path) -> Report:
+    host = "tests.bench.bare" if options.bare else "tests.bench.engine_host"
+    return await measure_media(host=host, calls=options.calls, seconds=options.seconds, record=options.record, run=run)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    benches = parser.add_subparsers(dest="bench", required=True)
+    engine = benches.add_parser("engine", help="the media engine alone, without SIP")
+    engine.add_argument("--bare", action="store_true", help="a bare compiled relay instead: the floor of this machine")
+    for bench in (engine,):
+        bench.add_argument("--calls", type=_calls, default=100, metavar="N")
+        bench.add_argument("--json", action="store_true", help="one JSON object with fixed keys")
+        bench.add_argument("--keep", metavar="DIRECTORY", help="leave logs and recordings here")
+    engine.add_argument("--seconds", type=_seconds, default=10.0, metavar="S")
+    engine.add_argument("--record", choices=("none", "mono", "dual"), default="none")
+    return parser
+
+
+def _calls(text: str) -> int:
+    value = int(text)
+    if not 1 <= value <= MAX_CALLS:
+        raise argparse.ArgumentTypeError(f"from 1 to {MAX_CALLS}")
+    return value
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0.1 <= value <= MAX_SECONDS:
+        raise argparse.ArgumentTypeError(f"from 0.1 to {MAX_SECONDS:g}")
+    return value
+
+
+def _allow_files(calls: int) -> None:
+    """The load and the gateway need a few descriptors a call; children inherit the limit."""
+    needed = calls * _FILES_PER_CALL + _FILES_SPARE
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft >= needed:
+        return
+    if hard != resource.RLIM_INFINITY and hard < needed:
+        raise BenchError(f"{calls} calls need {needed} open files, the limit is {hard}: raise it (ulimit -n)")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
