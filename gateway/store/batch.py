@@ -1,0 +1,159 @@
+"""Many operations as few statements: what one transaction writes.
+
+Pure. Within a batch the last value of a row wins, so a call that rang, was answered and ended within one batch is one
+row; a callback that was both written and settled is none. Tables have no foreign keys: rows are grouped by table,
+which keeps the order of all writes to one row. Writing a batch twice leaves what writing it once leaves.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from enum import Enum
+from itertools import count
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from gateway.store.records import (
+    CallRecord,
+    DeferredCallback,
+    EventRecord,
+    LegRecord,
+    Operation,
+    OwedCallback,
+    RecordingRecord,
+    SettledCallback,
+)
+from gateway.store.schema import (
+    CALL_ROWS,
+    CALLS,
+    EVENT_ROWS,
+    EVENTS,
+    LEG_ROWS,
+    LEGS,
+    OUTBOX,
+    OUTBOX_ROWS,
+    RECORDING_ROWS,
+    RECORDINGS,
+)
+from signaling.errors import UsageError
+
+Row = tuple[object, ...]
+
+
+class Statement(Enum):
+    """What a batch may do, in the order in which it is done."""
+
+    PUT_CALL = "call"
+    PUT_LEG = "leg"
+    PUT_RECORDING = "recording"
+    ADD_EVENT = "event"
+    ADD_OWED = "owed"
+    DEFER = "defer"
+    SETTLE = "settle"
+
+
+Rows = Mapping[Statement, list[Row]]
+
+
+class Encoder:
+    """Makes rows of operations. next_position: of the first callback written."""
+
+    def __init__(self, next_position: int) -> None:
+        self._positions = count(next_position)
+
+    def encode(self, operations: Iterable[Operation]) -> Rows:
+        """Raises UsageError, TypeError or AttributeError for something that is no operation."""
+        calls: dict[str, CallRecord] = {}
+        legs: dict[str, LegRecord] = {}
+        recordings: dict[str, RecordingRecord] = {}
+        events: list[EventRecord] = []
+        owed: dict[str, Row] = {}
+        deferred: dict[str, Row] = {}
+        settled: list[Row] = []
+        for operation in operations:
+            match operation:
+                case EventRecord():
+                    events.append(operation)
+                case CallRecord():
+                    calls[operation.sid] = operation
+                case LegRecord():
+                    legs[operation.leg_id] = operation
+                case OwedCallback(token=token):
+                    owed[token] = (*OUTBOX_ROWS.encode(operation)[:-1], next(self._positions))
+                case SettledCallback(token):
+                    deferred.pop(token, None)
+                    if owed.pop(token, None) is None:
+                        settled.append((token,))
+                case DeferredCallback(token=token):
+                    deferred[token] = (operation.attempts, operation.due_at.timestamp(), token)
+                case RecordingRecord():
+                    recordings[operation.sid] = operation
+                case _:
+                    raise UsageError(f"expected a record or an outbox operation, found {operation!r:.80}")
+        rows = {
+            Statement.PUT_CALL: [CALL_ROWS.encode(each) for each in calls.values()],
+            Statement.PUT_LEG: [LEG_ROWS.encode(each) for each in legs.values()],
+            Statement.PUT_RECORDING: [RECORDING_ROWS.encode(each) for each in recordings.values()],
+            Statement.ADD_EVENT: [EVENT_ROWS.encode(each) for each in events],
+            Statement.ADD_OWED: list(owed.values()),
+            Statement.DEFER: list(deferred.values()),
+            Statement.SETTLE: settled,
+        }
+        return {statement: found for statement, found in rows.items() if found}
+
+
+def scrubbed(rows: Rows) -> Rows:
+    """The same rows with text every database takes: no lone surrogate, no NUL."""
+    return {
+        statement: [tuple(_scrub(cell) if isinstance(cell, str) else cell for cell in row) for row in found]
+        for statement, found in rows.items()
+    }
+
+
+def _scrub(text: str) -> str:
+    return text.encode("utf-8", "replace").decode("utf-8").replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
+def statements(dialect: sa.Dialect) -> Mapping[Statement, str]:
+    """The SQL of each statement in the words of one database; parameters by position."""
+    token = OUTBOX.c.token == sa.bindparam("of")
+    defer = sa.update(OUTBOX).values(attempts=sa.bindparam("n"), due_at=sa.bindparam("due")).where(token)
+    return {
+        Statement.PUT_CALL: _insert(dialect, CALLS, replace="sid"),
+        Statement.PUT_LEG: _insert(dialect, LEGS, replace="leg_id"),
+        Statement.PUT_RECORDING: _insert(dialect, RECORDINGS, replace="sid"),
+        Statement.ADD_EVENT: _insert(dialect, EVENTS),
+        Statement.ADD_OWED: _insert(dialect, OUTBOX),
+        Statement.DEFER: _compiled(dialect, defer, parameters=["n", "due", "of"]),
+        Statement.SETTLE: _compiled(dialect, sa.delete(OUTBOX).where(token), parameters=["of"]),
+    }
+
+
+def execute(rows: Rows, *, sql: Mapping[Statement, str], run: Callable[[str, list[Row]], object]) -> None:
+    """Write the rows with ``run(statement, many parameters)``, within the caller's transaction."""
+    for statement in Statement:
+        if found := rows.get(statement):
+            run(sql[statement], found)
+
+
+def _insert(dialect: sa.Dialect, table: sa.Table, *, replace: str | None = None) -> str:
+    """An insert that replaces the row of the same key, or leaves a row written before as it is."""
+    columns = [column.name for column in table.columns]
+    if dialect.name == "postgresql":
+        insert: Any = postgresql.insert(table)
+    else:
+        insert = sqlite.insert(table)
+    if replace is None:
+        insert = insert.on_conflict_do_nothing()
+    else:
+        new = {name: insert.excluded[name] for name in columns if name != replace}
+        insert = insert.on_conflict_do_update(index_elements=[replace], set_=new)
+    return _compiled(dialect, insert, parameters=columns)
+
+
+def _compiled(dialect: sa.Dialect, statement: sa.sql.ClauseElement, *, parameters: list[str]) -> str:
+    compiled = statement.compile(dialect=dialect)
+    found = getattr(compiled, "positiontup", None)
+    if found != parameters:
+        raise UsageError(f"expected parameters {parameters}, found {found}")
+    return str(compiled)

@@ -1,0 +1,61 @@
+"""What could not be written to the database yet, on local disk.
+
+One JSON line per batch of rows, synced before anybody is told that it is safe. Read again in the same order when the
+database is back, or at the next start. A line cut short by a crash, or not readable for any other reason, is skipped
+and logged; it never keeps the process from starting.
+Blocks: used by the writer thread only.
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import structlog
+
+from gateway.store.batch import Row, Rows, Statement
+
+_log = structlog.get_logger()
+
+
+class Journal:
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: IO[bytes] | None = None
+
+    def append(self, rows: Rows) -> None:
+        """Raises OSError when the disk does not take it; the file then holds no part of it that will be read."""
+        line = json.dumps({statement.value: found for statement, found in rows.items()})
+        if self._file is None:
+            self._file = self._path.open("ab", buffering=0)
+        # A line that was cut short before must not swallow this one.
+        self._file.write(b"\n" + line.encode("ascii") + b"\n")
+        os.fsync(self._file.fileno())
+
+    def batches(self) -> Iterator[Rows]:
+        try:
+            file = self._path.open("rb")
+        except FileNotFoundError:
+            return
+        with file:
+            for number, line in enumerate(file, start=1):
+                if not line.strip():
+                    continue
+                try:
+                    yield _rows(json.loads(line))
+                except (ValueError, TypeError, AttributeError, RecursionError) as error:
+                    _log.error("unreadable line in the journal skipped", line=number, error=str(error))
+
+    def clear(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+        self._path.unlink(missing_ok=True)
+
+
+def _rows(found: dict[str, list[list[Any]]]) -> Rows:
+    rows: dict[Statement, list[Row]] = {}
+    for name, many in found.items():
+        rows[Statement(name)] = [tuple(row) for row in many]
+    return rows

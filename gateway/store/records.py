@@ -1,0 +1,171 @@
+"""What is remembered of a call, its legs, its recordings and events, and what is still owed to an application.
+
+Pure. A record is a whole row: writing it again replaces the row, so whoever owns a call keeps the newest value and
+writes that. Times are aware datetimes in UTC.
+Source: Twilio Call and Recording resources (fields and enumerations); dial.md 7 and webhooks.md 4 of the specification.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from gateway.sids import new_sid
+
+FINAL_CALL_STATUSES: Final = ("completed", "busy", "failed", "no-answer", "canceled")
+FINAL_RECORDING_STATUSES: Final = ("completed", "absent", "failed", "deleted")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallRecord:
+    """A Call resource, and what is needed to end it properly when the process that ran it is gone.
+
+    duration_s: seconds between start_time and end_time; None unless the call was answered and is over.
+    status_callback_events: what the receiver subscribed to; sequence: SequenceNumber of the next status event.
+    details: whatever else the call's owner wants to find again; JSON values.
+    """
+
+    sid: str
+    account_sid: str
+    from_: str
+    to: str
+    direction: str
+    status: str
+    date_created: datetime
+    date_updated: datetime
+    start_time: datetime | None = None
+    end_time: datetime | None = None
+    duration_s: int | None = None
+    parent_call_sid: str | None = None
+    phone_number_sid: str | None = None
+    application_sid: str | None = None
+    trunk_sid: str | None = None
+    group_sid: str | None = None
+    forwarded_from: str | None = None
+    caller_name: str | None = None
+    answered_by: str | None = None
+    stir_verstat: str | None = None
+    queue_time_ms: int = 0
+    status_callback: str | None = None
+    status_callback_method: str = "POST"
+    status_callback_events: tuple[str, ...] = ("completed",)
+    sequence: int = 0
+    sip_status: int | None = None
+    details: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LegRecord:
+    """One party of a call: how it was reached and what its sound was like.
+
+    kind: sip, voice-sdk or webrtc. cause: a HangupCause's value. statistics: packets, loss, jitter …; JSON values.
+    """
+
+    leg_id: str
+    call_sid: str
+    kind: str
+    direction: str
+    created_at: datetime
+    ringing_at: datetime | None = None
+    answered_at: datetime | None = None
+    ended_at: datetime | None = None
+    identity: str | None = None
+    device: str | None = None
+    target: str | None = None
+    remote_address: str | None = None
+    sip_call_id: str | None = None
+    codec: str | None = None
+    cause: str | None = None
+    sip_status: int | None = None
+    statistics: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordingRecord:
+    """A Recording resource. Its file is ``<sid>.wav`` in the recordings directory.
+
+    status: in-progress, paused, stopped, processing, completed, absent, failed or deleted.
+    duration_s: length of the sound; None until completed.
+    """
+
+    sid: str
+    account_sid: str
+    call_sid: str
+    source: str
+    status: str
+    channels: int
+    date_created: datetime
+    date_updated: datetime
+    start_time: datetime | None = None
+    duration_s: float | None = None
+    conference_sid: str | None = None
+    track: str = "both"
+    trim: str = "do-not-trim"
+    error_code: int | None = None
+    status_callback: str | None = None
+    status_callback_method: str = "POST"
+    status_callback_events: tuple[str, ...] = ("completed",)
+    details: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventRecord:
+    """One line of a call's timeline, or a warning or an error on it.
+
+    level: info, warning or error. name: what happened, such as ``ringing`` or ``webhook``. code: Twilio's.
+    """
+
+    call_sid: str
+    at: datetime
+    name: str
+    level: str = "info"
+    code: int | None = None
+    message: str = ""
+    url: str | None = None
+    line: int | None = None
+    column: int | None = None
+    leg_id: str | None = None
+    details: Mapping[str, object] = field(default_factory=dict)
+    sid: str = field(default_factory=lambda: new_sid("NO"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwedCallback:
+    """A request an application is owed, until it was delivered or given up.
+
+    order_key: callbacks with the same key reach the same receiver strictly in the order they were written.
+    awaits_recording: sid of the recording whose file must be readable at its URL before this may leave.
+    token: I-Twilio-Idempotency-Token of every attempt. position: order of writing, given by the store.
+    """
+
+    order_key: str
+    url: str
+    params: tuple[tuple[str, str], ...]
+    created_at: datetime
+    method: str = "POST"
+    call_sid: str = ""
+    awaits_recording: str | None = None
+    attempts: int = 0
+    due_at: datetime | None = None
+    token: str = field(default_factory=lambda: new_sid(""))
+    position: int = 0
+
+
+@dataclass(frozen=True)
+class SettledCallback:
+    """The callback with this token is no longer owed."""
+
+    token: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeferredCallback:
+    """The callback with this token was tried and will be tried again."""
+
+    token: str
+    attempts: int
+    due_at: datetime
+
+
+Record = CallRecord | LegRecord | RecordingRecord | EventRecord | OwedCallback
+Operation = Record | SettledCallback | DeferredCallback

@@ -1,0 +1,231 @@
+"""Records of calls, legs, events and recordings, and what applications are owed: the loop's side of the database.
+
+Owns the engine, the writer and the readers' threads; nothing here blocks the loop. ``write`` returns when the facts
+are safe, ``write_soon`` does not wait; both keep the order of the calls. A row that cannot be read is left out with
+one line in the log: one bad record never keeps anybody from the others.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import sqlalchemy as sa
+import structlog
+
+from gateway.store.database import ANSWER_S, journal_path, open_engine
+from gateway.store.journal import Journal
+from gateway.store.records import (
+    FINAL_CALL_STATUSES,
+    FINAL_RECORDING_STATUSES,
+    CallRecord,
+    EventRecord,
+    LegRecord,
+    Operation,
+    OwedCallback,
+    RecordingRecord,
+)
+from gateway.store.schema import (
+    CALL_ROWS,
+    CALLS,
+    EVENT_ROWS,
+    EVENTS,
+    LEG_ROWS,
+    LEGS,
+    OUTBOX,
+    OUTBOX_ROWS,
+    RECORDING_ROWS,
+    RECORDINGS,
+    RowMap,
+    UnreadableRow,
+    migrate,
+)
+from gateway.store.writer import Outcome, StorageUnavailable, Submission, Writer
+
+_log = structlog.get_logger()
+
+RecordT = TypeVar("RecordT")
+ResultT = TypeVar("ResultT")
+OwedListener = Callable[[Sequence[OwedCallback]], None]
+
+READERS: Final = 2
+STOP_S: Final = 10.0
+
+
+class Store:
+    """Made by ``await Store.open(url)``."""
+
+    def __init__(self, engine: sa.Engine, readers: ThreadPoolExecutor, *, journal: Journal) -> None:
+        self._engine = engine
+        self._readers = readers
+        self._loop = asyncio.get_running_loop()
+        self._closed = False
+        self._on_owed: OwedListener | None = None
+        self._writer = Writer(engine, journal=journal, report=self._report_from_thread)
+
+    @staticmethod
+    async def open(url: str, *, journal: Path | None = None) -> "Store":
+        """Open the database, bring its schema up to date, write what the journal still holds.
+
+        url: ``sqlite:///file`` or ``postgresql://…``. journal: where records wait while the database is away.
+        Raises UsageError for another url, StorageUnavailable when the database does not answer, SchemaTooNew when it
+        is a newer version's.
+        """
+        loop = asyncio.get_running_loop()
+        readers = ThreadPoolExecutor(READERS, thread_name_prefix="store-reader")
+        with contextlib.ExitStack() as undo:
+            undo.callback(readers.shutdown, wait=False)
+            engine = await loop.run_in_executor(readers, open_engine, url)
+            store = Store(engine, readers, journal=Journal(journal or journal_path(url)))
+            await store._read(store._begin, timeout_s=None)
+            undo.pop_all()
+        return store
+
+    async def close(self) -> None:
+        """Write everything submitted so far, then close. Idempotent."""
+        if self._closed:
+            return
+        self._closed = True
+        finished = await self._loop.run_in_executor(self._readers, self._writer.stop, STOP_S)
+        if not finished:
+            _log.error("storage still busy at the end", waited_s=STOP_S)
+        # Outcomes of the last batch were handed to the loop before the thread ended; let them arrive.
+        await asyncio.sleep(0)
+        await self._loop.run_in_executor(self._readers, self._engine.dispose)
+        self._readers.shutdown(wait=False)
+
+    def listen_owed(self, listener: OwedListener) -> None:
+        """listener: called on the loop with callbacks as soon as they are safe, in the order they were written."""
+        self._on_owed = listener
+
+    def write(self, *operations: Operation) -> "asyncio.Future[None]":
+        """Write in one transaction. Await the result to know that the facts are safe; it may also be dropped.
+
+        Raises StorageUnavailable (from the await) when neither database nor journal took them; they are kept and
+        written later all the same.
+        """
+        self._check_open()
+        future: asyncio.Future[None] = self._loop.create_future()
+        self._writer.submit(Submission(operations, urgent=True, context=future))
+        return future
+
+    def write_soon(self, *operations: Operation) -> None:
+        """Write in one transaction within a moment, in order with everything else; a failure is logged."""
+        self._check_open()
+        self._writer.submit(Submission(operations, urgent=False))
+
+    async def flush(self) -> None:
+        """Returns when everything submitted before is safe."""
+        await self.write()
+
+    async def call(self, sid: str) -> CallRecord | None:
+        return await self._one(CALL_ROWS, CALLS.c.sid == sid)
+
+    async def calls(self, *, parent_call_sid: str | None = None, limit: int = 50) -> list[CallRecord]:
+        """Newest first."""
+        conditions = [] if parent_call_sid is None else [CALLS.c.parent_call_sid == parent_call_sid]
+        return await self._many(CALL_ROWS, *conditions, order=(CALLS.c.date_created.desc(),), limit=limit)
+
+    async def unfinished_calls(self) -> list[CallRecord]:
+        """Calls that nobody ended: at start, what a crash left behind. Oldest first."""
+        condition = CALLS.c.status.not_in(FINAL_CALL_STATUSES)
+        return await self._many(CALL_ROWS, condition, order=(CALLS.c.date_created,))
+
+    async def legs(self, call_sid: str) -> list[LegRecord]:
+        return await self._many(LEG_ROWS, LEGS.c.call_sid == call_sid, order=(LEGS.c.created_at,))
+
+    async def recording(self, sid: str) -> RecordingRecord | None:
+        return await self._one(RECORDING_ROWS, RECORDINGS.c.sid == sid)
+
+    async def recordings(self, call_sid: str | None = None, *, limit: int = 50) -> list[RecordingRecord]:
+        """Newest first."""
+        conditions = [] if call_sid is None else [RECORDINGS.c.call_sid == call_sid]
+        return await self._many(RECORDING_ROWS, *conditions, order=(RECORDINGS.c.date_created.desc(),), limit=limit)
+
+    async def unfinished_recordings(self) -> list[RecordingRecord]:
+        """Recordings that nobody completed: at start, what a crash left behind. Oldest first."""
+        condition = RECORDINGS.c.status.not_in(FINAL_RECORDING_STATUSES)
+        return await self._many(RECORDING_ROWS, condition, order=(RECORDINGS.c.date_created,))
+
+    async def events(self, call_sid: str) -> list[EventRecord]:
+        """The call's timeline, oldest first."""
+        return await self._many(EVENT_ROWS, EVENTS.c.call_sid == call_sid, order=(EVENTS.c.at,))
+
+    async def owed_callbacks(self, *, after: int = 0, limit: int = 1000) -> list[OwedCallback]:
+        """Callbacks still owed with a position above ``after``, in the order they were written."""
+        condition = OUTBOX.c.position > after
+        return await self._many(OUTBOX_ROWS, condition, order=(OUTBOX.c.position,), limit=limit)
+
+    async def _one(self, rows: RowMap[RecordT], condition: sa.ColumnElement[bool]) -> RecordT | None:
+        found = await self._many(rows, condition, limit=1)
+        return found[0] if found else None
+
+    async def _many(
+        self,
+        rows: RowMap[RecordT],
+        *conditions: sa.ColumnElement[bool],
+        order: Sequence[Any] = (),
+        limit: int | None = None,
+    ) -> list[RecordT]:
+        # Cells come as the driver gives them: a bad one must cost its own row, not the whole answer.
+        raw = [sa.type_coerce(column, sa.types.NullType()).label(column.name) for column in rows.table.columns]
+        query = sa.select(*raw).where(*conditions).order_by(*order).limit(limit)
+        return await self._read(self._select, query, rows)
+
+    def _select(self, query: sa.Select[Any], rows: RowMap[RecordT]) -> list[RecordT]:
+        with self._engine.connect() as connection:
+            found = connection.execute(query).all()
+        records = []
+        for row in found:
+            try:
+                records.append(rows.decode(row))
+            except UnreadableRow as error:
+                _log.error("unreadable record left out", reason=str(error))
+        return records
+
+    async def _read(
+        self, function: Callable[..., ResultT], *arguments: Any, timeout_s: float | None = ANSWER_S
+    ) -> ResultT:
+        self._check_open()
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await self._loop.run_in_executor(self._readers, function, *arguments)
+        except TimeoutError:
+            raise StorageUnavailable(f"expected an answer of the database in {timeout_s} s, found none") from None
+        except (sa.exc.DBAPIError, sa.exc.TimeoutError) as error:
+            raise StorageUnavailable(f"expected an answer of the database, found {error}") from error
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StorageUnavailable("expected an open store, found a closed one")
+
+    def _begin(self) -> None:
+        migrate(self._engine)
+        self._writer.replay()
+        with self._engine.connect() as connection:
+            newest = connection.execute(sa.select(sa.func.max(OUTBOX.c.position))).scalar()
+        self._writer.start(next_position=(newest or 0) + 1)
+
+    def _report_from_thread(self, outcomes: list[Outcome]) -> None:
+        # A loop that is closed already has nobody left to tell.
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._report, outcomes)
+
+    def _report(self, outcomes: list[Outcome]) -> None:
+        owed: list[OwedCallback] = []
+        for outcome in outcomes:
+            future = outcome.submission.context
+            if future is None:
+                if outcome.error is not None:
+                    _log.error("record not written", reason=str(outcome.error))
+            elif not future.done():
+                if outcome.error is None:
+                    future.set_result(None)
+                else:
+                    future.set_exception(outcome.error)
+            if outcome.error is None or isinstance(outcome.error, StorageUnavailable):
+                owed += [each for each in outcome.submission.operations if isinstance(each, OwedCallback)]
+        if owed and self._on_owed is not None:
+            self._on_owed(owed)
