@@ -1,0 +1,76 @@
+"""Where a SIP endpoint registers, and how the addresses it dials are spelled.
+
+Pure. Source: RFC 3261 19.1 (SIP URI), 25.1 (user, unreserved).
+"""
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+from urllib.parse import quote
+
+NO_SERVER = "none"
+
+_SERVER = re.compile(
+    r"(?:(?P<scheme>sips?|udp|tcp|tls):)?(?://)?"
+    r"(?P<host>[A-Za-z0-9.-]+)(?::(?P<port>\d{1,5}))?"
+    r"(?:;transport=(?P<transport>udp|tcp|tls))?",
+    re.IGNORECASE,
+)
+# RFC 3261 25.1: unreserved and user-unreserved may stand as they are in the user part.
+_USER_SAFE = "-_.!~*'()&=+$,;?/"
+
+
+class OptionError(ValueError):
+    """The endpoint was asked for something that cannot be."""
+
+
+class Transport(Enum):
+    UDP = "udp"
+    TCP = "tcp"
+    TLS = "tls"
+
+    @property
+    def default_port(self) -> int:
+        return 5061 if self is Transport.TLS else 5060
+
+
+@dataclass(frozen=True)
+class ServerAddress:
+    host: str
+    port: int
+    transport: Transport
+
+    @staticmethod
+    def parse(text: str, transport: Transport | None = None) -> "ServerAddress":
+        """Read ``sip:host:port``, ``host``, ``tcp:host:port``, ``sips:host``, ``sip:host;transport=tcp``.
+
+        transport: wins over what the text says. Raises OptionError.
+        """
+        found = _SERVER.fullmatch(text.strip())
+        if found is None or int(found["port"] or 1) not in range(1, 65536):
+            raise OptionError(f"a server like sip:127.0.0.1:5060 was expected, found {text!r}")
+        scheme = (found["scheme"] or "sip").lower()
+        said = "tls" if scheme == "sips" else found["transport"] or (scheme if scheme != "sip" else "udp")
+        chosen = transport or Transport(said.lower())
+        return ServerAddress(found["host"], int(found["port"] or chosen.default_port), chosen)
+
+    @property
+    def uri(self) -> str:
+        return f"sip:{self._at}"
+
+    def user_uri(self, user: str) -> str:
+        """A user at this very host and port, reached by this transport."""
+        return f"sip:{escape_user(user)}@{self._at}"
+
+    @property
+    def _at(self) -> str:
+        return f"{self.host}:{self.port};transport={self.transport.value}"
+
+
+def escape_user(user: str) -> str:
+    """An identity or number as the user part of a SIP URI."""
+    return quote(user, safe=_USER_SAFE)
+
+
+def is_sip_uri(target: str) -> bool:
+    return target.lower().startswith(("sip:", "sips:"))
