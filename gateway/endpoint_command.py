@@ -1,0 +1,160 @@
+"""``ringfork endpoint``: the command line of the client endpoints.
+
+Spells options only; what an endpoint is and does stands in signaling/endpoints. Wrong use ends with 2, a missing
+library or a failed call with 1.
+"""
+
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from signaling.endpoints.options import Incoming, SipEndpointOptions
+from signaling.endpoints.servers import OptionError, Transport
+
+MISSING_PJSUA2 = (
+    "SIP endpoints need the library pjsua2, which is not installed.\nInstall it with:  pip install 'ringfork[endpoint]'"
+)
+
+app = typer.Typer(help="Client endpoints without a screen: register, call, answer, play, record.", no_args_is_help=True)
+
+
+@app.callback()
+def endpoint() -> None:
+    """Client endpoints without a screen, one JSON line per event on standard output."""
+
+
+@app.command()
+def sip(
+    identity: Annotated[str, typer.Argument(help="Who this phone is: user part and digest user name.")],
+    server: Annotated[
+        str,
+        typer.Option(help="sip:HOST:PORT, tcp:HOST:PORT, tls:HOST:PORT, or none: no registration."),
+    ] = "sip:127.0.0.1:5060",
+    password: Annotated[
+        str, typer.Option(envvar="RINGFORK_ENDPOINT_PASSWORD", help="Digest password.", show_envvar=True)
+    ] = "",
+    domain: Annotated[str, typer.Option(help="SIP domain, where it is not the server's address.")] = "",
+    display_name: Annotated[str, typer.Option(help="Name shown to the far end.")] = "",
+    transport: Annotated[Transport | None, typer.Option(help="Wins over what --server says.")] = None,
+    local_address: Annotated[str, typer.Option(help="Address to listen on; found by itself.")] = "",
+    local_port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one.")] = 0,
+    dial: Annotated[str, typer.Option(metavar="TARGET", help="Identity, number or sip: URI to call at once.")] = "",
+    header: Annotated[
+        list[str] | None, typer.Option(metavar="X-NAME=VALUE", help="Header of the INVITE; repeatable.")
+    ] = None,
+    answer: Annotated[bool, typer.Option("--answer", help="Ring, then answer calls that come in.")] = False,
+    answer_after: Annotated[
+        float | None, typer.Option(min=0, metavar="S", help="Ring so long before the answer.")
+    ] = None,
+    ring_only: Annotated[
+        bool, typer.Option("--ring-only", help="Ring and never answer; so it is without --commands.")
+    ] = False,
+    reject: Annotated[bool, typer.Option("--reject", help="Refuse calls that come in as busy.")] = False,
+    reject_code: Annotated[int | None, typer.Option(min=300, max=699, help="Refuse them with this status.")] = None,
+    play: Annotated[str, typer.Option(metavar="FILE|tone:HZ", help="Say this in every call, repeated.")] = "",
+    record: Annotated[Path | None, typer.Option(metavar="FILE", help="WAV file of what is heard.")] = None,
+    digits: Annotated[str, typer.Option(help="Keys to press after the answer; w waits 0.5 s, W 1 s.")] = "",
+    hold_after: Annotated[
+        float | None, typer.Option(min=0, metavar="S", help="Hold, so long after the answer.")
+    ] = None,
+    resume_after: Annotated[
+        float | None, typer.Option(min=0, metavar="S", help="Resume, so long after the hold.")
+    ] = None,
+    hangup_after: Annotated[
+        float | None, typer.Option(min=0, metavar="S", help="Hang up, so long after the answer.")
+    ] = None,
+    once: Annotated[bool, typer.Option("--once", help="End after one call.")] = False,
+    calls: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="End after so many calls; 1 with --dial.")
+    ] = None,
+    commands: Annotated[
+        bool, typer.Option("--commands", help="Obey JSON lines on standard input; its end means quit.")
+    ] = False,
+    codec: Annotated[list[str] | None, typer.Option(help="Codecs to offer, best first; repeatable.")] = None,
+    tls_ca: Annotated[Path | None, typer.Option(help="Certificates to trust with TLS.")] = None,
+    tls_insecure: Annotated[bool, typer.Option("--tls-insecure", help="Trust any certificate.")] = False,
+    log_level: Annotated[
+        int, typer.Option(min=0, max=6, help="How much of PJSIP's own log goes to standard error.")
+    ] = 0,
+) -> None:
+    """A SIP phone: registers, calls or answers, plays, records; one JSON line per event.
+
+    Events: started registered registration_failed unregistered dialing incoming ringing early_media answered digit
+    digits_sent held resumed playing statistics recorded ended error stopped.
+
+    Commands, with --commands: {"do": "dial", "target": "bob"}, ring, progress, answer, reject, hangup, digits, hold,
+    resume, play, statistics, quit.
+    """
+    try:
+        options = SipEndpointOptions(
+            identity=identity,
+            server=server,
+            password=password,
+            domain=domain,
+            display_name=display_name,
+            transport=transport,
+            local_address=local_address,
+            local_port=local_port,
+            dial=dial,
+            headers=_headers(header or []),
+            incoming=_incoming(
+                answer=answer or answer_after is not None,
+                ring_only=ring_only,
+                reject=reject or reject_code is not None,
+                commands=commands,
+            ),
+            answer_after_s=answer_after or 0.0,
+            reject_code=reject_code or 486,
+            play=play,
+            record=str(record or ""),
+            digits=digits,
+            hold_after_s=hold_after,
+            resume_after_s=resume_after,
+            hangup_after_s=hangup_after,
+            calls=1 if once else calls,
+            commands=commands,
+            codecs=tuple(codec or ("PCMU", "PCMA")),
+            tls_ca=str(tls_ca or ""),
+            tls_insecure=tls_insecure,
+            log_level=log_level,
+        )
+    except OptionError as error:
+        raise typer.BadParameter(str(error)) from error
+    _run(options)
+
+
+def _run(options: SipEndpointOptions) -> NoReturn:
+    try:
+        from signaling.endpoints.sip import run
+    except ModuleNotFoundError as error:
+        if error.name != "pjsua2":
+            raise
+        typer.echo(MISSING_PJSUA2, err=True)
+        raise typer.Exit(1) from None
+    run(options)
+
+
+def _incoming(*, answer: bool, ring_only: bool, reject: bool, commands: bool) -> Incoming:
+    chosen = [
+        incoming
+        for incoming, is_wanted in (
+            (Incoming.ANSWER, answer),
+            (Incoming.RING, ring_only),
+            (Incoming.REJECT, reject),
+        )
+        if is_wanted
+    ]
+    if len(chosen) > 1:
+        raise OptionError("only one of --answer, --ring-only and --reject can be done")
+    return chosen[0] if chosen else (Incoming.WAIT if commands else Incoming.RING)
+
+
+def _headers(given: list[str]) -> dict[str, str]:
+    headers = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise OptionError(f"a header is NAME=VALUE, found {text!r}")
+        headers[name] = value
+    return headers
