@@ -5,19 +5,33 @@ single attribute cannot know (who may stand beside whom, which of several texts 
 Source: Twilio TwiML for Programmable Voice (names are case-sensitive); Error and Warning Dictionary 12200.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, cast
 
 from gateway.twiml.kinds import BadValue, Use
 from gateway.twiml.problems import SCHEMA_WARNING, ProblemLog, quoted
 from gateway.twiml.rules import RULES, Draft
 from gateway.twiml.schema import Attribute, Children, Shape, Text, shape_of, tag_of
+from gateway.twiml.ssml import SAY_CHILDREN, SSML, Ssml
 from gateway.twiml.tree import Node
 
-_SILENT_ATTRIBUTES = ("xmlns", "xml:space", "xml:base", "{http://www.w3.org/2001/XMLSchema-instance}")
+NO_CODES: Mapping[int, int] = MappingProxyType({})
+
+_SILENT_ATTRIBUTES = ("xml:", "{http://www.w3.org/2001/XMLSchema-instance}")
+"""Of XML itself, not of TwiML: they mean nothing here and are no mistake."""
 
 
-def build_children(node: Node, classes: dict[str, type], log: ProblemLog) -> tuple[Any, ...]:
-    """The values of an element's child elements of the given classes (by tag), unknown ones skipped."""
+def build_verbs(root: Node, verbs: Mapping[str, type], log: ProblemLog) -> tuple[Any, ...]:
+    """The values of the root's elements; neither attributes nor text mean anything there."""
+    for name, _ in root.attributes:
+        _note_unknown_attribute(name, root, log)
+    if root.text.strip():
+        log.add(SCHEMA_WARNING, f"{root.tag}: no text expected, found {quoted(root.text.strip())}", root.position)
+    return _build_children(root, verbs, log)
+
+
+def _build_children(node: Node, classes: Mapping[str, type], log: ProblemLog) -> tuple[Any, ...]:
     built: list[Any] = []
     for element in node.elements:
         cls = classes.get(element.tag)
@@ -30,8 +44,11 @@ def build_children(node: Node, classes: dict[str, type], log: ProblemLog) -> tup
     return tuple(built)
 
 
-def build(node: Node, cls: type, log: ProblemLog) -> object | None:
-    """The dataclass for an element, or None if nothing can be done with it (a problem says why)."""
+def build(node: Node, cls: type, log: ProblemLog, *, codes: Mapping[int, int] = NO_CODES) -> object | None:
+    """The dataclass for an element, or None if nothing can be done with it (a problem says why).
+
+    codes: of bad values, where they differ from the table's because of the parent.
+    """
     shape = shape_of(cls)
     draft = Draft(node=node, log=log, values={}, given=set())
     grouped: dict[str, dict[str, object]] = {}
@@ -40,17 +57,17 @@ def build(node: Node, cls: type, log: ProblemLog) -> object | None:
         if known is None:
             _note_unknown_attribute(name, node, log)
             continue
-        value = _convert(raw, known, node, log)
+        value = _convert(raw, known, node, log, codes)
         if value is Use.DEFAULT:
             continue
         draft.given.add(name)
         target = draft.values if known.group is None else grouped.setdefault(known.group, {})
-        target[known.field] = value
+        target[known.target] = value
     for group in shape.groups:
         key = shape.attributes[group.key]
-        values = grouped.get(group.field, {})
-        if values.get(key.field):
-            draft.values[group.field] = group.cls(**values)
+        values = grouped.get(group.target, {})
+        if values.get(key.target):
+            draft.values[group.target] = group.cls(**values)
     _add_content(draft, shape, cls)
     rule = RULES.get(cls)
     if rule is not None and not rule(draft):
@@ -58,12 +75,13 @@ def build(node: Node, cls: type, log: ProblemLog) -> object | None:
     return cast(object, cls(position=node.position, **draft.values))
 
 
-def _convert(raw: str, attribute: Attribute, node: Node, log: ProblemLog) -> object:
+def _convert(raw: str, attribute: Attribute, node: Node, log: ProblemLog, codes: Mapping[int, int]) -> object:
     try:
         return attribute.kind.convert(raw)
     except BadValue as bad:
+        code = attribute.code if bad.code is None else bad.code
         log.add(
-            attribute.code if bad.code is None else bad.code,
+            codes.get(code, code),
             f"{node.tag} {attribute.name}: {bad.expected} expected, found {quoted(raw)}",
             node.position,
         )
@@ -73,7 +91,7 @@ def _convert(raw: str, attribute: Attribute, node: Node, log: ProblemLog) -> obj
 def _add_content(draft: Draft, shape: Shape, cls: type) -> None:
     node, log = draft.node, draft.log
     if shape.markup is not None:
-        draft.values[shape.markup.field] = node.content
+        draft.values[shape.markup.target] = _markup(node, SAY_CHILDREN, log)
         return
     nested: dict[str, list[object]] = {}
     if shape.text_child is not None:
@@ -89,18 +107,36 @@ def _add_content(draft: Draft, shape: Shape, cls: type) -> None:
             for name, _ in element.attributes:
                 _note_unknown_attribute(name, element, log)
             classes = {tag_of(each): each for each in wrapper.classes}
-            nested.setdefault(wrapper.field, []).extend(build_children(element, classes, log))
+            nested.setdefault(wrapper.target, []).extend(_build_children(element, classes, log))
             continue
         known = shape.children.get(element.tag)
         if known is None:
             _note_unknown(element, node, log, getattr(cls, "nested_code", SCHEMA_WARNING))
             continue
         spec, child_class = known
-        value = build(element, child_class, log)
+        value = build(element, child_class, log, codes=spec.codes)
         if value is not None:
-            nested.setdefault(spec.field, []).append(value)
+            nested.setdefault(spec.target, []).append(value)
     for field, values in nested.items():
         draft.values[field] = _gathered(values, shape.nested_fields[field])
+
+
+def _markup(node: Node, allowed: frozenset[str], log: ProblemLog) -> tuple[str | Ssml, ...]:
+    parts: list[str | Ssml] = []
+    for part in node.content:
+        if isinstance(part, str):
+            parts.append(part)
+        elif part.tag not in allowed:
+            _note_unknown(part, node, log, SCHEMA_WARNING)
+        else:
+            names, inner = SSML[part.tag]
+            for name, _ in part.attributes:
+                if name not in names:
+                    _note_unknown_attribute(name, part, log)
+            attributes = tuple(pair for pair in part.attributes if pair[0] in names)
+            content = _markup(part, inner, log)
+            parts.append(Ssml(tag=part.tag, attributes=attributes, content=content, position=part.position))
+    return tuple(parts)
 
 
 def _gathered(values: list[Any], spec: Children) -> object:
@@ -123,12 +159,12 @@ def _add_text(draft: Draft, spec: Text) -> None:
     if not raw.strip():
         return
     try:
-        draft.values[spec.field] = spec.kind.convert(raw)
+        draft.values[spec.target] = spec.kind.convert(raw)
     except BadValue as bad:
         code = spec.code if bad.code is None else bad.code
         draft.log.add(code, f"{node.tag}: {bad.expected} expected, found {quoted(raw.strip())}", holder.position)
         if bad.instead is not Use.DEFAULT:
-            draft.values[spec.field] = bad.instead
+            draft.values[spec.target] = bad.instead
 
 
 def _add_text_child(draft: Draft, spec: Children, nested: dict[str, list[object]]) -> None:
@@ -139,7 +175,7 @@ def _add_text_child(draft: Draft, spec: Children, nested: dict[str, list[object]
     alone = Node(tag=tag_of(spec.text), attributes=(), content=(node.text,), position=node.position)
     value = build(alone, spec.text, draft.log)
     if value is not None:
-        nested.setdefault(spec.field, []).append(value)
+        nested.setdefault(spec.target, []).append(value)
 
 
 def _note_unknown(element: Node, parent: Node, log: ProblemLog, code: int) -> None:

@@ -15,10 +15,13 @@ from typing import Generic, TypeVar
 from gateway.twiml.addresses import MAX_CALLER_ID, BadAddress, clean_caller_id
 from gateway.twiml.problems import INVALID_URL, SCHEMA_WARNING
 from gateway.twiml.urls import url_complaint
-from gateway.twiml.values import RING_TONES, CallEvent, Method, RecordingEvent, RecordMode
+from gateway.twiml.values import RING_TONES, Auto, CallEvent, Method, RecordingEvent, RecordMode
 
 T_co = TypeVar("T_co", covariant=True)
 EnumT = TypeVar("EnumT", bound=Enum)
+
+
+DAY_S = 86400
 
 
 class Use(Enum):
@@ -237,3 +240,44 @@ def _caller_id(value: str) -> str | None:
 
 
 CALLER_ID = Kind("phone number, client:name or word", _caller_id, 13214)
+
+
+LANGUAGE = pattern("[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,4}", "a language such as en-US")
+CALL_SID = pattern("CA[0-9a-fA-F]{32}", "a CallSid")
+
+
+def or_auto(kind: Kind[int]) -> Kind[int | Auto]:
+    """A number, or the word ``auto``."""
+
+    def convert(value: str) -> int | Auto:
+        return Auto.AUTO if value.strip() == "auto" else kind.convert(value)
+
+    return Kind(f"{kind.name} or auto", convert)
+
+
+def hints(most: int, longest: int) -> Kind[tuple[str, ...]]:
+    """Phrases set apart by commas. What is too long or too many is left out."""
+    expected = f"at most {most} phrases of at most {longest} characters"
+
+    def convert(value: str) -> tuple[str, ...]:
+        asked = [phrase for part in value.split(",") if (phrase := part.strip())]
+        kept = tuple(phrase for phrase in asked if len(phrase) <= longest)[:most]
+        if len(kept) < len(asked):
+            raise BadValue(expected, instead=kept)
+        return kept
+
+    return Kind(expected, convert)
+
+
+def _socket_url(value: str) -> str | None:
+    """Source: Twilio <Stream> url: WebSocket, no query string. ``ws`` is for servers on one's own network."""
+    value = value.strip()
+    if not value:
+        return None
+    scheme, _, rest = value.partition("://")
+    if scheme not in ("ws", "wss") or url_complaint(f"http://{rest}") is not None or "?" in rest:
+        raise BadValue("a wss URL without query", instead=value)
+    return value
+
+
+SOCKET_URL = Kind("WebSocket URL", _socket_url, INVALID_URL)

@@ -12,6 +12,7 @@ from gateway.twiml.kinds import (
     BOOL,
     CALLBACK_URL,
     CALLER_ID,
+    DAY_S,
     METHOD,
     RECORD_MODE,
     RECORDING_EVENTS,
@@ -25,16 +26,15 @@ from gateway.twiml.kinds import (
     integer,
     up_to,
 )
-from gateway.twiml.model_nouns import Client, Number, Sip
+from gateway.twiml.model_nouns import RECORDING_COMPLETED, Application, Client, Number, Sim, Sip, WhatsApp
+from gateway.twiml.model_rooms import Conference, Queue
 from gateway.twiml.problems import Position
 from gateway.twiml.schema import attribute, children
 from gateway.twiml.values import Method, RecordingEvent, RecordingTrack, RecordMode
 
 MAX_DIALLED = 10
-DAY_S = 86400
-RECORDING_COMPLETED = frozenset({RecordingEvent.COMPLETED})
 
-Noun = Number | Client | Sip
+Noun = Number | Client | Sip | Conference | Queue | Application | WhatsApp | Sim
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +47,7 @@ class Dial:
     tag: ClassVar[str] = "Dial"
     nested_code: ClassVar[int] = 13215
     position: Position
-    nouns: tuple[Noun, ...] = children(Number, Client, Sip, text=Number)
+    nouns: tuple[Noun, ...] = children(Number, Client, Sip, Conference, Queue, Application, WhatsApp, Sim, text=Number)
     action: str | None = attribute("action", URL, default=None)
     method: Method = attribute("method", METHOD, default=Method.POST, code=13210)
     answer_on_bridge: bool = attribute("answerOnBridge", BOOL, default=False, code=13219)

@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from gateway.twiml.addresses import Pairs
-from gateway.twiml.kinds import DIGITS, LOOP, METHOD, URL, choice, up_to
+from gateway.twiml.kinds import DAY_S, DIGITS, LOOP, METHOD, URL, choice, up_to
 from gateway.twiml.model_nouns import Parameter
 from gateway.twiml.problems import Position
 from gateway.twiml.schema import attribute, children, text
 from gateway.twiml.values import Method, RejectReason
-
-MAX_PAUSE_S = 86400
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +43,7 @@ class Redirect:
 class Pause:
     tag: ClassVar[str] = "Pause"
     position: Position
-    length_s: int = attribute("length", up_to(MAX_PAUSE_S, unit="s"), default=1, code=13910)
+    length_s: int = attribute("length", up_to(DAY_S, unit="s"), default=1, code=13910)
 
 
 @dataclass(frozen=True, kw_only=True)

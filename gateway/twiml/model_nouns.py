@@ -1,8 +1,8 @@
-"""Whom a <Dial> may dial: a number, a client, a SIP party.
+"""Whom a <Dial> may dial: a number, a client, a SIP party, an application, WhatsApp, a SIM.
 
 Pure values, each a noun as written, cleaned. url and method are the document that runs on the called party's leg
 before the parties are connected.
-Source: Twilio <Number>, <Client>, <Sip>; CallAPI <Client> (name, Video, headers in the identity).
+Source: Twilio <Number>, <Client>, <Sip>, <Application>, <WhatsApp>, <Sim>; CallAPI <Client> (name, Video, headers).
 """
 
 from dataclasses import dataclass
@@ -24,9 +24,10 @@ from gateway.twiml.kinds import (
 )
 from gateway.twiml.problems import Position
 from gateway.twiml.schema import attribute, child, children, group, text
-from gateway.twiml.values import CallEvent, MachineDetectionMode, Method
+from gateway.twiml.values import CallEvent, MachineDetectionMode, Method, RecordingEvent
 
 COMPLETED = frozenset({CallEvent.COMPLETED})
+RECORDING_COMPLETED = frozenset({RecordingEvent.COMPLETED})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,3 +157,35 @@ class Sip:
     machine_detection: MachineDetection | None = group(MachineDetection, key="machineDetection")
     name: str = attribute("name", WORD, default="")
     video: Video | None = child(Video)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Application:
+    """Another application of the account. customer_id None: the account's own sid."""
+
+    tag: ClassVar[str] = "Application"
+    position: Position
+    application_sid: str = text(WORD, default="", element="ApplicationSid")
+    parameters: Pairs = children(Parameter, pairs=True)
+    customer_id: str | None = attribute("customerId", WORD, default=None)
+    copy_parent_to: bool = attribute("copyParentTo", BOOL, default=False)
+    url: str | None = attribute("url", WHISPER_URL, default=None)
+    method: Method = attribute("method", METHOD, default=Method.POST)
+    status: StatusCallback | None = group(StatusCallback, key="statusCallback")
+
+
+@dataclass(frozen=True, kw_only=True)
+class WhatsApp:
+    tag: ClassVar[str] = "WhatsApp"
+    position: Position
+    number: str = text(WORD, default="", code=13223)
+    url: str | None = attribute("url", WHISPER_URL, default=None)
+    method: Method = attribute("method", METHOD, default=Method.POST)
+    status: StatusCallback | None = group(StatusCallback, key="statusCallback")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sim:
+    tag: ClassVar[str] = "Sim"
+    position: Position
+    sim_sid: str = text(WORD, default="")

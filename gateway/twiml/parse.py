@@ -10,10 +10,10 @@ from collections.abc import Iterator
 
 from lxml import etree
 
-from gateway.twiml.build import build_children
+from gateway.twiml.build import build_verbs
 from gateway.twiml.content import charset_of
 from gateway.twiml.model import VERBS, Document
-from gateway.twiml.problems import PARSE_FAILURE, SCHEMA_WARNING, Position, ProblemLog, TwimlError, quoted
+from gateway.twiml.problems import PARSE_FAILURE, Position, ProblemLog, TwimlError, quoted
 from gateway.twiml.schema import tag_of
 from gateway.twiml.source import decode, start_tags
 from gateway.twiml.tree import Node
@@ -38,11 +38,7 @@ def parse(document: bytes, *, content_type: str | None = None) -> Document:
             column=root.position.column,
         )
     log = ProblemLog()
-    for name, _ in root.attributes:
-        log.add(SCHEMA_WARNING, f"<Response> has no attribute {quoted(name)}; skipped", root.position)
-    if root.text.strip():
-        log.add(SCHEMA_WARNING, f"Response: no text expected, found {quoted(root.text.strip())}", root.position)
-    verbs = build_children(root, _VERBS_BY_TAG, log)
+    verbs = build_verbs(root, _VERBS_BY_TAG, log)
     return Document(verbs=verbs, warnings=tuple(log.problems))
 
 

@@ -21,11 +21,18 @@ from gateway.twiml.addresses import (
     is_printable,
     split_query,
 )
-from gateway.twiml.model_dial import MAX_DIALLED, Dial
+from gateway.twiml.model_dial import MAX_DIALLED, Dial, Noun
 from gateway.twiml.model_flow import Play
-from gateway.twiml.model_nouns import Client, Number, Sip, SipUri
-from gateway.twiml.problems import INVALID_URL, Level, ProblemLog, quoted
+from gateway.twiml.model_nouns import Application, Client, Number, Sim, Sip, SipUri, WhatsApp
+from gateway.twiml.model_other import Refer, ReferSip
+from gateway.twiml.model_rooms import MAX_QUEUE_NAME, MAX_ROOM_NAME, Conference, Enqueue, Queue
+from gateway.twiml.model_voice import Gather, Record, Say
+from gateway.twiml.problems import INVALID_URL, SCHEMA_WARNING, Level, ProblemLog, quoted
+from gateway.twiml.ssml import plain_text
 from gateway.twiml.tree import Node
+from gateway.twiml.values import Auto
+
+TRANSCRIBED_S = 120
 
 
 @dataclass(kw_only=True)
@@ -42,14 +49,17 @@ class Draft:
 
 
 def _dial(draft: Draft) -> bool:
-    nouns = draft.values.get("nouns", ())
-    if len(nouns) > MAX_DIALLED:
-        draft.log.add(
-            13250,
-            f"Dial: at most {MAX_DIALLED} nouns expected, found {len(nouns)}; the rest is left out",
-            nouns[MAX_DIALLED].position,
-        )
-        draft.values["nouns"] = nouns[:MAX_DIALLED]
+    """At most ten parties; rooms and queues are not counted. Source: Twilio <Number>; Errors 13000, 13250."""
+    nouns: tuple[Noun, ...] = draft.values.get("nouns", ())
+    dialled = [noun for noun in nouns if not isinstance(noun, Conference | Queue)]
+    surplus = dialled[MAX_DIALLED:]
+    if surplus:
+        message = f"Dial: at most {MAX_DIALLED} nouns expected, found {len(dialled)}; the rest is left out"
+        draft.log.add(13250, message, surplus[0].position)
+        draft.values["nouns"] = tuple(noun for noun in nouns if not any(noun is each for each in surplus))
+    room = next((noun for noun in nouns if isinstance(noun, Conference)), None)
+    if room is not None and any(isinstance(noun, Number) for noun in nouns):
+        draft.log.add(13000, "Dial: a Conference without Number beside it expected", room.position)
     return True
 
 
@@ -58,6 +68,16 @@ def _note_query(draft: Draft, query: Query) -> None:
         draft.note(13253, f"headers of at most {MAX_HEADERS} characters expected; left out")
     for name in query.refused:
         draft.note(13252, f"a header name and a printable value expected, found {quoted(name)}; left out")
+
+
+def _whats_app(draft: Draft) -> bool:
+    written = draft.values.get("number", "").removeprefix("whatsapp:")
+    try:
+        draft.values["number"] = clean_number(written)
+    except BadAddress as bad:
+        draft.note(13223, f"{bad} expected, found {quoted(written)}; left out")
+        return False
+    return True
 
 
 def _number(draft: Draft) -> bool:
@@ -155,6 +175,77 @@ def _open_headers(draft: Draft, query: Query) -> Pairs:
     return tuple(headers)
 
 
+def _refer_sip(draft: Draft) -> bool:
+    address, query = split_query(draft.values.get("uri", ""))
+    _note_query(draft, query)
+    draft.values["headers"] = _open_headers(draft, query)
+    return _clean_uri(draft, address)
+
+
+def _refer(draft: Draft) -> bool:
+    if draft.values.get("sip") is None:
+        draft.note(SCHEMA_WARNING, "a <Sip> expected, found none; skipped")
+        return False
+    return True
+
+
+def _named(field: str, code: int, *, longest: int, too_long: int | None = None) -> Callable[[Draft], bool]:
+    """The rule of an element that is nothing without its name."""
+
+    def rule(draft: Draft) -> bool:
+        name = draft.values.get(field, "")
+        if not name:
+            draft.note(code, "a name expected, found none; left out")
+        elif len(name) > longest:
+            draft.note(too_long or code, f"a name of at most {longest} characters expected; left out")
+        else:
+            return True
+        return False
+
+    return rule
+
+
+def _conference(draft: Draft) -> bool:
+    if not draft.values.get("room"):
+        draft.values["room"] = draft.values.get("name", "")
+    return _named("room", 13237, longest=MAX_ROOM_NAME)(draft)
+
+
+def _enqueue(draft: Draft) -> bool:
+    name = draft.values["queue"] = draft.values.get("queue", "").strip()
+    if not name and not draft.values.get("workflow_sid"):
+        draft.note(14204, "the name of a queue expected, found none; skipped")
+        return False
+    if len(name) > MAX_QUEUE_NAME:
+        draft.note(14205, f"a queue name of at most {MAX_QUEUE_NAME} characters expected; skipped")
+        return False
+    return True
+
+
+def _say(draft: Draft) -> bool:
+    if not plain_text(draft.values.get("content", ())):
+        draft.note(13520, "text to speak expected, found none; skipped")
+        return False
+    return True
+
+
+def _gather(draft: Draft) -> bool:
+    """Source: Twilio <Gather> speechTimeout; Error 13335."""
+    if draft.values.get("speech_timeout_s") is Auto.AUTO and "speechModel" in draft.given:
+        draft.note(13335, "speechTimeout in seconds expected beside speechModel, found auto; left out")
+        del draft.values["speech_timeout_s"]
+    return True
+
+
+def _record(draft: Draft) -> bool:
+    """What is transcribed is at most two minutes long. Source: Twilio <Record> maxLength; Error 13615."""
+    if draft.values.get("transcribe"):
+        if draft.values.get("max_length_s", 0) > TRANSCRIBED_S:
+            draft.note(13615, f"maxLength of at most {TRANSCRIBED_S} s expected beside transcribe")
+        draft.values["max_length_s"] = min(draft.values.get("max_length_s", TRANSCRIBED_S), TRANSCRIBED_S)
+    return True
+
+
 def _play(draft: Draft) -> bool:
     if not draft.values.get("url") and not draft.values.get("digits"):
         draft.note(INVALID_URL, "a URL or digits expected, found neither; skipped")
@@ -163,10 +254,21 @@ def _play(draft: Draft) -> bool:
 
 
 RULES: Mapping[type, Callable[[Draft], bool]] = {
+    Application: _named("application_sid", SCHEMA_WARNING, longest=64),
     Client: _client,
+    Conference: _conference,
     Dial: _dial,
+    Enqueue: _enqueue,
+    Gather: _gather,
     Number: _number,
     Play: _play,
+    Queue: _named("queue", 14212, longest=MAX_QUEUE_NAME, too_long=14213),
+    Record: _record,
+    Refer: _refer,
+    ReferSip: _refer_sip,
+    Say: _say,
+    Sim: _named("sim_sid", SCHEMA_WARNING, longest=64),
     Sip: _sip,
     SipUri: _sip_uri,
+    WhatsApp: _whats_app,
 }

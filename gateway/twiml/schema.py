@@ -8,7 +8,7 @@ Editing rule: an element or attribute is known if and only if a field of its dat
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields, replace
 from functools import cache
 from typing import Any, TypeVar, cast
 
@@ -21,13 +21,13 @@ _KEY = "twiml"
 
 @dataclass(frozen=True)
 class Attribute:
-    """field: of the dataclass (of ``group``, if that is not None)."""
+    """target: field of the dataclass (of ``group``'s, if that is not None)."""
 
     name: str
     kind: Kind[Any]
     code: int
     default: object
-    field: str = ""
+    target: str = ""
     group: str | None = None
 
 
@@ -38,14 +38,15 @@ class Text:
     kind: Kind[Any]
     code: int
     element: str | None
-    field: str = ""
+    target: str = ""
 
 
 @dataclass(frozen=True)
 class Children:
     """Child elements. within: they stand inside this wrapper. one: a single one. pairs: kept as (name, value).
 
-    text: the element's own text stands for one child of this class.
+    text: the element's own text stands for one child of this class. codes: of a child's bad values, where they differ
+    from those the child has elsewhere.
     """
 
     classes: tuple[type, ...]
@@ -53,21 +54,22 @@ class Children:
     one: bool = False
     pairs: bool = False
     text: type | None = None
-    field: str = ""
+    codes: Mapping[int, int] = field(default_factory=dict)
+    target: str = ""
 
 
 @dataclass(frozen=True)
 class Group:
     cls: type
     key: str
-    field: str = ""
+    target: str = ""
 
 
 @dataclass(frozen=True)
 class Markup:
     """Text with markup in it (SSML), kept as a tree."""
 
-    field: str = ""
+    target: str = ""
 
 
 def attribute(name: str, kind: Kind[T], *, default: T, code: int | None = None, secret: bool = False) -> T:
@@ -84,9 +86,15 @@ def text(kind: Kind[T], *, default: T, code: int = SCHEMA_WARNING, element: str 
     return field(default=default, metadata={_KEY: Text(kind, code, element)})
 
 
-def children(*classes: type, within: str | None = None, pairs: bool = False, text: type | None = None) -> Any:
+def children(
+    *classes: type,
+    within: str | None = None,
+    pairs: bool = False,
+    text: type | None = None,
+    codes: Mapping[int, int] | None = None,
+) -> Any:
     """A tuple field of child elements in document order."""
-    return field(default=(), metadata={_KEY: Children(classes, within, pairs=pairs, text=text)})
+    return field(default=(), metadata={_KEY: Children(classes, within, False, pairs, text, codes or {})})
 
 
 def child(cls: type) -> Any:
@@ -145,14 +153,14 @@ def shape_of(cls: type) -> Shape:
             case Attribute():
                 attributes[spec.name] = _named(spec, name)
             case Group():
-                groups.append(Group(spec.cls, spec.key, name))
+                groups.append(replace(spec, target=name))
                 for inner, part in _specs(spec.cls):
                     if isinstance(part, Attribute):
                         attributes[part.name] = _named(part, inner, group=name)
             case Text():
-                own_text = Text(spec.kind, spec.code, spec.element, name)
+                own_text = replace(spec, target=name)
             case Children():
-                kept = Children(spec.classes, spec.within, spec.one, spec.pairs, spec.text, name)
+                kept = replace(spec, target=name)
                 nested_fields[name] = kept
                 if spec.within is not None:
                     wrapped[spec.within] = kept
@@ -161,9 +169,9 @@ def shape_of(cls: type) -> Shape:
                 if spec.text is not None:
                     text_child = kept
             case Markup():
-                marked = Markup(name)
+                marked = replace(spec, target=name)
     return Shape(attributes, nested, wrapped, nested_fields, tuple(groups), own_text, text_child, marked)
 
 
 def _named(spec: Attribute, name: str, *, group: str | None = None) -> Attribute:
-    return Attribute(spec.name, spec.kind, spec.code, spec.default, name, group)
+    return replace(spec, target=name, group=group)

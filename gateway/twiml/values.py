@@ -71,3 +71,63 @@ RING_TONES = tuple(
     "us-old tw ve za".split()
 )
 """Twilio's codes for ringTone, in its order: near ISO 3166-1 alpha-2, but ``uk`` and ``us-old``."""
+
+
+class Auto(Enum):
+    """A time the recogniser chooses."""
+
+    AUTO = "auto"
+
+
+class GatherInput(Enum):
+    DTMF = "dtmf"
+    SPEECH = "speech"
+
+
+class Beep(Enum):
+    """When a participant's coming and going is heard."""
+
+    TRUE = "true"
+    FALSE = "false"
+    ON_ENTER = "onEnter"
+    ON_EXIT = "onExit"
+
+
+class JitterBufferSize(Enum):
+    SMALL = "small"
+    MEDIUM = "medium"
+    LARGE = "large"
+    OFF = "off"
+
+
+class Region(Enum):
+    US1 = "us1"
+    IE1 = "ie1"
+    DE1 = "de1"
+    SG1 = "sg1"
+    BR1 = "br1"
+    AU1 = "au1"
+    JP1 = "jp1"
+
+
+class ConferenceEvent(Enum):
+    START = "start"
+    END = "end"
+    JOIN = "join"
+    LEAVE = "leave"
+    MUTE = "mute"
+    HOLD = "hold"
+    MODIFY = "modify"
+    SPEAKER = "speaker"
+    ANNOUNCEMENT = "announcement"
+
+
+class StreamTrack(Enum):
+    INBOUND = "inbound_track"
+    OUTBOUND = "outbound_track"
+    BOTH = "both_tracks"
+
+
+class RecordingChannels(Enum):
+    MONO = "mono"
+    DUAL = "dual"

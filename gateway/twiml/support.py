@@ -1,0 +1,84 @@
+"""The whole language, element by element, and how much of it runs.
+
+Pure. The names come from the table (schema.py); EXECUTED says which of them have an effect. README's table of what is
+supported and its test read this.
+Editing rule: an element or attribute enters EXECUTED together with the test that fails when it is ignored.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from gateway.twiml.model import VERBS
+from gateway.twiml.schema import shape_of, tag_of
+from gateway.twiml.ssml import SSML
+
+
+class Status(Enum):
+    """PARSED: read and checked, without effect. EXECUTED: has its effect."""
+
+    PARSED = "parsed"
+    EXECUTED = "executed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Element:
+    """path: ``Dial/Client``. attributes: by name, in the order of the table."""
+
+    path: str
+    status: Status
+    attributes: Mapping[str, Status]
+
+
+_STATUS_CALLBACK = frozenset({"statusCallback", "statusCallbackMethod", "statusCallbackEvent"})
+
+EXECUTED: Mapping[str, frozenset[str]] = {
+    "Dial": frozenset(
+        {"action", "method", "callerId", "timeout", "timeLimit", "hangupOnStar", "answerOnBridge", "ringTone"}
+        | {"sequential", "record", "trim", "recordingStatusCallback", "recordingStatusCallbackMethod"}
+        | {"recordingStatusCallbackEvent"}
+    ),
+    "Dial/Number": _STATUS_CALLBACK,
+    "Dial/Client": _STATUS_CALLBACK | {"name", "clientNotificationUrl"},
+    "Dial/Client/Identity": frozenset(),
+    "Dial/Client/Parameter": frozenset({"name", "value"}),
+    "Dial/Sip": _STATUS_CALLBACK | {"username", "password"},
+    "Hangup": frozenset(),
+    "Pause": frozenset({"length"}),
+    "Play": frozenset({"loop"}),
+    "Redirect": frozenset({"method"}),
+    "Reject": frozenset({"reason"}),
+}
+"""Path of an element that runs: its attributes that have their effect."""
+
+
+def language() -> tuple[Element, ...]:
+    """Every element in every place where it may stand, parents before children."""
+    return tuple(element for verb in VERBS for element in _elements(verb, tag_of(verb)))
+
+
+def _elements(cls: type, path: str) -> Iterator[Element]:
+    shape = shape_of(cls)
+    yield _element(path, tuple(shape.attributes))
+    if shape.text is not None and shape.text.element is not None:
+        yield _element(f"{path}/{shape.text.element}", ())
+    for wrapper, nested in shape.wrapped.items():
+        yield _element(f"{path}/{wrapper}", ())
+        for inner in nested.classes:
+            yield from _elements(inner, f"{path}/{wrapper}/{tag_of(inner)}")
+    for tag, (_, inner) in shape.children.items():
+        yield from _elements(inner, f"{path}/{tag}")
+    if shape.markup is not None:
+        for tag, (names, _) in SSML.items():
+            yield _element(f"{path}/{tag}", tuple(sorted(names)))
+
+
+def _element(path: str, attributes: tuple[str, ...]) -> Element:
+    running = EXECUTED.get(path)
+    return Element(
+        path=path,
+        status=Status.PARSED if running is None else Status.EXECUTED,
+        attributes={
+            name: Status.EXECUTED if running is not None and name in running else Status.PARSED for name in attributes
+        },
+    )
