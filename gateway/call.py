@@ -141,6 +141,11 @@ class CallModel:
         self.was_answered = False
         self._sequence = 0
 
+    @property
+    def sequence(self) -> int:
+        """SequenceNumber of the next event; kept with the record, for a process that must end the call for us."""
+        return self._sequence
+
     def receive(self, event: CallEvent) -> tuple[PostStatus, ...]:
         pair = (self.status, type(event))
         if pair in IGNORED:

@@ -321,9 +321,8 @@ class DialModel:
         if self._has_ringback:
             effects.append(StopRingback())
         effects += self._post(event.leg.attempt, PickedUp())
-        effects.append(Bridge(event.leg))
         effects += self._drop_all(HangupCause.ANSWERED_ELSEWHERE, keep=event.leg)
-        return effects
+        return [*effects, Bridge(event.leg)]
 
     def _ended(self, event: LegEnded) -> list[DialEffect]:
         if not self._is_live(event.leg):

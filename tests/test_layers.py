@@ -10,7 +10,7 @@ ROOT = Path(__file__).parent.parent
 LAYERS = {"media": set(), "signaling": {"media"}, "gateway": {"signaling", "media"}}  # type: dict[str, set[str]]
 # library -> where it may be imported: one file, or one folder.
 CONFINED = {
-    "lxml": ("gateway/twiml/source.py",),
+    "lxml": ("gateway/twiml/parse.py",),
     "pjsua2": ("signaling/endpoints/",),
     "numba": ("media/",),
     "llvmlite": ("media/",),

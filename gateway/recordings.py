@@ -1,0 +1,221 @@
+"""Recordings from their first sample to their last callback.
+
+Decides what a recording is called, where it lies, what becomes of it when it ends, and what is owed for one that a
+killed process left behind. Owns the files of the recordings directory: ``<sid>.wav.part`` grows, ``<sid>.wav`` is
+complete. Samples are the engine's business (media/), serving the file is gateway/rest/recordings.py.
+
+Order of the end, so that nothing is lost whenever the process dies: the file is closed and synced, trimmed beside
+itself, renamed; then one transaction says "completed" and owes the callback. Until that transaction the record says
+in-progress and ``recover`` does the rest at the next start.
+Source: Twilio <Dial>, record and recordingStatusCallback; Twilio Recording resource.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+import structlog
+
+from gateway.background import Background
+from gateway.parameters import RecordingMention, whole_seconds
+from gateway.sids import new_sid
+from gateway.store import Store
+from gateway.store.records import EventRecord, Operation, OwedCallback, RecordingRecord
+from gateway.webhooks.callbacks import recording_parameters
+from media import trim, wav
+from media.engine import Engine, Recorder, Tap
+
+log = structlog.get_logger(__name__)
+
+TOO_SHORT = 16101
+SILENT = 16102
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordingOrder:
+    """What the application asked for. events: of in-progress, completed, absent."""
+
+    call_sid: str
+    source: str = "DialVerb"
+    track: str = "both"
+    is_trimmed: bool = False
+    callback_url: str | None = None
+    callback_method: str = "POST"
+    callback_events: frozenset[str] = frozenset({"completed"})
+
+
+class ActiveRecording:
+    """A recording that runs. ``finish`` may be called again; only the first call counts."""
+
+    def __init__(self, owner: "Recordings", record: RecordingRecord, recorder: Recorder, started_s: float) -> None:
+        self._owner = owner
+        self._recorder = recorder
+        self._started_s = started_s
+        self._mention: RecordingMention | None = None
+        self.record = record
+
+    def retap(self, channels: Sequence[Sequence[Tap]]) -> None:
+        self._recorder.retap(channels)
+
+    def finish(self) -> RecordingMention:
+        """Stop now; the file, its record and its callback are completed in the background."""
+        if self._mention is None:
+            self._mention = self._owner.complete_later(self.record, self._recorder, self._started_s)
+        return self._mention
+
+
+class Recordings:
+    """All recordings of the process.
+
+    now: wall clock, aware. monotonic: seconds. Files are only ever named after our own sids.
+    """
+
+    def __init__(
+        self,
+        *,
+        directory: Path,
+        public_url: str,
+        account_sid: str,
+        engine: Engine,
+        store: Store,
+        background: Background,
+        now: Callable[[], datetime],
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._directory = directory
+        self._base_url = f"{public_url}/2010-04-01/Accounts/{account_sid}/Recordings/"
+        self._account_sid = account_sid
+        self._engine = engine
+        self._store = store
+        self._background = background
+        self._now = now
+        self._monotonic = monotonic
+
+    def url(self, sid: str) -> str:
+        return self._base_url + sid
+
+    def begin(
+        self, order: RecordingOrder, channels: Sequence[Sequence[Tap]], *, rate_hz: int = 8000
+    ) -> ActiveRecording:
+        """Start recording; ``channels`` holds the taps of each channel of the file."""
+        now = self._now()
+        record = RecordingRecord(
+            sid=new_sid("RE"),
+            account_sid=self._account_sid,
+            call_sid=order.call_sid,
+            source=order.source,
+            status="in-progress",
+            channels=len(channels),
+            date_created=now,
+            date_updated=now,
+            start_time=now,
+            track=order.track,
+            trim="trim-silence" if order.is_trimmed else "do-not-trim",
+            status_callback=order.callback_url,
+            status_callback_method=order.callback_method,
+            status_callback_events=tuple(sorted(order.callback_events)),
+        )
+        self._store.write_soon(record, *self._owed(record))
+        recorder = self._engine.record(self._part(record.sid), channels, rate_hz=rate_hz)
+        return ActiveRecording(self, record, recorder, self._monotonic())
+
+    def complete_later(self, record: RecordingRecord, recorder: Recorder, started_s: float) -> RecordingMention:
+        elapsed_s = self._monotonic() - started_s
+        self._background.start(self._complete(record, recorder), name=f"recording {record.sid}")
+        return RecordingMention(sid=record.sid, url=self.url(record.sid), duration_s=whole_seconds(elapsed_s))
+
+    async def recover(self) -> int:
+        """Complete what a killed process left; returns how many. One bad record or file never stops the others."""
+        recovered = 0
+        for record in await self._store.unfinished_recordings():
+            try:
+                await self._recover(record)
+                recovered += 1
+            except (OSError, ValueError) as error:
+                log.error("recording not recovered", recording_sid=record.sid, error=str(error))
+        return recovered
+
+    async def _recover(self, record: RecordingRecord) -> None:
+        final, part = self._final(record.sid), self._part(record.sid)
+        if await asyncio.to_thread(final.exists):
+            found = await asyncio.to_thread(wav.probe, final)
+            await self._settle(record, found.duration_s)
+            return
+        repaired = await asyncio.to_thread(wav.repair, part)
+        if repaired.problem is not None:
+            await self._settle(record, 0.0, error=repaired.problem)
+            return
+        await self._finish_file(record, repaired.duration_s)
+
+    async def _complete(self, record: RecordingRecord, recorder: Recorder) -> None:
+        recorded = await recorder.stop()
+        if recorded.error is not None:
+            log.error("recording ended early", recording_sid=record.sid, error=recorded.error)
+        if recorded.lost_frames:
+            log.warning("recording has gaps", recording_sid=record.sid, lost_frames=recorded.lost_frames)
+        if recorded.frames == 0:
+            await self._settle(record, 0.0, error=recorded.error)
+            return
+        await self._finish_file(record, recorded.duration_s)
+
+    async def _finish_file(self, record: RecordingRecord, duration_s: float) -> None:
+        part, final = self._part(record.sid), self._final(record.sid)
+        if record.trim == "trim-silence":
+            trimmed = part.with_suffix(".trimmed")
+            result = await trim.trim_silence(part, trimmed)
+            if result.frames == 0:
+                await asyncio.to_thread(part.unlink, missing_ok=True)
+                await self._settle(record, 0.0, code=SILENT)
+                return
+            await asyncio.to_thread(wav.finish, trimmed, final)
+            await asyncio.to_thread(part.unlink, missing_ok=True)
+            duration_s = result.duration_s
+        else:
+            await asyncio.to_thread(wav.finish, part, final)
+        await self._settle(record, duration_s)
+
+    async def _settle(
+        self, record: RecordingRecord, duration_s: float, *, error: str | None = None, code: int | None = None
+    ) -> None:
+        """Say what became of it and owe the callback, in one transaction."""
+        is_there = duration_s > 0
+        settled = replace(
+            record,
+            status="completed" if is_there else "absent",
+            duration_s=duration_s if is_there else None,
+            error_code=None if is_there else code or TOO_SHORT,
+            date_updated=self._now(),
+        )
+        event = EventRecord(
+            call_sid=record.call_sid,
+            at=self._now(),
+            name="recording",
+            level="info" if is_there else "warning",
+            code=settled.error_code,
+            message=error or f"recording {settled.status}",
+            url=self.url(record.sid),
+        )
+        await self._store.write(settled, event, *self._owed(settled))
+
+    def _owed(self, record: RecordingRecord) -> list[Operation]:
+        if record.status_callback is None or record.status not in record.status_callback_events:
+            return []
+        return [
+            OwedCallback(
+                order_key=record.call_sid,
+                url=record.status_callback,
+                method=record.status_callback_method,
+                params=tuple(recording_parameters(record, self.url(record.sid))),
+                created_at=self._now(),
+                call_sid=record.call_sid,
+                awaits_recording=record.sid if record.status == "completed" else None,
+            )
+        ]
+
+    def _part(self, sid: str) -> Path:
+        return self._directory / f"{sid}.wav.part"
+
+    def _final(self, sid: str) -> Path:
+        return self._directory / f"{sid}.wav"

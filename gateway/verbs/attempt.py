@@ -1,0 +1,307 @@
+"""One noun of a <Dial>: its call, its legs, and who is told about them.
+
+Decides what a noun dials, which caller ID it shows, how long it may ring. Owns the child call's facts and record; which
+of several attempts wins is gateway/fork.py.
+Source: Twilio <Number>, <Client>, <Sip>; Twilio <Dial>, timeout and callerId.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import assert_never
+
+from gateway import caller_id
+from gateway.call import CallStatus, PostStatus, ProgressEvent
+from gateway.caller_id import CallerIdRefused
+from gateway.parameters import (
+    CallDirection,
+    CallFacts,
+    Parameters,
+    RecordingMention,
+    call_parameters,
+    progress_parameters,
+    whole_seconds,
+)
+from gateway.session import CallSession
+from gateway.sids import new_sid
+from gateway.store.records import CallRecord, LegRecord, Operation
+from gateway.telling import Telling
+from gateway.twiml import TwimlError, resolve_url
+from gateway.twiml.model import Client, Dial, Noun, Number, Sip, StatusCallback
+from signaling.leg import HangupCause, Leg, OutboundCall, Party
+from signaling.location import ClientTarget, NumberTarget, SipTarget, Target
+
+# Twilio always adds this to the timeout that was asked for. Source: Twilio <Dial>, timeout.
+TIMEOUT_EXTRA_S = 5
+CLIENT_TIMEOUT_S = 60
+NOT_EXECUTED = 13750
+
+
+@dataclass(frozen=True)
+class Refused:
+    """The noun cannot be dialled at all."""
+
+    cause: HangupCause
+
+
+def attempt_for(call: CallSession, verb: Dial, noun: Noun, base_url: str | None) -> "Attempt":
+    """A noun made ready: its address, its callbacks, its time to ring."""
+    match noun:
+        case Client(identity=identity):
+            callee, target, timeout_s = f"client:{identity}", ClientTarget(identity), verb.timeout_s
+            timeout_s = min(timeout_s, CLIENT_TIMEOUT_S)
+            shown = caller_id.for_client(verb.caller_id, call.facts)
+            headers, parameters = dict(noun.headers), dict(noun.parameters)
+        case Number(number=number):
+            callee, target, timeout_s = number, NumberTarget(number), verb.timeout_s
+            shown = caller_id.for_number(verb.caller_id, call.facts, call.services.router)
+            headers, parameters = dict(noun.headers), {}
+        case Sip(uri=uri):
+            headers, parameters = dict(noun.headers), {}
+            target = SipTarget(uri=uri, username=noun.username, password=noun.password, headers=headers)
+            callee, timeout_s = uri, verb.timeout_s
+            shown = caller_id.for_sip(verb.caller_id, call.facts)
+        case _:
+            assert_never(noun)
+    return Attempt(
+        call,
+        noun,
+        target=target,
+        callee=callee,
+        shown=shown,
+        timeout_s=timeout_s + TIMEOUT_EXTRA_S,
+        headers=headers,
+        parameters=parameters,
+        telling=_telling(call, noun.status, base_url),
+        notification=_notification(call, noun, base_url),
+    )
+
+
+def _telling(call: CallSession, status: StatusCallback | None, base_url: str | None) -> Telling:
+    if status is None or not status.url:
+        return Telling()
+    try:
+        url = resolve_url(base_url, status.url, callback=True)
+    except TwimlError as error:
+        call.warn(error.code, f"statusCallback: {error.message}")
+        return Telling()
+    return Telling(url=url, method=status.method.value, events=frozenset(event.value for event in status.events))
+
+
+def _notification(call: CallSession, noun: Noun, base_url: str | None) -> str | None:
+    if not isinstance(noun, Client) or noun.client_notification_url is None:
+        return None
+    try:
+        return resolve_url(base_url, noun.client_notification_url, callback=True)
+    except TwimlError as error:
+        call.warn(13806, f"clientNotificationUrl: {error.message}", level="error")
+        return None
+
+
+class Attempt:
+    """A child call. ``legs`` are its devices in the order they were placed."""
+
+    def __init__(
+        self,
+        call: CallSession,
+        noun: Noun,
+        *,
+        target: Target,
+        callee: str,
+        shown: str | CallerIdRefused,
+        timeout_s: float,
+        headers: Mapping[str, str],
+        parameters: Mapping[str, str],
+        telling: Telling,
+        notification: str | None,
+    ) -> None:
+        self._call = call
+        self._noun = noun
+        self._target = target
+        self._shown = shown
+        self._headers = headers
+        self._parameters = parameters
+        self._telling = telling
+        self._notification = notification
+        self.timeout_s = timeout_s
+        self.legs: list[Leg] = []
+        is_refused = isinstance(shown, CallerIdRefused)
+        self.facts = CallFacts(
+            sid=new_sid("CA"),
+            account_sid=call.facts.account_sid,
+            caller=call.facts.caller if is_refused else str(shown),
+            callee=callee,
+            direction=CallDirection.OUTBOUND_DIAL,
+            parent_sid=call.facts.sid,
+            forwarded_from=call.facts.forwarded_from,
+        )
+        self._created_at: datetime | None = None
+        self._answered_at: datetime | None = None
+        self._answered_s: float | None = None
+        self._sequence = 0
+        self.duration_s = 0
+
+    def place(self) -> list[Leg] | Refused:
+        """Send it out. An identity without a device gives no legs; a number without a trunk is refused."""
+        self._created_at = self._call.services.now()
+        self._note_what_is_not_executed()
+        if isinstance(self._shown, CallerIdRefused):
+            self._call.warn(self._shown.code, self._shown.message, level="error" if self._shown.is_fatal else "warning")
+            if self._shown.is_fatal:
+                return Refused(HangupCause.FAILED)
+        self.legs = self._call.services.location.place(self._target, self._request())
+        if not self.legs and isinstance(self._target, NumberTarget):
+            self._call.warn(13224, f"no trunk takes {self._target.number}", level="error")
+            return Refused(HangupCause.FAILED)
+        return self.legs
+
+    def post(self, posted: PostStatus, cause: HangupCause | None, recording: RecordingMention | None) -> None:
+        """A status of this call: its record, and whoever is to be told, in one transaction."""
+        services = self._call.services
+        if posted.event is ProgressEvent.ANSWERED:
+            self._answered_at, self._answered_s = services.now(), services.monotonic()
+        if posted.status.is_final and self._answered_s is not None:
+            self.duration_s = whole_seconds(services.monotonic() - self._answered_s)
+        self._sequence = posted.sequence + 1
+        sip_status = self._sip_status(cause) if posted.status.is_final else None
+        facts: list[Operation] = [
+            self._record(posted.status, sip_status),
+            self._call.event(
+                posted.status.value,
+                message=self.facts.callee,
+                details={"child_sid": self.facts.sid, **({"cause": cause.value} if cause else {})},
+            ),
+        ]
+        url = self._telling.url_for(posted.event)
+        if url is not None:
+            parameters = progress_parameters(
+                self.facts,
+                posted,
+                at=services.now(),
+                duration_s=self.duration_s,
+                sip_status=sip_status,
+                recording=recording,
+            )
+            facts.append(
+                self._call.owe(url=url, method=self._telling.method, parameters=parameters, order_key=self.facts.sid)
+            )
+        if self._notification is not None and posted.event is ProgressEvent.INITIATED:
+            facts.append(
+                self._call.owe(
+                    url=self._notification,
+                    method="POST",
+                    parameters=call_parameters(self.facts, posted.status)
+                    + [(name, value) for name, value in self._parameters.items()],
+                    order_key=f"{self.facts.sid} notification",
+                )
+            )
+        self._call.note(*facts)
+
+    def sip_parameters(self) -> Parameters:
+        """What the action request says about a <Sip> noun. Source: Twilio <Sip>, action parameters."""
+        if not isinstance(self._noun, Sip):
+            return []
+        leg = next((leg for leg in self.legs), None)
+        if leg is None:
+            return []
+        parameters: Parameters = []
+        if leg.sip is not None:
+            parameters.append(("DialSipCallId", leg.sip.call_id))
+        ended = leg.events.ended
+        status = 200 if self._answered_at is not None else ended.sip_status if ended is not None else None
+        if status is not None:
+            parameters.append(("DialSipResponseCode", str(status)))
+        if ended is not None:
+            parameters += [(f"DialSipHeader_{name}", value) for name, value in ended.headers.items()]
+        return parameters
+
+    def leg_records(self) -> list[LegRecord]:
+        """What remains of the legs, each of which has ended."""
+        services = self._call.services
+        records = []
+        for leg in self.legs:
+            ended = leg.events.ended
+            records.append(
+                LegRecord(
+                    leg_id=leg.leg_id,
+                    call_sid=self.facts.sid,
+                    kind="sip" if leg.sip is not None else "voice-sdk",
+                    direction=leg.direction.value,
+                    created_at=self._created_at or services.now(),
+                    ended_at=services.now(),
+                    device=leg.device,
+                    target=self.facts.callee,
+                    sip_call_id=leg.sip.call_id if leg.sip is not None else None,
+                    codec=next(iter(leg.codec_names), None),
+                    cause=ended.cause.value if ended is not None else None,
+                    sip_status=ended.sip_status if ended is not None else None,
+                )
+            )
+        return records
+
+    def _request(self) -> OutboundCall:
+        return OutboundCall(
+            call_sid=self.facts.sid,
+            account_sid=self.facts.account_sid,
+            caller=Party(address=self.facts.caller, display_name=self._call.leg.caller.display_name),
+            callee=Party(address=self.facts.callee),
+            headers=self._headers,
+            parameters=self._parameters,
+            diversion=self._call.leg.diversion,
+            codec_names=self._codec_names(),
+        )
+
+    def _codec_names(self) -> tuple[str, ...]:
+        """The caller's own codecs first, so that the bridge relays; then the rest."""
+        wanted = [name for name in self._call.leg.codec_names if name in ("PCMU", "PCMA")]
+        return tuple(dict.fromkeys([*wanted, "PCMU", "PCMA"]))
+
+    def _record(self, status: CallStatus, sip_status: int | None) -> CallRecord:
+        now = self._call.services.now()
+        record = CallRecord(
+            sid=self.facts.sid,
+            account_sid=self.facts.account_sid,
+            parent_call_sid=self.facts.parent_sid,
+            from_=self.facts.caller,
+            to=self.facts.callee,
+            direction=self.facts.direction.value,
+            # The resource has no "initiated": while it dials it shows queued. Source: Twilio Call resource.
+            status="queued" if status is CallStatus.INITIATED else status.value,
+            date_created=self._created_at or now,
+            date_updated=now,
+            start_time=self._answered_at,
+            forwarded_from=self.facts.forwarded_from,
+            status_callback=self._telling.url,
+            status_callback_method=self._telling.method,
+            status_callback_events=tuple(sorted(self._telling.events)),
+            sequence=self._sequence,
+        )
+        if not status.is_final:
+            return record
+        answered = self._answered_at is not None
+        return replace(record, end_time=now, duration_s=self.duration_s if answered else None, sip_status=sip_status)
+
+    def _sip_status(self, cause: HangupCause | None) -> int | None:
+        """SipResponseCode: 200 once answered, 487 on our time-out, 404 when nobody was there to ring."""
+        if self._answered_at is not None:
+            return 200
+        if not self.legs:
+            return 404
+        told = [leg.events.ended for leg in self.legs]
+        final = next((end for end in told if end is not None and end.cause is cause and end.sip_status), None)
+        if final is not None:
+            return final.sip_status
+        return 487 if cause in (HangupCause.NO_ANSWER, HangupCause.CANCELED, HangupCause.ANSWERED_ELSEWHERE) else None
+
+    def _note_what_is_not_executed(self) -> None:
+        """Attributes that are understood but not acted on are told, never silently ignored."""
+        noun = self._noun
+        ignored = []
+        if noun.url is not None:
+            ignored.append("url")
+        if isinstance(noun, Number) and noun.send_digits is not None:
+            ignored.append("sendDigits")
+        if not isinstance(noun, Client) and noun.machine_detection is not None:
+            ignored.append("machineDetection")
+        for name in ignored:
+            self._call.warn(NOT_EXECUTED, f"<{noun.tag} {name}> is not executed yet")

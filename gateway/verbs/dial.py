@@ -1,0 +1,218 @@
+"""<Dial>: ring several parties, connect the first that answers, say how it went.
+
+The shell of DialModel (gateway/fork.py): runs its effects on real legs, timers and sound, and feeds it what happens.
+Attempts and their callbacks are gateway/verbs/attempt.py, what the caller hears and what is recorded
+gateway/verbs/dial_sound.py. The verb is cancelled when the caller's leg ends; the model then still says what is to be
+done, and every such effect is synchronous, so that nothing of a dial survives its call.
+Source: Twilio <Dial>; Twilio <Client>.
+"""
+
+import asyncio
+from collections import deque
+
+from gateway.call import CallStatus
+from gateway.fork import (
+    AttemptPlaced,
+    AttemptRefused,
+    AttemptTimedOut,
+    Bridge,
+    CallerEnded,
+    CancelTimer,
+    DialEffect,
+    DialEvent,
+    DialModel,
+    Finish,
+    Hangup,
+    LegAnswered,
+    LegEarlyMedia,
+    LegEnded,
+    LegKey,
+    LegRinging,
+    PassEarlyMedia,
+    Place,
+    PostAttempt,
+    StarPressed,
+    Started,
+    StartRingback,
+    StartTimer,
+    StopRingback,
+    TimeLimitReached,
+)
+from gateway.parameters import Parameters
+from gateway.session import CallSession
+from gateway.twiml import resolve_url
+from gateway.twiml.model import Dial
+from gateway.verbs.attempt import Attempt, Refused, attempt_for
+from gateway.verbs.dial_sound import DialSound
+from gateway.verbs.outcome import Continue, Fetch, Next
+from signaling.leg import Answered, EarlyMedia, Ended, HangupCause, Leg, Ringing
+
+# What a caller who was never answered is refused with when the script ends after this dial.
+_REFUSALS = {
+    CallStatus.BUSY: HangupCause.BUSY,
+    CallStatus.NO_ANSWER: HangupCause.NO_ANSWER,
+    CallStatus.FAILED: HangupCause.FAILED,
+    CallStatus.CANCELED: HangupCause.NO_ANSWER,
+}
+
+
+async def dial(call: CallSession, verb: Dial, base_url: str | None) -> Next:
+    if not verb.answer_on_bridge:
+        await call.answer()
+    # Resolved before anything rings: a URL that cannot be requested is an error of the document.
+    action = None if verb.action is None else resolve_url(base_url, verb.action)
+    run = _DialRun(call, verb, base_url)
+    try:
+        finish = await run.until_finished()
+    except asyncio.CancelledError:
+        finish = run.abandon()
+        if action is not None:
+            parameters = call.parameters() + run.result_parameters(finish)
+            call.note(call.owe(url=action, method=verb.method.value, parameters=parameters))
+        raise
+    finally:
+        run.close()
+    if finish.status in _REFUSALS:
+        call.refusal = _REFUSALS[finish.status]
+    if action is not None:
+        return Fetch(url=action, method=verb.method.value, parameters=run.result_parameters(finish))
+    return Continue()
+
+
+class _DialRun:
+    def __init__(self, call: CallSession, verb: Dial, base_url: str | None) -> None:
+        self._call = call
+        self._verb = verb
+        configuration = call.services.configuration.calls
+        self._model = DialModel(
+            len(verb.nouns),
+            is_sequential=verb.sequential,
+            status_when_caller_ends=CallStatus(configuration.status_when_caller_hangs_up),
+        )
+        self._attempts = [attempt_for(call, verb, noun, base_url) for noun in verb.nouns]
+        self._sound = DialSound(call, verb, base_url)
+        self._inbox: asyncio.Queue[DialEvent] = asyncio.Queue()
+        self._pending: deque[DialEffect] = deque()
+        self._timers: dict[int, asyncio.TimerHandle] = {}
+        self._time_limit: asyncio.TimerHandle | None = None
+        self._time_limit_s = min(verb.time_limit_s, configuration.time_limit_s)
+        self._loop = asyncio.get_running_loop()
+        self._finish: Finish | None = None
+
+    async def until_finished(self) -> Finish:
+        with self._call.listening(self._digit):
+            await self._tell(Started())
+            while self._finish is None:
+                await self._tell(await self._inbox.get())
+        return self._finish
+
+    def abandon(self) -> Finish:
+        """The caller is gone: what the model still wants is done at once. Waits for nothing."""
+        for effect in (*self._pending, *self._model.receive(CallerEnded())):
+            self._perform(effect)
+        self._pending.clear()
+        assert self._finish is not None
+        return self._finish
+
+    def close(self) -> None:
+        """Timers, sound and records of a dial that is over. Every leg has ended by now."""
+        for timer in self._timers.values():
+            timer.cancel()
+        if self._time_limit is not None:
+            self._time_limit.cancel()
+        self._sound.close()
+        self._call.note(*(record for attempt in self._attempts for record in attempt.leg_records()))
+
+    def result_parameters(self, finish: Finish) -> Parameters:
+        """What the action request says beside the standard parameters. Source: Twilio <Dial>, action."""
+        attempt = None if finish.attempt is None else self._attempts[finish.attempt]
+        parameters = [("DialCallStatus", finish.status.value)]
+        if attempt is not None:
+            parameters += [("DialCallSid", attempt.facts.sid), ("DialCallDuration", str(attempt.duration_s))]
+        parameters.append(("DialBridged", "true" if finish.was_bridged else "false"))
+        recording = self._sound.finish_recording()
+        if recording is not None:
+            parameters += recording.parameters()
+        if attempt is not None:
+            parameters += attempt.sip_parameters()
+        return parameters
+
+    async def _tell(self, event: DialEvent) -> None:
+        self._pending.extend(self._model.receive(event))
+        while self._pending:
+            effect = self._pending.popleft()
+            match effect:
+                case Place(number):
+                    # What placing leads to comes before the effects that wait.
+                    self._pending.extendleft(reversed(self._model.receive(self._place(number))))
+                case StartRingback():
+                    await self._sound.start_ringback()
+                case PassEarlyMedia(leg):
+                    await self._sound.pass_early_media(self._leg(leg))
+                case Bridge(leg):
+                    await self._bridge(leg)
+                case _:
+                    self._perform(effect)
+
+    def _place(self, number: int) -> DialEvent:
+        attempt = self._attempts[number]
+        match attempt.place():
+            case Refused(cause):
+                return AttemptRefused(number, cause)
+            case legs:
+                for device, leg in enumerate(legs):
+                    self._call.spawn(self._follow(LegKey(number, device), leg), name=f"dialled leg {leg.leg_id}")
+                return AttemptPlaced(number, len(legs))
+
+    async def _follow(self, key: LegKey, leg: Leg) -> None:
+        async for event in leg.events:
+            match event:
+                case Ringing():
+                    self._inbox.put_nowait(LegRinging(key))
+                case EarlyMedia():
+                    self._inbox.put_nowait(LegEarlyMedia(key))
+                case Answered():
+                    self._inbox.put_nowait(LegAnswered(key))
+                case Ended(cause):
+                    self._inbox.put_nowait(LegEnded(key, cause))
+                case _:
+                    pass
+
+    async def _bridge(self, key: LegKey) -> None:
+        leg = self._leg(key)
+        await self._call.answer()
+        self._sound.bridge(leg)
+        self._time_limit = self._loop.call_later(self._time_limit_s, self._inbox.put_nowait, TimeLimitReached())
+        self._call.note(self._call.event("bridged", message=self._attempts[key.attempt].facts.sid, leg_id=leg.leg_id))
+
+    def _perform(self, effect: DialEffect) -> None:
+        """The effects that wait for nothing; those that do are of no use to a caller who is gone."""
+        match effect:
+            case StartTimer(number):
+                self._timers[number] = self._loop.call_later(
+                    self._attempts[number].timeout_s, self._inbox.put_nowait, AttemptTimedOut(number)
+                )
+            case CancelTimer(number):
+                timer = self._timers.pop(number, None)
+                if timer is not None:
+                    timer.cancel()
+            case Hangup(key, cause):
+                self._leg(key).hangup(cause)
+            case PostAttempt(number, posted, cause):
+                attempt = self._attempts[number]
+                is_winner = self._model.winner is not None and self._model.winner.attempt == number
+                is_over = posted.status.is_final
+                attempt.post(posted, cause, self._sound.finish_recording() if is_winner and is_over else None)
+            case StopRingback():
+                self._sound.stop_ringback()
+            case Finish():
+                self._finish = effect
+            case Place() | StartRingback() | PassEarlyMedia() | Bridge():
+                pass
+
+    def _leg(self, key: LegKey) -> Leg:
+        return self._attempts[key.attempt].legs[key.device]
+
+    def _digit(self, digit: str) -> None:
+        if digit == "*" and self._verb.hangup_on_star:
+            self._inbox.put_nowait(StarPressed())

@@ -1,0 +1,119 @@
+"""What the caller hears while a <Dial> rings, the bridge, and the recording.
+
+A caller who was not answered yet and for whom no tone was asked gets 180 and his own phone rings; a tone, audio that
+the dialled party sends before its answer, or a recording from ringing opens early media (183). A caller who was
+answered always hears a tone made here.
+Channel 1 of a dual recording is the parent. Channel 2 is the child; before its answer it is what the parent hears.
+Source: Twilio <Dial>, ringTone, answerOnBridge, record, recordingTrack, trim.
+"""
+
+from collections.abc import Sequence
+
+from gateway.parameters import RecordingMention
+from gateway.recordings import ActiveRecording, RecordingOrder
+from gateway.session import CallSession
+from gateway.twiml import TwimlError, resolve_url
+from gateway.twiml.model import Dial
+from gateway.twiml.values import RecordingTrack
+from media.engine import Heard, MediaPort, Received, Silence, Tap
+from media.tones import CallProgress, tone
+from signaling.leg import Leg
+
+BAD_RECORDING_CALLBACK = 13256
+
+
+class DialSound:
+    """Everything audible of one dial; ``close`` ends what still runs."""
+
+    def __init__(self, call: CallSession, verb: Dial, base_url: str | None) -> None:
+        self._call = call
+        self._verb = verb
+        self._base_url = base_url
+        self._recording: ActiveRecording | None = None
+        self._mention: RecordingMention | None = None
+        self._bridged: MediaPort | None = None
+
+    async def start_ringback(self) -> None:
+        wants_audio = self._verb.ring_tone is not None or self._verb.record.from_ringing
+        if not self._call.is_answered:
+            await self._call.leg.ring()
+            if wants_audio:
+                await self._call.leg.early_media()
+        if self._call.is_answered or wants_audio:
+            country = self._verb.ring_tone or self._call.services.configuration.calls.default_ring_tone
+            self._parent.hear(tone(country, CallProgress.RING))
+        if self._verb.record.from_ringing and self._recording is None:
+            self._begin_recording(self._parent, None)
+
+    async def pass_early_media(self, leg: Leg) -> None:
+        """Let the caller hear the dialled party's own announcement, unless a tone was asked for."""
+        if self._verb.ring_tone is not None:
+            return
+        if not self._call.is_answered:
+            await self._call.leg.early_media()
+        self._parent.hear(leg.media)
+
+    def stop_ringback(self) -> None:
+        self._parent.hear(Silence())
+
+    def bridge(self, leg: Leg) -> None:
+        parent, child = self._parent, leg.media
+        parent.hear(child)
+        child.hear(parent)
+        self._bridged = child
+        if not self._verb.record.is_on:
+            return
+        if self._recording is None:
+            self._begin_recording(parent, child)
+        else:
+            self._recording.retap(self._channels(parent, child))
+
+    def finish_recording(self) -> RecordingMention | None:
+        """Stop recording, if there is one; how requests mention it. May be called again."""
+        if self._recording is not None:
+            self._mention = self._recording.finish()
+            self._recording = None
+        return self._mention
+
+    def close(self) -> None:
+        self.finish_recording()
+        if self._bridged is not None:
+            self._parent.hear(Silence())
+            self._bridged = None
+
+    @property
+    def _parent(self) -> MediaPort:
+        return self._call.leg.media
+
+    def _begin_recording(self, parent: MediaPort, child: MediaPort | None) -> None:
+        verb = self._verb
+        order = RecordingOrder(
+            call_sid=self._call.facts.sid,
+            track=verb.recording_track.value,
+            is_trimmed=verb.trim,
+            callback_url=self._callback_url(),
+            callback_method=verb.recording_status_callback_method.value,
+            callback_events=frozenset(event.value for event in verb.recording_status_callback_events),
+        )
+        self._recording = self._call.services.recordings.begin(order, self._channels(parent, child))
+
+    def _channels(self, parent: MediaPort, child: MediaPort | None) -> Sequence[Sequence[Tap]]:
+        """The taps of each channel of the file. A file of one track is always mono."""
+        spoken = Received(parent)
+        answered: Tap = Heard(parent) if child is None else Received(child)
+        match self._verb.recording_track:
+            case RecordingTrack.INBOUND:
+                return [[spoken]]
+            case RecordingTrack.OUTBOUND:
+                return [[Heard(parent)]]
+            case RecordingTrack.BOTH:
+                return [[spoken], [answered]] if self._verb.record.is_dual else [[spoken, answered]]
+
+    def _callback_url(self) -> str | None:
+        if self._verb.recording_status_callback is None:
+            return None
+        try:
+            return resolve_url(self._base_url, self._verb.recording_status_callback, callback=True)
+        except TwimlError as error:
+            self._call.warn(BAD_RECORDING_CALLBACK, f"recordingStatusCallback: {error.message}")
+            return None
