@@ -4,6 +4,8 @@ Decides who works: normally one thread does every job, which costs the fewest sw
 does not get on, because the disk keeps it waiting. What the jobs are is their owner's business (media/recorder.py).
 """
 
+import logging
+import math
 import threading
 import time
 from collections import deque
@@ -11,16 +13,18 @@ from collections.abc import Callable, Iterable
 
 Job = Callable[[], None]
 
+_log = logging.getLogger(__name__)
+
 HELP_AFTER_S = 0.05
 
 
 class Crew:
-    """gather: called at each beat for the jobs that are due, with no lock of its caller held.
+    """gather: called at each beat for the jobs that are due; None says that there is nothing to beat for until wake().
 
-    A job must not raise; it may wait.
+    A job may wait as long as it likes. One that raises is a bug: it is logged, and the thread goes on.
     """
 
-    def __init__(self, name: str, gather: Callable[[], Iterable[Job]], *, workers: int, beat_s: float) -> None:
+    def __init__(self, name: str, gather: Callable[[], Iterable[Job] | None], *, workers: int, beat_s: float) -> None:
         self._gather = gather
         self._beat_s = beat_s
         self._condition = threading.Condition()
@@ -39,11 +43,18 @@ class Crew:
         for thread in self._threads:
             thread.start()
 
-    def submit(self, job: Job) -> None:
-        """Has the job done as soon as may be, behind those already due."""
+    def submit(self, *jobs: Job) -> None:
+        """Has jobs done as soon as may be, behind those already due."""
         with self._condition:
-            self._add((job,))
+            self._add(jobs)
             self._condition.notify_all()
+
+    def wake(self) -> None:
+        """There is something to beat for again."""
+        with self._condition:
+            if self._next_beat == math.inf:
+                self._next_beat = time.monotonic()
+                self._condition.notify_all()
 
     def finish(self) -> None:
         """No more beats; the threads end when the jobs are done."""
@@ -60,7 +71,10 @@ class Crew:
 
     def _work(self, patience_s: float) -> None:
         while (job := self._take(patience_s)) is not None:
-            job()
+            try:
+                job()
+            except Exception:
+                _log.exception("a job of %s failed", threading.current_thread().name)
 
     def _take(self, patience_s: float) -> Job | None:
         """The next job; None when it is time to go home. patience_s: how long jobs may wait for another thread."""
@@ -68,8 +82,9 @@ class Crew:
             while True:
                 now = time.monotonic()
                 if not self._is_stopping and now >= self._next_beat:
-                    self._next_beat = max(self._next_beat + self._beat_s, now)
-                    self._add(self._gather())
+                    jobs = self._gather()
+                    self._next_beat = math.inf if jobs is None else max(self._next_beat + self._beat_s, now)
+                    self._add(jobs or ())
                 if self._jobs:
                     if (rest_s := self._waiting_since + patience_s - now) <= 0 or self._is_stopping:
                         return self._jobs.popleft()
@@ -77,7 +92,7 @@ class Crew:
                     return None
                 else:
                     rest_s = self._next_beat + patience_s - now
-                self._condition.wait(rest_s)
+                self._condition.wait(None if rest_s == math.inf else rest_s)
 
     def _add(self, jobs: Iterable[Job]) -> None:
         if not self._jobs:
