@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from itertools import count
-from typing import Protocol
 
 from signaling.errors import PeerError
 
@@ -72,18 +71,6 @@ class Refused:
 
 class ChallengeError(PeerError):
     """A challenge that we cannot answer."""
-
-
-class CredentialsPolicy(Protocol):
-    """A login of ours at a peer, and to whom it may be shown (trunk.py)."""
-
-    @property
-    def username(self) -> str: ...
-    @property
-    def password(self) -> str: ...
-    def may_answer(self, realm: str, host: str) -> bool:
-        """Whether a challenge for ``realm`` that came from ``host`` may be answered with this login."""
-        ...
 
 
 def parse_digest(value: str) -> dict[str, str] | None:

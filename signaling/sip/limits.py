@@ -1,0 +1,197 @@
+"""How much a stranger may cost us: refusals per source, connections per source, password guesses.
+
+Pure: time comes in as ``clock``. Only what was refused is counted, so a busy trunk or phone is never slowed. Every
+table is bounded; a source that behaves again is forgotten. Who counts as trusted is asked from outside.
+Source: reliability checks S-01, S-02, S-03, S-09.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+class RateTable:
+    """A token bucket per key that keeps one number per key: when its bucket will be full again.
+
+    (Generic cell rate algorithm.) A key whose bucket is full needs no entry. At most ``limit`` keys: the one entered
+    first goes when a new one needs room.
+    """
+
+    def __init__(self, *, rate: float, burst: int, clock: Callable[[], float], limit: int = 10_000) -> None:
+        self._step_s = 1.0 / rate
+        self._depth_s = burst / rate
+        self._clock = clock
+        self._limit = limit
+        self._full_at: dict[str, float] = {}
+        self._next_purge = 0.0
+
+    def __len__(self) -> int:
+        return len(self._full_at)
+
+    def take(self, key: str, *, overdraft: int = 0) -> bool:
+        """Takes one token, down to ``overdraft`` below zero; False if the bucket was empty before."""
+        now = self._clock()
+        full_at = self._full_at.get(key)
+        if full_at is None:
+            self._make_room(now)
+            full_at = now
+        full_at = max(full_at, now) + self._step_s
+        self._full_at[key] = min(full_at, now + self._depth_s + overdraft * self._step_s)
+        return full_at - now <= self._depth_s * _ROUNDING
+
+    def level(self, key: str) -> float:
+        """Tokens left; negative in overdraft."""
+        full_at = self._full_at.get(key)
+        if full_at is None:
+            return self._depth_s / self._step_s
+        return (self._depth_s - max(0.0, full_at - self._clock())) / self._step_s
+
+    def forget(self, key: str) -> None:
+        self._full_at.pop(key, None)
+
+    def _make_room(self, now: float) -> None:
+        if len(self._full_at) < self._limit:
+            return
+        if now >= self._next_purge:
+            self._next_purge = now + 1.0
+            self._full_at = {key: full_at for key, full_at in self._full_at.items() if full_at > now}
+        while len(self._full_at) >= self._limit:
+            del self._full_at[next(iter(self._full_at))]
+
+
+_ROUNDING = 1 + 1e-9
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceLimits:
+    """rate and burst: refusals a second that one source gets an answer to. mute_below: unanswered refusals beyond that
+    after which nothing of the source is read any more until its bucket has filled up to zero again."""
+
+    rate: float = 20.0
+    burst: int = 60
+    mute_below: int = 200
+    sources: int = 10_000
+
+
+class SourceLimiter:
+    """Counts refusals per source address.
+
+    ``charge`` with every request that is challenged or refused; False: send no answer. ``is_muted`` before parsing.
+    Trusted sources (trunks, addresses with registered phones) get no more answers than others but are never muted,
+    because UDP addresses can be forged.
+    """
+
+    def __init__(
+        self, limits: SourceLimits, *, clock: Callable[[], float], is_trusted: Callable[[str], bool] = lambda _: False
+    ) -> None:
+        self._limits = limits
+        self._table = RateTable(rate=limits.rate, burst=limits.burst, clock=clock, limit=limits.sources)
+        self._is_trusted = is_trusted
+        self._muted: dict[str, None] = {}
+
+    def charge(self, source: str) -> bool:
+        may_answer = self._table.take(source, overdraft=self._limits.mute_below)
+        if not may_answer and self._table.level(source) <= 1 - self._limits.mute_below:
+            if len(self._muted) >= self._limits.sources:
+                self._muted.clear()
+            self._muted[source] = None
+        return may_answer
+
+    def is_muted(self, source: str) -> bool:
+        if source not in self._muted:
+            return False
+        if self._table.level(source) >= 0 or self._is_trusted(source):
+            del self._muted[source]
+            return False
+        return True
+
+
+@dataclass(frozen=True, kw_only=True)
+class GuessLimits:
+    """failures wrong passwords within window_s block their source for block_s, doubled at each block up to most_s.
+    account_rate, account_burst: wrong passwords that one user name may collect from everywhere (about 1000 an hour)."""
+
+    failures: int = 10
+    window_s: float = 60.0
+    block_s: float = 900.0
+    most_s: float = 86_400.0
+    account_rate: float = 900 / 3600
+    account_burst: int = 50
+    entries: int = 10_000
+
+
+@dataclass(slots=True)
+class _Offender:
+    failures: int = 0
+    since: float = 0.0
+    blocks: int = 0
+    blocked_until: float = 0.0
+
+
+class GuessGuard:
+    """Slows password guessing down, from one address and from many, without locking an owner out.
+
+    Ask ``refuses`` before a password is checked, tell ``failed`` or ``succeeded`` after. A source is blocked whatever
+    it sends; an account that is being guessed is closed only to sources that have not logged in to it lately.
+    """
+
+    def __init__(
+        self,
+        limits: GuessLimits,
+        *,
+        clock: Callable[[], float],
+        on_block: Callable[[str, float], None] = lambda _source, _seconds: None,
+    ) -> None:
+        self._limits = limits
+        self._clock = clock
+        self._on_block = on_block
+        self._offenders: dict[str, _Offender] = {}
+        self._accounts = RateTable(
+            rate=limits.account_rate, burst=limits.account_burst, clock=clock, limit=limits.entries
+        )
+        self._owners: dict[tuple[str, str], None] = {}
+
+    def refuses(self, source: str, username: str) -> bool:
+        """Whether an answer to a challenge is refused unchecked, right or wrong."""
+        offender = self._offenders.get(source)
+        if offender is not None and self._clock() < offender.blocked_until:
+            return True
+        return self._accounts.level(username) < 1 and (source, username) not in self._owners
+
+    def failed(self, source: str, username: str) -> None:
+        self._accounts.take(username)
+        now = self._clock()
+        offender = self._offenders.get(source)
+        if offender is None:
+            if len(self._offenders) >= self._limits.entries:
+                self._forget(now)
+            offender = self._offenders[source] = _Offender(since=now)
+        if now - offender.since > self._limits.window_s:
+            offender.failures, offender.since = 0, now
+        offender.failures += 1
+        if offender.failures >= self._limits.failures and now >= offender.blocked_until:
+            seconds = min(self._limits.block_s * 2**offender.blocks, self._limits.most_s)
+            offender.blocks = min(offender.blocks + 1, 16)
+            offender.blocked_until = now + seconds
+            offender.failures = 0
+            self._on_block(source, seconds)
+
+    def succeeded(self, source: str, username: str) -> None:
+        """Makes the source an owner of the account. Its own failures stay counted: a login between two guesses is no
+        reason to allow ten more."""
+        key = (source, username)
+        if key in self._owners:
+            return
+        if len(self._owners) >= self._limits.entries:
+            del self._owners[next(iter(self._owners))]
+        self._owners[key] = None
+
+    def _forget(self, now: float) -> None:
+        """Makes room: first those whose time is over, then the one seen first."""
+        horizon = now - self._limits.window_s
+        self._offenders = {
+            source: offender
+            for source, offender in self._offenders.items()
+            if offender.blocked_until > now or offender.since > horizon
+        }
+        while len(self._offenders) >= self._limits.entries:
+            del self._offenders[next(iter(self._offenders))]
