@@ -8,8 +8,10 @@ import asyncio
 import resource
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
+from tests.bench.calls import Plan, measure_calls, measure_setup
 from tests.bench.media import measure_media
 from tests.bench.process import BenchError
 from tests.bench.report import Report, show
@@ -17,14 +19,15 @@ from tests.bench.report import Report, show
 _FILES_PER_CALL = 5
 _FILES_SPARE = 200
 MAX_CALLS = 4000
+MAX_SET_UPS = 100_000
 MAX_SECONDS = 3600.0
+MAX_RATE = 1000.0
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Exit code: 0 measured, 1 could not be measured, 2 wrong use."""
     options = _parser().parse_args(arguments)
     try:
-        _allow_files(options.calls)
         with tempfile.TemporaryDirectory(prefix="ringfork-bench-") as directory:
             run = Path(options.keep or directory)
             run.mkdir(parents=True, exist_ok=True)
@@ -37,35 +40,70 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 async def _measure(options: argparse.Namespace, run: Path) -> Report:
-    host = "tests.bench.bare" if options.bare else "tests.bench.engine_host"
-    return await measure_media(host=host, calls=options.calls, seconds=options.seconds, record=options.record, run=run)
+    if options.bench == "engine":
+        _allow_files(options.calls)
+        host = "tests.bench.bare" if options.bare else "tests.bench.engine_host"
+        return await measure_media(
+            host=host, calls=options.calls, seconds=options.seconds, record=options.record, run=run
+        )
+    if options.bench == "calls":
+        plan = Plan(calls=options.calls, rate=options.rate, record=options.record, seconds=options.seconds)
+        _allow_files(plan.most_at_once)
+        return await measure_calls(plan, run)
+    plan = Plan(
+        calls=options.calls,
+        rate=options.rate,
+        record=options.record,
+        hold_s=options.hold,
+        callbacks=options.callbacks,
+        sound=False,
+    )
+    _allow_files(plan.most_at_once)
+    return await measure_setup(plan, run)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     benches = parser.add_subparsers(dest="bench", required=True)
     engine = benches.add_parser("engine", help="the media engine alone, without SIP")
-    engine.add_argument("--bare", action="store_true", help="a bare compiled relay instead: the floor of this machine")
-    for bench in (engine,):
-        bench.add_argument("--calls", type=_calls, default=100, metavar="N")
+    calls = benches.add_parser("calls", help="whole calls through the daemon: what they cost while they are up")
+    setup = benches.add_parser("setup", help="calls set up and ended through the daemon, without sound")
+    for bench, most in ((engine, MAX_CALLS), (calls, MAX_CALLS), (setup, MAX_SET_UPS)):
+        bench.add_argument("--calls", type=_whole(most), default=100, metavar="N")
+        bench.add_argument("--record", choices=("none", "mono", "dual"), default="none")
         bench.add_argument("--json", action="store_true", help="one JSON object with fixed keys")
-        bench.add_argument("--keep", metavar="DIRECTORY", help="leave logs and recordings here")
-    engine.add_argument("--seconds", type=_seconds, default=10.0, metavar="S")
-    engine.add_argument("--record", choices=("none", "mono", "dual"), default="none")
+        bench.add_argument("--keep", metavar="DIRECTORY", help="leave logs, database and recordings here")
+    for bench in (engine, calls):
+        bench.add_argument("--seconds", type=_seconds, default=10.0, metavar="S", help="length of the measured window")
+    engine.add_argument("--bare", action="store_true", help="a bare compiled relay instead: the floor of this machine")
+    calls.add_argument("--rate", type=_rate, default=50.0, metavar="R", help="calls placed a second")
+    setup.add_argument("--rate", type=_rate, default=100.0, metavar="R", help="calls placed a second")
+    setup.add_argument("--hold", type=_seconds, default=0.5, metavar="S", help="how long an answered call lasts")
+    setup.add_argument("--callbacks", action="store_true", help="ask for all status and recording callbacks")
     return parser
 
 
-def _calls(text: str) -> int:
-    value = int(text)
-    if not 1 <= value <= MAX_CALLS:
-        raise argparse.ArgumentTypeError(f"from 1 to {MAX_CALLS}")
-    return value
+def _whole(most: int) -> Callable[[str], int]:
+    def whole(text: str) -> int:
+        value = int(text)
+        if not 1 <= value <= most:
+            raise argparse.ArgumentTypeError(f"from 1 to {most}")
+        return value
+
+    return whole
 
 
 def _seconds(text: str) -> float:
     value = float(text)
     if not 0.1 <= value <= MAX_SECONDS:
         raise argparse.ArgumentTypeError(f"from 0.1 to {MAX_SECONDS:g}")
+    return value
+
+
+def _rate(text: str) -> float:
+    value = float(text)
+    if not 0.1 <= value <= MAX_RATE:
+        raise argparse.ArgumentTypeError(f"from 0.1 to {MAX_RATE:g}")
     return value
 
 

@@ -15,13 +15,15 @@ from tests.bench.report import Report, build
 from tests.bench.window import Window
 
 SETTLE_S = 2.0
-IDLE_S = 2.0
 _DRAIN_S = 0.4
 _START_S = 180.0  # the first start compiles
 
 
-async def measure_media(*, host: str, calls: int, seconds: float, record: str, run: Path) -> Report:
-    """host: module of the process that carries the sound. run: directory for logs and recordings."""
+async def measure_media(
+    *, host: str, calls: int, seconds: float, record: str, run: Path, settle_s: float = SETTLE_S
+) -> Report:
+    """host: module of the process that carries the sound. run: directory for logs and
+    recordings. settle_s: idle time before the measured windows."""
     children: list[Child] = []
     try:
         gateway = await Child.start("media host", [host, record, str(run)], log=run / "host.log")
@@ -30,11 +32,12 @@ async def measure_media(*, host: str, calls: int, seconds: float, record: str, r
         children.append(load)
         await asyncio.gather(gateway.ask("start", within_s=_START_S), load.ask("start", within_s=_START_S))
         window = Window(gateway.pid, load.pid)
-        await window.idle(IDLE_S)
+        await asyncio.sleep(settle_s)
+        await window.idle(settle_s)
         legs = await load.ask("open", legs=2 * calls)
         addresses = await gateway.ask("open", legs=legs)
         await load.ask("connect", addresses=addresses)
-        await asyncio.sleep(SETTLE_S)
+        await asyncio.sleep(settle_s)
         before = await gateway.ask("statistics")
         await load.ask("epoch", value=1)
         await window.measure(seconds)

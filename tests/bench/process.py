@@ -32,15 +32,18 @@ class Child:
         self._log = log
 
     @classmethod
-    async def start(cls, name: str, arguments: Sequence[str], *, log: Path) -> "Child":
-        """Run the Python module and arguments given; its standard error goes to ``log``."""
+    async def start(cls, name: str, arguments: Sequence[str], *, log: Path, asked: bool = True) -> "Child":
+        """Run the Python module and arguments given; its standard error goes to ``log``.
+
+        asked: it answers requests. Otherwise its standard output goes to the log as well.
+        """
         with log.open("wb") as errors:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
                 *arguments,
                 stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE if asked else errors,
                 stderr=errors,
                 limit=_LINE_OCTETS,
                 preexec_fn=_die_with_parent,

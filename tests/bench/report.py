@@ -120,7 +120,6 @@ class RecordingFigures:
     shortest_s: float | None
     longest_s: float | None
     unreadable: int
-    lost_frames: int | None
 
 
 @dataclass(frozen=True, kw_only=True)

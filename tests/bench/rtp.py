@@ -21,7 +21,8 @@ from tests.bench.figures import percentile
 
 ADDRESS = "127.0.0.1"
 _PORTS = range(36_000, 60_000, 2)
-_SO_TIMESTAMPNS = 35
+SO_TIMESTAMPNS = 35
+SO_RCVBUFFORCE = 33
 _BUFFER_OCTETS = 1 << 20
 _TONE_HZ = 400
 
@@ -91,13 +92,11 @@ class RtpLoad:
         Packet times of legs are spread evenly, as those of phones that know nothing of each other.
         """
         media, control = self._bind()
-        for number, size in ((33, _BUFFER_OCTETS), (socket.SO_RCVBUF, _BUFFER_OCTETS)):  # 33: SO_RCVBUFFORCE
-            try:
-                media.setsockopt(socket.SOL_SOCKET, number, size)
-                break
-            except PermissionError:
-                continue
-        media.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+        try:
+            media.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, _BUFFER_OCTETS)
+        except PermissionError:
+            media.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER_OCTETS)
+        media.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         self._sockets[slot] = (media, control)
         slots = self.slots
         slots.counts[slot] = 0
@@ -110,8 +109,7 @@ class RtpLoad:
         spread = (slot * 0.618033988749895) % 1.0
         slots.due[slot] = monotonic_ns() + int(spread * kernel.PACKET_NS)
         slots.live[slot] = kernel.LISTENING
-        host, port = media.getsockname()
-        return host, port
+        return self.address(slot)
 
     def _bind(self) -> tuple[socket.socket, socket.socket]:
         for _ in range(len(self._ports)):
@@ -127,6 +125,10 @@ class RtpLoad:
                 continue
             return pair[0], pair[1]
         raise OSError("no pair of free ports between 36000 and 60000")
+
+    def address(self, slot: int) -> tuple[str, int]:
+        host, port = self._sockets[slot][0].getsockname()
+        return host, port
 
     def connect(self, slot: int, address: tuple[str, int]) -> None:
         self._sockets[slot][0].connect(address)

@@ -1,0 +1,67 @@
+"""The engine bench end to end on its bare relay: what is measured is right, what is printed can be read."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.bench import procfs
+from tests.bench.__main__ import main
+from tests.bench.media import measure_media
+from tests.bench.report import Report, show
+
+CALLS = 4
+KEYS = {
+    "bench", "load", "machine", "gateway", "ticks", "rtp", "generator", "set_up", "recordings", "statistics", "goals",
+}  # fmt: skip
+
+pytestmark = pytest.mark.wire
+
+
+async def measure(run: Path) -> Report:
+    return await measure_media(host="tests.bench.bare", calls=CALLS, seconds=0.6, record="none", run=run, settle_s=0.1)
+
+
+async def test_media_bare_relay_loses_nothing_and_report_is_sane(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = await measure(tmp_path)
+    show(report, as_json=True)
+    printed = json.loads(capsys.readouterr().out)
+    assert printed.keys() == KEYS
+    rtp = printed["rtp"]
+    assert (rtp["lost"], rtp["unpaired"], rtp["crossed"], rtp["unstamped"]) == (0, 0, 0, 0)
+    assert rtp["sent"] == rtp["received"] == pytest.approx(2 * CALLS * 30, abs=2 * CALLS * 10)
+    assert 0 < rtp["delay_p50_ms"] <= rtp["delay_p99_ms"]
+    assert printed["machine"]["cpus"] == len(os.sched_getaffinity(0))
+    assert printed["gateway"]["rss_mb"] > 10
+    assert printed["gateway"]["cpu_percent"] > 0
+    assert {goal["name"] for goal in printed["goals"]} >= {"CPU per call", "packet held, p99"}
+
+
+async def test_media_report_is_readable_as_tables(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    show(await measure(tmp_path), as_json=False)
+    printed = capsys.readouterr().out
+    for expected in ("engine: ", "delay_p50_ms", "packets lost by the gateway", "thread "):
+        assert expected in printed
+
+
+@pytest.mark.parametrize("arguments", [[], ["calls", "--calls", "0"], ["calls", "--seconds", "1e9"], ["setup", "-x"]])
+def test_command_wrong_use_exits_with_2(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(arguments)
+    assert left.value.code == 2
+
+
+def test_procfs_sees_own_cpu_time_threads_and_memory() -> None:
+    before = procfs.read(os.getpid())
+    while (spent := procfs.spent(before, procfs.read(os.getpid()))).cpu_ns < 20_000_000:
+        pass
+    assert spent.cpu_ns < 1_000_000_000
+    assert any(thread.name.endswith("(main)") for thread in spent.threads)
+    assert before.rss_octets > 1_000_000
+    assert procfs.machine().cpus >= 1
+    assert procfs.machine_busy_ns() > 0
+    assert sys.platform == "linux"
