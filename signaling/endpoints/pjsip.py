@@ -64,7 +64,7 @@ class CallProgressed:
 
 @dataclass(frozen=True)
 class CallAnswered:
-    """The ACK is sent or received."""
+    """The ACK is sent or received. message: the 200 or the ACK."""
 
     number: int
     codec: str
@@ -145,7 +145,7 @@ class _Call(pj.Call):  # type: ignore[misc]  # pjsua2 ships no types
                         stream.codecName,
                         stream.codecClockRate,
                         stream.remoteRtpAddress,
-                        message,
+                        self.last_message,
                     )
                 )
             case pj.PJSIP_INV_STATE_DISCONNECTED:

@@ -1,0 +1,1 @@
+"""``ringfork demo``: a whole recorded call on loopback, with real processes, checked by ear."""
