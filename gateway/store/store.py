@@ -114,7 +114,8 @@ class Store:
     def write_soon(self, *operations: Operation) -> None:
         """Write in one transaction within a moment, in order with everything else; a failure is logged."""
         self._check_open()
-        self._writer.submit(Submission(operations, urgent=False))
+        is_owed = any(isinstance(each, OwedCallback) for each in operations)
+        self._writer.submit(Submission(operations, urgent=is_owed))
 
     async def flush(self) -> None:
         """Returns when everything submitted before is safe."""

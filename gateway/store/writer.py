@@ -39,7 +39,10 @@ class StorageUnavailable(GatewayError):
 
 @dataclass(frozen=True, eq=False)
 class Submission:
-    """Operations of one transaction. urgent: somebody waits for the commit. context: the submitter's own."""
+    """Operations of one transaction.
+
+    urgent: somebody waits, here or at the receiver of a callback. context: the submitter's own.
+    """
 
     operations: Sequence[Operation]
     urgent: bool

@@ -1,10 +1,10 @@
 """What can go wrong when a document, a sound file or a receiver is asked for over HTTP.
 
-Pure. Owns Twilio's codes for it and the error that carries them.
-Source: Twilio Error and Warning Dictionary, 111xx, 112xx, 117xx, 13420.
+Pure. Owns Twilio's codes for it, the error that carries them, and which kinds of failure a URL may ask to be retried.
+Source: Twilio Error and Warning Dictionary, 111xx, 112xx, 117xx, 13420; "Webhooks: Connection Overrides", rp.
 """
 
-from enum import IntEnum
+from enum import Enum, IntEnum
 from urllib.parse import urlsplit
 
 from signaling.errors import Fault, PeerError
@@ -35,26 +35,21 @@ class FetchCode(IntEnum):
     BAD_AUDIO_TYPE = 13420
 
 
-CONNECT_CODES = frozenset(
-    {
-        FetchCode.CONNECT_TIMEOUT,
-        FetchCode.CONNECTION_REFUSED,
-        FetchCode.CONNECTION_FAILURE,
-        FetchCode.BAD_HOST_NAME,
-        FetchCode.TLS_HANDSHAKE,
-        FetchCode.CERTIFICATE_MISMATCH,
-        FetchCode.CERTIFICATE_EXPIRED,
-        FetchCode.CERTIFICATE_PATH,
-    }
-)
+class Retry(Enum):
+    """A kind of failure that may be tried again. CONNECT: nothing was sent yet. READ: no answer in time."""
+
+    CLIENT_ERROR = "4xx"
+    SERVER_ERROR = "5xx"
+    CONNECT = "ct"
+    READ = "rt"
 
 
 class FetchError(PeerError):
     """A fetch that did not give what was asked for.
 
     code: what records and ``ErrorCode`` carry. url: what was asked, without user, password and fragment.
-    http_status: what the server answered, if it answered. connected: whether the failure came after a connection
-    stood; what failed before that is safe to send again. previous: the failure that led to this (fallback) fetch.
+    kind: as what it may be retried; None for what is never retried, such as half an answer.
+    http_status: what the server answered, if it answered.
     """
 
     fault = Fault.UPSTREAM
@@ -65,26 +60,22 @@ class FetchError(PeerError):
         url: str,
         message: str,
         *,
+        kind: Retry | None = None,
         http_status: int | None = None,
-        connected: bool = False,
-        previous: "FetchError | None" = None,
     ) -> None:
-        super().__init__(f"{int(code)} {message} ({without_credentials(url)})", status=502)
         self.code = code
         self.url = without_credentials(url)
         self.message = message
+        self.kind = kind
         self.http_status = http_status
-        self.connected = connected
-        self.previous = previous
+        super().__init__(f"{int(code)} {message} ({self.url})", status=502)
 
 
 def without_credentials(url: str) -> str:
     """The URL as it may be logged and told: no user, no password, no fragment."""
     clean = url.partition("#")[0]
     try:
-        parts = urlsplit(clean)
+        authority = urlsplit(clean).netloc
     except ValueError:
         return clean.rpartition("@")[2]
-    if "@" not in parts.netloc:
-        return clean
-    return clean.replace(f"{parts.netloc}", parts.netloc.rpartition("@")[2], 1)
+    return clean.replace(authority, authority.rpartition("@")[2], 1) if "@" in authority else clean

@@ -7,20 +7,10 @@ Source: Twilio "Webhooks: Connection Overrides"; webhooks.md section 7 of the sp
 """
 
 from dataclasses import dataclass
-from enum import Enum
 from typing import Final
 from urllib.parse import unquote
 
-from gateway.webhooks.errors import FetchCode, FetchError
-
-
-class Retry(Enum):
-    """A kind of failure that may be tried again."""
-
-    CLIENT_ERROR = "4xx"
-    SERVER_ERROR = "5xx"
-    CONNECT = "ct"
-    READ = "rt"
+from gateway.webhooks.errors import FetchCode, FetchError, Retry
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,7 @@
 import pytest
 
-from gateway.webhooks.errors import FetchCode, FetchError
-from gateway.webhooks.overrides import Overrides, Retry
+from gateway.webhooks.errors import FetchCode, FetchError, Retry
+from gateway.webhooks.overrides import Overrides
 
 URL = "https://app.example.com/voice?x=1"
 
