@@ -57,7 +57,7 @@ def _tree(text: str) -> Node:
         root = etree.fromstring(text.encode(), parser)
     except etree.XMLSyntaxError as error:
         line, column = error.position
-        reason = str(error).partition(", line ")[0]
+        reason = "".join(each if each.isprintable() else " " for each in str(error).partition(", line ")[0]).strip()
         raise TwimlError(PARSE_FAILURE, f"well-formed XML expected: {reason[:200]}", line=line, column=column) from None
     if root.getroottree().docinfo.doctype:  # type: ignore[union-attr]  # the stubs lack it
         raise TwimlError(PARSE_FAILURE, "a document without DOCTYPE expected", line=1, column=1)

@@ -51,12 +51,17 @@ class Draft:
 def _dial(draft: Draft) -> bool:
     """At most ten parties; rooms and queues are not counted. Source: Twilio <Number>; Errors 13000, 13250."""
     nouns: tuple[Noun, ...] = draft.values.get("nouns", ())
-    dialled = [noun for noun in nouns if not isinstance(noun, Conference | Queue)]
-    surplus = dialled[MAX_DIALLED:]
+    kept: list[Noun] = []
+    surplus: list[Noun] = []
+    dialled = 0
+    for noun in nouns:
+        is_room = isinstance(noun, Conference | Queue)
+        dialled += not is_room
+        (kept if is_room or dialled <= MAX_DIALLED else surplus).append(noun)
     if surplus:
-        message = f"Dial: at most {MAX_DIALLED} nouns expected, found {len(dialled)}; the rest is left out"
+        message = f"Dial: at most {MAX_DIALLED} nouns expected, found {dialled}; the rest is left out"
         draft.log.add(13250, message, surplus[0].position)
-        draft.values["nouns"] = tuple(noun for noun in nouns if not any(noun is each for each in surplus))
+        draft.values["nouns"] = tuple(kept)
     room = next((noun for noun in nouns if isinstance(noun, Conference)), None)
     if room is not None and any(isinstance(noun, Number) for noun in nouns):
         draft.log.add(13000, "Dial: a Conference without Number beside it expected", room.position)

@@ -13,7 +13,6 @@ from functools import cache
 from typing import Any, TypeVar, cast
 
 from gateway.twiml.kinds import Kind
-from gateway.twiml.problems import SCHEMA_WARNING
 
 T = TypeVar("T")
 _KEY = "twiml"
@@ -81,9 +80,9 @@ def attribute(name: str, kind: Kind[T], *, default: T, code: int | None = None, 
     return field(default=default, repr=not secret, metadata={_KEY: spec})
 
 
-def text(kind: Kind[T], *, default: T, code: int = SCHEMA_WARNING, element: str | None = None) -> T:
+def text(kind: Kind[T], *, default: T, code: int | None = None, element: str | None = None) -> T:
     """The field that is the element's text."""
-    return field(default=default, metadata={_KEY: Text(kind, code, element)})
+    return field(default=default, metadata={_KEY: Text(kind, kind.code if code is None else code, element)})
 
 
 def children(

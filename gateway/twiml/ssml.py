@@ -49,9 +49,10 @@ def _words(markup: Markup) -> Iterator[str]:
             yield part
             continue
         alias = dict(part.attributes).get("alias") if part.tag == "sub" else None
+        gap = " " if part.tag in ("p", "s", "break") else ""
+        yield gap
         yield from [alias] if alias is not None else _words(part.content)
-        if part.tag in ("p", "s", "break"):
-            yield " "
+        yield gap
 
 
 def plain_text(markup: Markup) -> str:

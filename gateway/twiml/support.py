@@ -36,7 +36,7 @@ EXECUTED: Mapping[str, frozenset[str]] = {
     "Dial": frozenset(
         {"action", "method", "callerId", "timeout", "timeLimit", "hangupOnStar", "answerOnBridge", "ringTone"}
         | {"sequential", "record", "trim", "recordingStatusCallback", "recordingStatusCallbackMethod"}
-        | {"recordingStatusCallbackEvent"}
+        | {"recordingStatusCallbackEvent", "recordingTrack"}
     ),
     "Dial/Number": _STATUS_CALLBACK,
     "Dial/Client": _STATUS_CALLBACK | {"name", "clientNotificationUrl"},
@@ -45,7 +45,7 @@ EXECUTED: Mapping[str, frozenset[str]] = {
     "Dial/Sip": _STATUS_CALLBACK | {"username", "password"},
     "Hangup": frozenset(),
     "Pause": frozenset({"length"}),
-    "Play": frozenset({"loop"}),
+    "Play": frozenset({"digits", "loop"}),
     "Redirect": frozenset({"method"}),
     "Reject": frozenset({"reason"}),
 }
