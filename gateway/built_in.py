@@ -4,7 +4,8 @@ Pure. It is what runs where no voice URL is configured, so that two phones can c
 """
 
 from gateway.routing import Router
-from gateway.twiml.model import Client, Dial, Document, Noun, Number, Position
+from gateway.twiml.model import Client, Dial, Document, Noun, Number
+from gateway.twiml.problems import Position
 from signaling.location import ClientTarget, NumberTarget
 
 _NOWHERE = Position(1, 1)

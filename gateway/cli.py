@@ -86,16 +86,17 @@ def lint(
     files: Annotated[list[Path], typer.Argument(help="TwiML documents.")],
     json_output: Annotated[bool, typer.Option("--json", help="Print findings as JSON.")] = False,
 ) -> None:
-    """Check TwiML documents: line, column and Twilio's code of every finding."""
+    """Check TwiML documents: line, column and Twilio's code of every finding. Exit 1 if one would not run."""
     from gateway.lint import lint_files
 
-    findings = lint_files(files)
+    linted = lint_files(files)
     if json_output:
-        out.print_json(json.dumps([finding.as_json() for finding in findings]))
+        out.print_json(json.dumps([document.as_json() for document in linted]))
     else:
-        for finding in findings:
-            out.print(str(finding), markup=False, highlight=False, soft_wrap=True)
-    raise typer.Exit(1 if any(finding.is_error for finding in findings) else 0)
+        for document in linted:
+            for line in document.lines():
+                out.print(line, markup=False, highlight=False, soft_wrap=True)
+    raise typer.Exit(0 if all(document.runs for document in linted) else 1)
 
 
 def _configuration(path: Path) -> Configuration:

@@ -19,7 +19,7 @@ from gateway.verbs.dial import dial
 from gateway.verbs.flow import hangup, pause, redirect, reject
 from gateway.verbs.outcome import Continue, Fetch, Next, Stop
 from gateway.verbs.play import play
-from gateway.webhooks.client import Request
+from gateway.webhooks.client import Fetched, Request
 from gateway.webhooks.errors import FetchCode, FetchError
 from media.player import UnplayableAudio
 
@@ -41,10 +41,11 @@ VERBS: Final[Mapping[type, Run]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Loaded:
-    """A document and the URL its relative URLs are read against; None for one that was not fetched."""
+    """A document. base_url: what its relative URLs are read against, url: how it is told; None if not fetched."""
 
     document: Document
-    url: str | None
+    base_url: str | None = None
+    url: str | None = None
     is_fallback: bool = False
 
 
@@ -76,7 +77,7 @@ async def run_script(call: CallSession) -> None:
 async def _first(call: CallSession) -> Loaded:
     script = call.script
     if not script.voice_url:
-        return Loaded(document=built_in(script.dialled, call.facts.caller, call.services.router), url=None)
+        return Loaded(document=built_in(script.dialled, call.facts.caller, call.services.router))
     return await _load(call, Fetch(url=script.voice_url, method=script.voice_method, parameters=[]))
 
 
@@ -101,7 +102,7 @@ async def _load_once(call: CallSession, fetch: Fetch) -> Loaded:
         )
     )
     try:
-        document = document_from_reply(reply.content_type, reply.body, reply.url)
+        document = document_from_reply(_content_type(reply), reply.body, url=reply.base_url)
     except TwimlError as error:
         call.note(
             call.event(
@@ -119,7 +120,11 @@ async def _load_once(call: CallSession, fetch: Fetch) -> Loaded:
         call.event("document", url=reply.url, details={"verbs": [type(verb).__name__ for verb in document.verbs]})
     )
     call.note_problems(document.warnings, reply.url)
-    return Loaded(document=document, url=reply.url, is_fallback=fetch.is_fallback)
+    return Loaded(document=document, base_url=reply.base_url, url=reply.url, is_fallback=fetch.is_fallback)
+
+
+def _content_type(reply: Fetched) -> str:
+    return f"{reply.content_type}; charset={reply.charset}" if reply.charset else reply.content_type
 
 
 def _fall_back(call: CallSession, error: FetchError | ScriptError) -> Fetch:
@@ -159,7 +164,7 @@ async def _run_verb(call: CallSession, verb: Verb, loaded: Loaded) -> Next:
         call.warn(NOT_EXECUTED, f"<{verb.tag}> is not executed yet; skipped", url=loaded.url)
         return Continue()
     try:
-        return await run(call, verb, loaded.url)
+        return await run(call, verb, loaded.base_url)
     except TwimlError as error:
         failure: FetchError | ScriptError = ScriptError(error.code, error.message, loaded.url)
     except UnplayableAudio as error:

@@ -24,7 +24,7 @@ from gateway.sids import new_sid
 from gateway.store import Store
 from gateway.store.records import EventRecord, Operation, OwedCallback, RecordingRecord
 from gateway.webhooks.callbacks import recording_parameters
-from media import trim, wav
+from media import disk, trim, wav
 from media.engine import Engine, Recorder, Tap
 
 log = structlog.get_logger(__name__)
@@ -169,11 +169,11 @@ class Recordings:
                 await asyncio.to_thread(part.unlink, missing_ok=True)
                 await self._settle(record, 0.0, code=SILENT)
                 return
-            await asyncio.to_thread(wav.finish, trimmed, final)
+            await disk.finish(trimmed, final)
             await asyncio.to_thread(part.unlink, missing_ok=True)
             duration_s = result.duration_s
         else:
-            await asyncio.to_thread(wav.finish, part, final)
+            await disk.finish(part, final)
         await self._settle(record, duration_s)
 
     async def _settle(

@@ -9,8 +9,6 @@ from gateway.recordings import Recordings
 from gateway.routing import Router
 from gateway.store import Store
 from gateway.webhooks.client import WebhookClient
-from gateway.webhooks.outbox import Outbox
-from media.engine import Engine
 from signaling.location import Location
 
 
@@ -20,11 +18,9 @@ class Services:
 
     configuration: Configuration
     router: Router
-    engine: Engine
     location: Location
     webhooks: WebhookClient
     store: Store
-    outbox: Outbox
     recordings: Recordings
     now: Callable[[], datetime]
     monotonic: Callable[[], float]

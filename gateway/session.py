@@ -30,7 +30,7 @@ from gateway.services import Services
 from gateway.store.records import CallRecord, EventRecord, Operation, OwedCallback
 from gateway.telling import Telling
 from gateway.twiml import Problem
-from gateway.webhooks.client import CallCookies
+from gateway.webhooks.cookies import CallCookies
 from signaling.leg import DigitReceived, Ended, HangupCause, Leg
 
 log = structlog.get_logger(__name__)

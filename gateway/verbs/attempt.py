@@ -27,7 +27,7 @@ from gateway.sids import new_sid
 from gateway.store.records import CallRecord, LegRecord, Operation
 from gateway.telling import Telling
 from gateway.twiml import TwimlError, resolve_url
-from gateway.twiml.model import Client, Dial, Noun, Number, Sip, StatusCallback
+from gateway.twiml.model import Client, Dial, Number, Sip, StatusCallback
 from signaling.leg import HangupCause, Leg, OutboundCall, Party
 from signaling.location import ClientTarget, NumberTarget, SipTarget, Target
 
@@ -35,6 +35,8 @@ from signaling.location import ClientTarget, NumberTarget, SipTarget, Target
 TIMEOUT_EXTRA_S = 5
 CLIENT_TIMEOUT_S = 60
 NOT_EXECUTED = 13750
+
+Dialled = Number | Client | Sip
 
 
 @dataclass(frozen=True)
@@ -44,22 +46,24 @@ class Refused:
     cause: HangupCause
 
 
-def attempt_for(call: CallSession, verb: Dial, noun: Noun, base_url: str | None) -> "Attempt":
+def attempt_for(call: CallSession, verb: Dial, noun: Dialled, base_url: str | None) -> "Attempt":
     """A noun made ready: its address, its callbacks, its time to ring."""
+    target: Target
+    timeout_s, parameters = verb.timeout_s, dict[str, str]()
     match noun:
         case Client(identity=identity):
-            callee, target, timeout_s = f"client:{identity}", ClientTarget(identity), verb.timeout_s
+            callee, target = f"client:{identity}", ClientTarget(identity)
             timeout_s = min(timeout_s, CLIENT_TIMEOUT_S)
             shown = caller_id.for_client(verb.caller_id, call.facts)
             headers, parameters = dict(noun.headers), dict(noun.parameters)
         case Number(number=number):
-            callee, target, timeout_s = number, NumberTarget(number), verb.timeout_s
+            callee, target = number, NumberTarget(number)
             shown = caller_id.for_number(verb.caller_id, call.facts, call.services.router)
-            headers, parameters = dict(noun.headers), {}
+            headers = dict(noun.headers)
         case Sip(uri=uri):
-            headers, parameters = dict(noun.headers), {}
+            headers = dict(noun.headers)
             target = SipTarget(uri=uri, username=noun.username, password=noun.password, headers=headers)
-            callee, timeout_s = uri, verb.timeout_s
+            callee = uri
             shown = caller_id.for_sip(verb.caller_id, call.facts)
         case _:
             assert_never(noun)
@@ -88,7 +92,7 @@ def _telling(call: CallSession, status: StatusCallback | None, base_url: str | N
     return Telling(url=url, method=status.method.value, events=frozenset(event.value for event in status.events))
 
 
-def _notification(call: CallSession, noun: Noun, base_url: str | None) -> str | None:
+def _notification(call: CallSession, noun: Dialled, base_url: str | None) -> str | None:
     if not isinstance(noun, Client) or noun.client_notification_url is None:
         return None
     try:
@@ -104,7 +108,7 @@ class Attempt:
     def __init__(
         self,
         call: CallSession,
-        noun: Noun,
+        noun: Dialled,
         *,
         target: Target,
         callee: str,

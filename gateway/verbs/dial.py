@@ -42,7 +42,7 @@ from gateway.parameters import Parameters
 from gateway.session import CallSession
 from gateway.twiml import resolve_url
 from gateway.twiml.model import Dial
-from gateway.verbs.attempt import Attempt, Refused, attempt_for
+from gateway.verbs.attempt import NOT_EXECUTED, Dialled, Refused, attempt_for
 from gateway.verbs.dial_sound import DialSound
 from gateway.verbs.outcome import Continue, Fetch, Next
 from signaling.leg import Answered, EarlyMedia, Ended, HangupCause, Leg, Ringing
@@ -79,17 +79,29 @@ async def dial(call: CallSession, verb: Dial, base_url: str | None) -> Next:
     return Continue()
 
 
+def _executed(call: CallSession, verb: Dial) -> list[Dialled]:
+    """The nouns that can be dialled; the others are told."""
+    nouns: list[Dialled] = []
+    for noun in verb.nouns:
+        if isinstance(noun, Dialled):
+            nouns.append(noun)
+        else:
+            call.warn(NOT_EXECUTED, f"<Dial><{noun.tag}> is not executed yet; skipped")
+    return nouns
+
+
 class _DialRun:
     def __init__(self, call: CallSession, verb: Dial, base_url: str | None) -> None:
         self._call = call
         self._verb = verb
         configuration = call.services.configuration.calls
+        nouns = _executed(call, verb)
         self._model = DialModel(
-            len(verb.nouns),
+            len(nouns),
             is_sequential=verb.sequential,
             status_when_caller_ends=CallStatus(configuration.status_when_caller_hangs_up),
         )
-        self._attempts = [attempt_for(call, verb, noun, base_url) for noun in verb.nouns]
+        self._attempts = [attempt_for(call, verb, noun, base_url) for noun in nouns]
         self._sound = DialSound(call, verb, base_url)
         self._inbox: asyncio.Queue[DialEvent] = asyncio.Queue()
         self._pending: deque[DialEffect] = deque()

@@ -99,3 +99,18 @@ def test_config_broken_toml_is_told_with_the_file(tmp_path: Path, text: str) -> 
 def test_config_missing_file_is_told(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="No such file"):
         load(tmp_path / "absent.toml", {})
+
+
+def test_config_the_explained_file_is_valid_and_names_every_key() -> None:
+    path = Path(__file__).parents[2] / "configs" / "ringfork.toml"
+    configuration = load(path, {})
+    text = path.read_text(encoding="utf-8")
+    for section, field in type(configuration).model_fields.items():
+        assert f"[{section}]" in text or f"[[{section}]]" in text
+        shape = field.annotation if isinstance(field.annotation, type) else None
+        model = shape if shape is not None and hasattr(shape, "model_fields") else None
+        if model is None:
+            model = type(getattr(configuration, section)[0])
+        for key in model.model_fields:
+            inherited = section == "numbers" and key in type(configuration.sip).model_fields
+            assert inherited or f"\n{key} =" in text, f"{section}.{key} is not explained"

@@ -1,0 +1,311 @@
+"""The other side of a session: legs that do what a test tells them, sound that notes who hears whom, an application."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+from gateway.config import Configuration, load
+from gateway.interpreter import run_script
+from gateway.parameters import CallDirection, CallFacts, RecordingMention
+from gateway.recordings import ActiveRecording, RecordingOrder, Recordings
+from gateway.routing import Router, Script
+from gateway.services import Services
+from gateway.session import CallSession
+from gateway.sids import new_sid
+from gateway.store.records import CallRecord, EventRecord, LegRecord, Operation, OwedCallback
+from gateway.webhooks.client import Fetched, Request
+from gateway.webhooks.errors import FetchCode, FetchError
+from media.engine import Silence
+from media.player import Clip
+from signaling.leg import (
+    Answered,
+    DigitReceived,
+    Direction,
+    EarlyMedia,
+    Ended,
+    HangupCause,
+    LegEvents,
+    LegState,
+    OutboundCall,
+    Party,
+    Ringing,
+    SipDetails,
+)
+from signaling.location import ClientTarget, NumberTarget, SipTarget, Target
+
+ACCOUNT_SID = "AC" + "0" * 32
+VOICE_URL = "http://app.example.com/voice?x=1"
+
+
+class PeerPort:
+    """Sound without sound: what it hears now, and everything it was ever told to hear."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.heard: list[Any] = [Silence()]
+        self.played: list[Clip] = []
+
+    def __repr__(self) -> str:
+        return f"<port {self.name}>"
+
+    @property
+    def hears(self) -> Any:
+        return self.heard[-1]
+
+    def hear(self, source: Any) -> None:
+        self.heard.append(source)
+
+    async def play(self, clip: Clip, *, loops: int = 1) -> None:
+        self.played.append(clip)
+        await asyncio.sleep(clip.duration_s * loops)
+
+
+class PeerLeg:
+    """A leg whose far end is the test."""
+
+    def __init__(self, name: str, *, direction: Direction, request: OutboundCall | None = None) -> None:
+        self.leg_id = name
+        self.direction = direction
+        self.request = request
+        self.state = LegState.TRYING
+        self.caller = Party(address="sip:carol@example.com", display_name="Carol")
+        self.callee = Party(address="sip:desk@example.com")
+        self.device = f"sip:{name}"
+        self.headers: Mapping[str, str] = {}
+        self.diversion: str | None = None
+        self.sip: SipDetails | None = SipDetails(
+            call_id=f"{name}@example.com", domain="example.com", source_ip="192.0.2.1"
+        )
+        self.codec_names: tuple[str, ...] = ("PCMA",)
+        self.events = LegEvents()
+        self.media: Any = PeerPort(name)
+        self.done: list[str] = []
+        self.hung_up_with: HangupCause | None = None
+
+    def __repr__(self) -> str:
+        return f"<leg {self.leg_id}>"
+
+    async def ring(self) -> None:
+        self.done.append("ring")
+
+    async def early_media(self) -> None:
+        self.done.append("early media")
+
+    async def answer(self) -> None:
+        self.done.append("answer")
+        self.state = LegState.UP
+
+    def hangup(self, cause: HangupCause = HangupCause.NORMAL) -> None:
+        if self.state is LegState.ENDED:
+            return
+        self.hung_up_with = cause
+        self.end(cause, by_remote=False)
+
+    async def send_digits(self, digits: str) -> None:
+        self.done.append(f"digits {digits}")
+
+    # What the far end does.
+
+    def rings(self) -> None:
+        self.state = LegState.RINGING
+        self.events.post(Ringing())
+
+    def sends_early_media(self) -> None:
+        self.events.post(EarlyMedia())
+
+    def picks_up(self) -> None:
+        self.state = LegState.UP
+        self.events.post(Answered())
+
+    def presses(self, digit: str) -> None:
+        self.events.post(DigitReceived(digit))
+
+    def hangs_up(self, cause: HangupCause = HangupCause.NORMAL, sip_status: int | None = None) -> None:
+        self.end(cause, by_remote=True, sip_status=sip_status)
+
+    def end(self, cause: HangupCause, *, by_remote: bool, sip_status: int | None = None) -> None:
+        self.state = LegState.ENDED
+        self.events.post(Ended(cause, by_remote=by_remote, sip_status=sip_status))
+
+
+@dataclass
+class PeerRecording:
+    """What was to be recorded, tap by tap, each time it changed."""
+
+    order: RecordingOrder
+    channels: list[Sequence[Sequence[Any]]]
+    is_running: bool = True
+    sid: str = field(default_factory=lambda: new_sid("RE"))
+
+
+class Scene:
+    """One call with an application that answers from a table, and whoever it dials.
+
+    documents: path -> TwiML text, or a function of the request's parameters.
+    devices: identity -> number of devices. numbers: whether there is a trunk.
+    """
+
+    def __init__(
+        self,
+        documents: Mapping[str, str | Callable[[dict[str, str]], str]],
+        *,
+        devices: Mapping[str, int] | None = None,
+        has_trunk: bool = True,
+        settings: Mapping[str, str] | None = None,
+        script: Script | None = None,
+    ) -> None:
+        self.documents = dict(documents)
+        self.devices = dict(devices or {})
+        self.has_trunk = has_trunk
+        self.configuration: Configuration = load(
+            None,
+            {
+                "RINGFORK_ACCOUNT__SID": ACCOUNT_SID,
+                "RINGFORK_ACCOUNT__AUTH_TOKEN": "0123456789abcdef",
+                **(settings or {}),
+            },
+        )
+        self.script = script or Script(voice_url=VOICE_URL)
+        self.requests: list[Request] = []
+        self.written: list[Operation] = []
+        self.recordings: list[PeerRecording] = []
+        self.dialled: list[PeerLeg] = []
+        self.targets: list[Target] = []
+        self.caller = PeerLeg("caller", direction=Direction.INBOUND)
+        self.on_dial: Callable[[PeerLeg], None] = lambda leg: None
+        self._arrived = asyncio.Event()
+
+    # What the session sees.
+
+    def write_soon(self, *operations: Operation) -> None:
+        self.written.extend(operations)
+
+    async def fetch(self, request: Request) -> Any:
+        self.requests.append(request)
+        path = request.url.partition("example.com")[2].partition("?")[0]
+        document = self.documents.get(path)
+        if document is None:
+            raise FetchError(FetchCode.ERROR_STATUS, request.url, "answered 404", http_status=404)
+        text = document if isinstance(document, str) else document(dict(request.params))
+        return Fetched(
+            body=text.encode(),
+            content_type="text/xml",
+            charset=None,
+            status=200,
+            url=request.url,
+            base_url=request.url,
+        )
+
+    def place(self, target: Target, request: OutboundCall) -> list[PeerLeg]:
+        self.targets.append(target)
+        match target:
+            case ClientTarget(identity):
+                names = [f"{identity}-{number}" for number in range(self.devices.get(identity, 1))]
+            case NumberTarget(number):
+                names = [number] if self.has_trunk else []
+            case SipTarget(uri=uri):
+                names = [uri]
+        legs = [PeerLeg(name, direction=Direction.OUTBOUND, request=request) for name in names]
+        self.dialled += legs
+        for leg in legs:
+            self.on_dial(leg)
+        self._arrived.set()
+        return legs
+
+    def begin(self, order: RecordingOrder, channels: Sequence[Sequence[Any]]) -> ActiveRecording:
+        recording = PeerRecording(order, [channels])
+        self.recordings.append(recording)
+        return cast(ActiveRecording, _PeerActive(recording))
+
+    # What a test says and asks.
+
+    async def run(self, story: Callable[["Scene"], Awaitable[None]] | None = None) -> None:
+        """The whole call; ``story`` plays everybody else meanwhile."""
+        loop = asyncio.get_running_loop()
+        start = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+        zero = loop.time()
+        services = Services(
+            configuration=self.configuration,
+            router=Router(self.configuration),
+            location=cast(Any, self),
+            webhooks=cast(Any, self),
+            store=cast(Any, self),
+            recordings=cast(Recordings, self),
+            now=lambda: start + timedelta(seconds=loop.time() - zero),
+            monotonic=loop.time,
+        )
+        facts = CallFacts(
+            sid=new_sid("CA"),
+            account_sid=ACCOUNT_SID,
+            caller=self.caller.caller.address,
+            callee=self.caller.callee.address,
+            direction=CallDirection.INBOUND,
+            sip=self.caller.sip,
+        )
+        self.session = CallSession(services, cast(Any, self.caller), facts, self.script)
+        session = asyncio.create_task(self.session.run(run_script))
+        if story is not None:
+            await story(self)
+        await session
+
+    async def leg(self, name: str) -> PeerLeg:
+        """The leg dialled under that name, waiting for it to be dialled."""
+        while True:
+            for leg in self.dialled:
+                if leg.leg_id == name:
+                    return leg
+            self._arrived.clear()
+            await self._arrived.wait()
+
+    async def any_leg(self) -> PeerLeg:
+        """The first leg that is dialled."""
+        while not self.dialled:
+            self._arrived.clear()
+            await self._arrived.wait()
+        return self.dialled[0]
+
+    @property
+    def last_request(self) -> dict[str, str]:
+        return dict(self.requests[-1].params)
+
+    def owed(self, path: str) -> list[dict[str, str]]:
+        return [
+            dict(operation.params)
+            for operation in self.written
+            if isinstance(operation, OwedCallback) and operation.url.endswith(path)
+        ]
+
+    def codes(self) -> list[int]:
+        return [
+            operation.code
+            for operation in self.written
+            if isinstance(operation, EventRecord) and operation.code is not None
+        ]
+
+    def record(self, sid: str) -> CallRecord:
+        return [operation for operation in self.written if isinstance(operation, CallRecord) and operation.sid == sid][
+            -1
+        ]
+
+    def leg_records(self) -> list[LegRecord]:
+        return [operation for operation in self.written if isinstance(operation, LegRecord)]
+
+    def assert_nothing_lives(self) -> None:
+        for leg in (self.caller, *self.dialled):
+            assert leg.events.ended is not None, f"{leg} still lives"
+        assert all(not recording.is_running for recording in self.recordings)
+
+
+class _PeerActive:
+    def __init__(self, recording: PeerRecording) -> None:
+        self._recording = recording
+
+    def retap(self, channels: Sequence[Sequence[Any]]) -> None:
+        self._recording.channels.append(channels)
+
+    def finish(self) -> Any:
+        self._recording.is_running = False
+        sid = self._recording.sid
+        return RecordingMention(sid=sid, url=f"http://ringfork.example.com/{sid}", duration_s=7)
