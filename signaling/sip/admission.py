@@ -1,0 +1,75 @@
+"""Who may call us: a registered identity that proves itself, or a trunk by its address. Everybody else is challenged.
+
+Pure except for the authenticator's memory of used answers. Decided on the parsed request, once; the From user has to
+be the identity whose password was used, so nobody calls in another's name.
+Source: RFC 3261 22; RFC 3261 8.2; reliability checks S-02, S-04, S-08.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from signaling.sip.auth import Refused, Verified
+from signaling.sip.message import Request
+from signaling.sip.transport import Flow
+
+
+class Authenticator(Protocol):
+    """What is used of DigestAuthenticator."""
+
+    def challenge(self, *, stale: bool = False) -> list[str]: ...
+
+    def verify(
+        self, method: str, authorization: Sequence[str], *, uri: str, body: bytes = b""
+    ) -> Verified | Refused: ...
+
+
+class SourceTrunks(Protocol):
+    """Which trunk an address belongs to."""
+
+    def name_of_source(self, address: str) -> str | None: ...
+
+
+@dataclass(frozen=True)
+class Admitted:
+    """Exactly one of the two is set."""
+
+    identity: str | None = None
+    trunk: str | None = None
+
+
+@dataclass(frozen=True)
+class Challenge:
+    """401 with these values."""
+
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Forbidden:
+    """Proved to be somebody else than From says."""
+
+    identity: str
+
+
+class Admission:
+    def __init__(self, *, authenticator: Authenticator, trunks: SourceTrunks) -> None:
+        self._authenticator = authenticator
+        self._trunks = trunks
+
+    def judge(self, request: Request, flow: Flow) -> Admitted | Challenge | Forbidden:
+        """Raises nothing; costs a hash only when there is an answer to a challenge."""
+        trunk = self._trunks.name_of_source(flow.source)
+        if trunk is not None:
+            return Admitted(trunk=trunk)
+        answers = request.headers.getlist("Authorization") or request.headers.getlist("Proxy-Authorization")
+        if not answers:
+            return Challenge(tuple(self._authenticator.challenge()))
+        verdict = self._authenticator.verify(request.method, answers, uri=request.uri_text, body=request.body)
+        match verdict:
+            case Verified(identity) if request.from_address.uri.user == identity:
+                return Admitted(identity=identity)
+            case Verified(identity):
+                return Forbidden(identity)
+            case Refused():
+                return Challenge(tuple(self._authenticator.challenge(stale=verdict.stale)))

@@ -1,0 +1,380 @@
+"""The SIP side of the gateway: every message that comes in finds its place here, every call that goes out starts here.
+
+Owns the transports, the transaction layer, the open dialogs and the legs. Decides what a request outside of any dialog
+gets; strangers are answered without keeping anything. Who a caller is, is admission.py's decision; what runs inside a
+call, session.py's.
+Source: RFC 3261 8.2, 8.2.7 (stateless), 9.2, 11, 12.2.2; reliability checks S-02, S-05, R-20.
+"""
+
+import asyncio
+import hashlib
+import secrets
+import time
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from typing import Any, Protocol
+
+import structlog
+from sipmessage import Address
+
+from media.engine import Engine, PortsExhausted
+from signaling.errors import GatewayError, PeerError, UsageError
+from signaling.leg import Direction, HangupCause, OutboundCall
+from signaling.sip.admission import Admission, Admitted, Authenticator, Challenge, Forbidden, SourceTrunks
+from signaling.sip.core import ACCEPT, ALLOW, SUPPORTED, UNDERSTOOD_OPTIONS, SipCore, SipSettings
+from signaling.sip.dial_target import DialTarget
+from signaling.sip.dialog import Dialog, DialogId
+from signaling.sip.leg import LegFacts, SipLeg
+from signaling.sip.leg_media import LegMedia, codecs_named
+from signaling.sip.message import Request, Response, respond
+from signaling.sip.naming import (
+    clean,
+    diversion_of,
+    diversion_value,
+    extension_headers,
+    from_value,
+    outgoing_headers,
+    party_of,
+)
+from signaling.sip.scheduler import LoopScheduler
+from signaling.sip.session import Session
+from signaling.sip.session_timer import SessionTimer
+from signaling.sip.transaction import Key, TimerValues, server_key
+from signaling.sip.transaction_layer import TransactionLayer
+from signaling.sip.transport import Flow, SipTransports
+from signaling.sip.uac import InviteTemplate, OutboundInvite
+from signaling.sip.uas import InboundInvite
+
+log = structlog.get_logger()
+Field = tuple[str, str]
+API_VERSION = "2010-04-01"
+# Requests that only make sense inside a dialog; outside of one there is nothing they could mean.
+_DIALOG_ONLY = frozenset({"BYE", "UPDATE", "PRACK", "INFO", "NOTIFY"})
+_KNOWN_ELSEWHERE = frozenset({"MESSAGE", "SUBSCRIBE", "PUBLISH", "REFER"})
+
+
+class Registrar(Protocol):
+    def handle(self, request: Request, flow: Flow) -> Response: ...
+
+
+class Resolver(Protocol):
+    async def resolve(self, uri: str) -> "Sequence[Destination]": ...
+
+
+class Destination(Protocol):
+    @property
+    def protocol(self) -> str: ...
+    @property
+    def host(self) -> str: ...
+    @property
+    def port(self) -> int: ...
+
+
+class SipAgent:
+    """Ties transports, admission, registrar, trunks and engine together.
+
+    on_call: gets each admitted inbound leg, 100 already sent; it rings, answers or hangs up, now or later.
+    """
+
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        settings: SipSettings,
+        authenticator: Authenticator,
+        registrar: Registrar,
+        trunks: SourceTrunks,
+        resolver: Resolver,
+        on_call: Callable[[SipLeg], None],
+        clock: Callable[[], float] = time.monotonic,
+        timers: TimerValues | None = None,
+    ) -> None:
+        self._engine = engine
+        self._settings = settings
+        self._admission = Admission(authenticator=authenticator, trunks=trunks)
+        self._registrar = registrar
+        self._resolver = resolver
+        self._on_call = on_call
+        self._clock = clock
+        self._timers = timers
+        self._secret = secrets.token_bytes(16)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._inbound: dict[Key, SipLeg] = {}
+        self._is_draining = False
+        self._transports: SipTransports | None = None
+        self._core: SipCore | None = None
+        self.addresses: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def core(self) -> SipCore:
+        if self._core is None:
+            raise UsageError("expected SipAgent.start before its use")
+        return self._core
+
+    @property
+    def transports(self) -> SipTransports:
+        if self._transports is None:
+            raise UsageError("expected SipAgent.start before its use")
+        return self._transports
+
+    @property
+    def live(self) -> dict[str, int]:
+        """How many legs, dialogs and transactions there are."""
+        core = self.core
+        return {"legs": len(core.legs), "dialogs": len(core.dialogs), "transactions": core.layer.live}
+
+    async def start(self) -> None:
+        """Listen; ``addresses`` then has what was bound, in the order of ``settings.listen``."""
+        transports = SipTransports(
+            on_message=self._on_message,
+            on_transport_error=lambda flow, _: self._on_flow_gone(flow),
+            on_flow_closed=self._on_flow_gone,
+            clock=self._clock,
+        )
+        scheduler = LoopScheduler()
+        layer = TransactionLayer(
+            sender=transports,
+            scheduler=scheduler,
+            on_request=self._on_request,
+            on_stray_response=self._on_stray_response,
+            values=self._timers,
+        )
+        self._transports = transports
+        self._core = SipCore(
+            settings=self._settings,
+            engine=self._engine,
+            layer=layer,
+            scheduler=scheduler,
+            flow_to=transports.flow_to,
+            is_open=transports.is_open,
+        )
+        self.addresses = tuple([await transports.listen(url) for url in self._settings.listen])
+
+    def drain(self) -> None:
+        """From now on new calls get 503; those that are up go on. Registrations are still taken."""
+        self._is_draining = True
+
+    async def stop(self) -> None:
+        """Hang up every leg, wait a moment for the goodbyes to be answered, close everything."""
+        self.drain()
+        core = self.core
+        for leg in list(core.legs):
+            leg.hangup(HangupCause.SHUTDOWN)
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        core.layer.close()
+        await self.transports.close()
+
+    # Calls out
+
+    def dial(self, target: DialTarget, request: OutboundCall) -> SipLeg:
+        """Send an INVITE. Never waits and never raises for the network: failure is the leg's Ended."""
+        core = self.core
+        settings = self._settings
+        call_id = secrets.token_hex(12)
+        to_uri = target.to_uri or target.request_uri
+        leg = SipLeg(
+            core,
+            LegFacts(
+                leg_id=secrets.token_hex(8),
+                direction=Direction.OUTBOUND,
+                caller=request.caller,
+                callee=request.callee,
+                device=target.device,
+                headers=dict(request.headers),
+                diversion=request.diversion,
+                call_id=call_id,
+                domain=settings.domain,
+            ),
+        )
+        try:
+            leg.attach(
+                media=LegMedia(self._engine, leg.on_port, codecs=codecs_named(request.codec_names), learn_from=None)
+            )
+        except PortsExhausted as error:
+            leg.end(HangupCause.OVERLOAD, reason=str(error), sip_status=503)
+            return leg
+        fields: list[Field] = [
+            ("X-Twilio-AccountSid", clean(request.account_sid)),
+            ("X-Twilio-CallSid", clean(request.call_sid)),
+            ("X-Twilio-ApiVersion", API_VERSION),
+            *outgoing_headers({**target.headers, **request.headers}),
+        ]
+        if request.diversion:
+            fields.append(("Diversion", diversion_value(request.diversion, settings.domain)))
+        template = InviteTemplate(
+            request_uri=target.request_uri,
+            to=f"<{to_uri}>",
+            sender=from_value(request.caller, domain=settings.domain, tag=secrets.token_hex(8)),
+            call_id=call_id,
+            fields=tuple(fields),
+            pinned=target.flow is not None,
+            authorise=lambda request, response: None,
+        )
+        outbound = OutboundInvite(core, leg, template)
+        leg.attach(outbound=outbound)
+        leg.log.info("sip.dialling", device=target.device, call_sid=request.call_sid)
+        if target.flow is not None:
+            outbound.start([target.flow])
+        else:
+            self._spawn(self._look_up(leg, outbound, target.next_hop or target.request_uri))
+        return leg
+
+    async def _look_up(self, leg: SipLeg, outbound: OutboundInvite, uri: str) -> None:
+        try:
+            found = await self._resolver.resolve(uri)
+            flows = [self.transports.flow_to(place.protocol, place.host, place.port) for place in found]  # type: ignore[arg-type]
+        except GatewayError as error:
+            leg.end(HangupCause.UNREACHABLE, reason=str(error), sip_status=404)
+            return
+        outbound.start(flows)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # What comes in
+
+    def _on_message(self, message: Request | Response, flow: Flow) -> None:
+        try:
+            self.core.layer.receive(message, flow)
+        except PeerError as error:
+            if isinstance(message, Request) and message.method != "ACK":
+                self._refuse(message, flow, error.status)
+
+    def _on_flow_gone(self, flow: Flow) -> None:
+        self.core.layer.connection_lost(flow)
+
+    def _on_stray_response(self, response: Response, flow: Flow) -> None:
+        """A late copy, or nothing of ours: there is nobody to tell."""
+
+    def _on_request(self, request: Request, flow: Flow) -> None:
+        """A request outside of every transaction."""
+        tag = request.to_tag
+        if tag:
+            owner = self.core.dialogs.get(DialogId(request.call_id, tag, request.from_tag))
+            if owner is not None and request.method != "CANCEL":
+                owner.on_request(request, flow)
+                return
+        match request.method:
+            case "ACK":
+                return
+            case "CANCEL":
+                self._on_cancel(request, flow)
+            case "INVITE" if not tag:
+                self._on_invite(request, flow)
+            case "OPTIONS":
+                self._refuse(request, flow, 200, fields=[ALLOW, SUPPORTED, ACCEPT])
+            case "REGISTER":
+                self._on_register(request, flow)
+            case "INVITE":
+                self._refuse(request, flow, 481)
+            case method if method in _DIALOG_ONLY:
+                self._refuse(request, flow, 481)
+            case method if method in _KNOWN_ELSEWHERE:
+                self._refuse(request, flow, 405, fields=[ALLOW])
+            case _:
+                self._refuse(request, flow, 501, fields=[ALLOW])
+
+    def _refuse(self, request: Request, flow: Flow, code: int, *, fields: Iterable[Field] = ()) -> None:
+        """Answer without keeping anything; every copy of the request gets the same answer. RFC 3261 8.2.7."""
+        if not self.transports.penalise(flow.source):
+            return
+        seed = f"{request.branch} {request.call_id} {request.from_tag}".encode()
+        tag = hashlib.blake2s(seed, key=self._secret, digest_size=8).hexdigest()
+        self.transports.send(
+            bytes(respond(request, code, to_tag=tag, fields=[*fields, self.core.identification])), flow
+        )
+
+    def _on_register(self, request: Request, flow: Flow) -> None:
+        self.transports.send(self._registrar.handle(request, flow), flow)
+
+    def _on_cancel(self, request: Request, flow: Flow) -> None:
+        """Source: RFC 3261 9.2."""
+        layer = self.core.layer
+        branch, sent_by, *_ = server_key(request)
+        leg = self._inbound.get((branch, sent_by, "INVITE"))
+        if leg is None:
+            self._refuse(request, flow, 481)
+            return
+        layer.respond(layer.serve(request, flow), respond(request, 200, fields=[self.core.identification]))
+        leg.on_cancel()
+
+    def _on_invite(self, request: Request, flow: Flow) -> None:
+        verdict = self._admission.judge(request, flow)
+        match verdict:
+            case Challenge(values):
+                self._refuse(request, flow, 401, fields=[("WWW-Authenticate", value) for value in values])
+            case Forbidden(identity):
+                log.warning("sip.forbidden", identity=identity, source=flow.source)
+                self._refuse(request, flow, 403)
+            case Admitted():
+                self._admit(request, flow, verdict)
+
+    def _admit(self, request: Request, flow: Flow, admitted: Admitted) -> None:
+        core = self.core
+        busy = [("Retry-After", str(self._settings.retry_after_s))]
+        if self._is_draining or len(core.legs) >= self._settings.calls:
+            self._refuse(request, flow, 503, fields=busy)
+            return
+        unknown = request.tokens("Require") - UNDERSTOOD_OPTIONS
+        if unknown:
+            self._refuse(request, flow, 420, fields=[("Unsupported", ", ".join(sorted(unknown)))])
+            return
+        dialog = Dialog.of_request(request, local_tag=secrets.token_hex(8), local_contact=core.contact(flow))
+        leg = SipLeg(core, self._facts_of(request, flow, admitted))
+        try:
+            leg.attach(media=LegMedia(self._engine, leg.on_port, learn_from=flow.source))
+        except PortsExhausted as error:
+            self._refuse(request, flow, 503, fields=busy)
+            leg.end(HangupCause.OVERLOAD, reason=str(error))
+            return
+        session = Session(
+            core,
+            leg,
+            dialog,
+            flow,
+            we_called=False,
+            pinned=admitted.identity is not None,
+            timer=SessionTimer(interval_s=self._settings.session_interval_s),
+            authorise=lambda request, response: None,
+        )
+        inbound = InboundInvite(core, leg, session, request, flow)
+        leg.attach(session=session, inbound=inbound)
+        key = server_key(request)
+        self._inbound[key] = leg
+        leg.log.info("sip.incoming", device=leg.device, dialled=leg.dialled, source=str(flow))
+        try:
+            inbound.serve()
+        except PeerError as error:
+            leg.end(HangupCause.NOT_ACCEPTABLE, reason=str(error), sip_status=error.status)
+            return
+        taken = False
+        try:
+            self._on_call(leg)
+            taken = True
+        finally:
+            if not taken:
+                leg.end(HangupCause.FAILED, reason="nobody took the call")
+
+    def _facts_of(self, request: Request, flow: Flow, admitted: Admitted) -> LegFacts:
+        from_trunk = admitted.trunk is not None
+        uri = request.uri
+        called = Address(uri)
+        return LegFacts(
+            leg_id=secrets.token_hex(8),
+            direction=Direction.INBOUND,
+            caller=party_of(request.from_address, numbers=from_trunk),
+            callee=party_of(called, numbers=from_trunk),
+            device=f"trunk:{admitted.trunk}" if from_trunk else f"sip:{admitted.identity}@{flow.source}",
+            headers=extension_headers(request),
+            diversion=diversion_of(request),
+            call_id=request.call_id,
+            domain=self._settings.domain,
+            source_ip=flow.source,
+            identity=admitted.identity,
+            trunk=admitted.trunk,
+            dialled=uri.user or "",
+        )

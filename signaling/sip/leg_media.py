@@ -1,0 +1,143 @@
+"""The sound of a SIP leg: its port in the engine, and offer and answer over it.
+
+Owns the MediaPort from open to close and what was agreed; knows SDP and RTP addresses, no dialog. Whoever runs the
+dialog says which body is an offer and which an answer.
+Source: RFC 3264; RFC 6337 2 (which message carries which); reliability checks R-09, S-10.
+"""
+
+import secrets
+from collections.abc import Callable, Sequence
+
+from media.codec import CODECS, Codec
+from media.engine import Engine, MediaPort, PortEvent, RemoteMedia
+from signaling import sdp
+from signaling.sdp import LocalMedia, Negotiated, SessionDescription
+
+FIRST_PACKET_S = 30.0
+SILENCE_S = 15.0
+_BY_NAME = {codec.name: codec for codec in CODECS}
+
+
+def codecs_named(names: Sequence[str]) -> tuple[Codec, ...]:
+    """Codecs of ours with these names, in that order; all of ours if none is known."""
+    known = tuple(_BY_NAME[name.upper()] for name in names if name.upper() in _BY_NAME)
+    return known or CODECS
+
+
+class LegMedia:
+    """The audio of one leg. Opens the port at once and raises PortsExhausted when there is none left.
+
+    learn_from: host the signalling comes from, for RTP from behind NAT; None until it is known.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        on_event: Callable[[PortEvent], None],
+        *,
+        codecs: Sequence[Codec] = CODECS,
+        learn_from: str | None,
+    ) -> None:
+        self.port: MediaPort = engine.open_port(on_event)
+        self.learn_from = learn_from
+        self._codecs = tuple(codecs)
+        address, number = self.port.address
+        self._local = LocalMedia(address=address, port=number, session_id=secrets.randbits(31))
+        self._described: SessionDescription | None = None
+        self._offered: SessionDescription | None = None
+        self._theirs: tuple[Codec, ...] = ()
+        self._watching = False
+        self.agreed: Negotiated | None = None
+
+    @property
+    def codec_names(self) -> tuple[str, ...]:
+        """What was agreed, or what can still be."""
+        if self.agreed is not None:
+            return (self.agreed.codec.name,)
+        return tuple(codec.name for codec in self._theirs or self._codecs)
+
+    @property
+    def offer_is_open(self) -> bool:
+        """We offered and have no answer yet."""
+        return self._offered is not None
+
+    @property
+    def is_held(self) -> bool:
+        return self.agreed is not None and self.agreed.held
+
+    def examine(self, offer: bytes) -> None:
+        """Look at an offer before it is answered. Raises SdpError or NotAcceptable."""
+        self._theirs = sdp.offered_codecs(sdp.parse(offer), self._codecs)
+
+    def offer(self) -> bytes:
+        """Our offer; the same description again if nothing changed (a session refresh)."""
+        if self._offered is None:
+            self._offered = sdp.create_offer(self._local, codecs=self._codecs, previous=self._described)
+        return sdp.serialise(self._offered)
+
+    def withdraw_offer(self) -> None:
+        """Our offer was refused: what was agreed before still holds. Source: RFC 3264 8."""
+        self._offered = None
+
+    def answer(self, offer: bytes) -> bytes:
+        """Answer an offer and connect the port to it. Raises SdpError or NotAcceptable and then changes nothing."""
+        preferred = self.agreed.codec if self.agreed is not None else None
+        described, agreed = sdp.create_answer(
+            sdp.parse(offer), self._local, codecs=self._codecs, preferred=preferred, previous=self._described
+        )
+        self._described = described
+        self._connect(agreed)
+        return sdp.serialise(described)
+
+    def accept(self, answer: bytes, *, final: bool = True) -> None:
+        """Their answer to our offer. Raises SdpError or NotAcceptable.
+
+        final: False for early media, which another early dialog or the 2xx may replace.
+        """
+        if self._offered is None:
+            return
+        agreed = sdp.accept_answer(self._offered, sdp.parse(answer), local=self._local, codecs=self._codecs)
+        if final:
+            self._described, self._offered = self._offered, None
+        self._connect(agreed)
+
+    def settle(self) -> bool:
+        """The 2xx came without SDP: what an early answer agreed is final. False if there was none."""
+        if self._offered is not None and self.agreed is not None:
+            self._described, self._offered = self._offered, None
+        return self.agreed is not None and self._offered is None
+
+    def watch(self) -> None:
+        """From now on (answered) silence ends the call, unless one side holds it."""
+        self._watching = True
+        self._arm()
+
+    def close(self) -> None:
+        self._watching = False
+        self.port.close()
+
+    def _connect(self, agreed: Negotiated) -> None:
+        self.agreed = agreed
+        self.port.connect(
+            RemoteMedia(
+                address=agreed.remote,
+                rtcp_address=agreed.remote_rtcp,
+                codec=agreed.codec,
+                payload_type=agreed.payload_type,
+                digits_payload_type=agreed.digits_payload_type,
+                send=agreed.send,
+                receive=agreed.receive,
+                ptime_ms=agreed.ptime_ms,
+                learn_from=self.learn_from,
+                rtcp_mux=agreed.rtcp_mux,
+            )
+        )
+        if self._watching:
+            self._arm()
+
+    def _arm(self) -> None:
+        agreed = self.agreed
+        if agreed is not None and agreed.receive and not agreed.held:
+            self.port.watch(first_packet_s=FIRST_PACKET_S, silence_s=SILENCE_S)
+        else:
+            self.port.watch(first_packet_s=None, silence_s=None)

@@ -1,0 +1,414 @@
+"""One dialog of a leg from its first provisional answer to its end: requests inside it, both ways.
+
+Owns the dialog's place in the agent, its session timer, the repeating of our 2xx until ACK, and offer/answer after
+the first. How the dialog comes about is uas.py's and uac.py's business; what the leg's owner hears, leg.py's.
+Source: RFC 3261 12.2, 13.3.1.4, 14, 15; RFC 3311 (UPDATE); RFC 4028; RFC 6337 for who may offer when.
+"""
+
+import random
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from signaling.errors import PeerError
+from signaling.leg import DigitReceived, HangupCause
+from signaling.sip.bodies import key_press, session_description
+from signaling.sip.core import ACCEPT, ALLOW, SUPPORTED, UNDERSTOOD_OPTIONS, SipCore
+from signaling.sip.dialog import Dialog
+from signaling.sip.message import Request, Response, respond
+from signaling.sip.naming import extension_headers
+from signaling.sip.repeat import Repetition
+from signaling.sip.scheduler import TimerHandle
+from signaling.sip.session_timer import IntervalTooSmall, Schedule, SessionTimer
+from signaling.sip.transaction_layer import Outcome, ServerTransaction
+from signaling.sip.transport import Flow
+from signaling.sip.values import SipParseError
+
+if TYPE_CHECKING:
+    from signaling.sip.leg import SipLeg
+
+# A refresh that fails for these reasons means that the peer does not know the call any more. RFC 5057 5.1.
+_GONE = frozenset({404, 408, 410, 416, 480, 481, 482, 483, 484, 485, 502, 604})
+Field = tuple[str, str]
+
+
+@dataclass
+class _Success:
+    """A 2xx of ours that waits for its ACK."""
+
+    repetition: Repetition
+    on_ack: Callable[[Request], None]
+
+
+class Session:
+    """A dialog and what runs inside it.
+
+    we_called: we sent the INVITE. pinned: the peer is a registered device (SipCore.flow_of).
+    authorise: an answer to a 401 or 407 of this peer, or None; only where the leg has credentials for it.
+    """
+
+    def __init__(
+        self,
+        core: SipCore,
+        leg: "SipLeg",
+        dialog: Dialog,
+        flow: Flow,
+        *,
+        we_called: bool,
+        pinned: bool,
+        timer: SessionTimer,
+        authorise: "Callable[[Request, Response], Field | None]",
+    ) -> None:
+        self._core = core
+        self._leg = leg
+        self.dialog = dialog
+        self.flow = flow
+        self._we_called = we_called
+        self._pinned = pinned
+        self.timer = timer
+        self._authorise = authorise
+        self._waiting: dict[int, _Success] = {}
+        self._acks: dict[int, tuple[bytes, Flow]] = {}
+        self._asking = False
+        self._peer_allows: frozenset[str] = frozenset()
+        self._refresh_timer: TimerHandle | None = None
+        self._expiry_timer: TimerHandle | None = None
+        self._bye: Callable[[], None] | None = None
+        self._closed = False
+        core.dialogs[dialog.id] = self
+
+    # What the peer sends
+
+    def on_request(self, request: Request, flow: Flow) -> None:
+        """A request inside this dialog. Raises PeerError for what has to be refused."""
+        if request.method == "ACK":
+            self._on_ack(request)
+            return
+        self.dialog.take(request)
+        unknown = request.tokens("Require") - UNDERSTOOD_OPTIONS
+        if unknown:
+            self._answer(request, flow, 420, fields=[("Unsupported", ", ".join(sorted(unknown)))])
+            return
+        if self._pinned or flow.reliable:
+            self.flow = flow
+        match request.method:
+            case "INVITE":
+                self._on_invite(request, flow)
+            case "UPDATE":
+                self._on_update(request, flow)
+            case "BYE":
+                self._answer(request, flow, 200)
+                self.close()
+                self._leg.on_bye(extension_headers(request))
+            case "INFO":
+                self._on_info(request, flow)
+            case "PRACK":
+                self._leg.on_prack(request, self._core.layer.serve(request, flow))
+            case "OPTIONS":
+                self._answer(request, flow, 200, fields=[ALLOW, SUPPORTED, ACCEPT])
+            case "REFER":
+                self._answer(request, flow, 603)
+            case "NOTIFY":
+                self._answer(request, flow, 489)
+            case _:
+                self._answer(request, flow, 405, fields=[ALLOW])
+
+    def _on_ack(self, request: Request) -> None:
+        waiting = self._waiting.pop(request.cseq.sequence, None)
+        if waiting is None:
+            return
+        waiting.repetition.stop()
+        waiting.on_ack(request)
+        if self._bye is not None:
+            self._bye()
+
+    def _on_info(self, request: Request, flow: Flow) -> None:
+        if request.headers.get("Info-Package"):
+            self._answer(request, flow, 469, fields=[("Recv-Info", "")])
+            return
+        if request.body:
+            digit, duration_ms = key_press(request)
+            self._leg.post(DigitReceived(digit, duration_ms))
+        self._answer(request, flow, 200)
+
+    def _on_invite(self, request: Request, flow: Flow) -> None:
+        """A re-INVITE: hold, resume, another address or codec, or a refresh. Source: RFC 3261 14.2."""
+        if not self.dialog.confirmed:
+            raise SipParseError("expected no second INVITE before the first is answered", status=500, request=request)
+        if self._asking or self._leg.audio.offer_is_open:
+            raise SipParseError("expected no INVITE while ours is pending", status=491, request=request)
+        server = self._core.layer.serve(request, flow)
+        try:
+            fields, schedule = self.timer.answer(request)
+            offer = session_description(request)
+            body = self._leg.audio.answer(offer) if offer else self._leg.audio.offer()
+            self.dialog.refresh_target(request)
+        except PeerError as error:
+            self._refuse(request, server, error)
+            return
+        self.schedule(schedule)
+        response = self.success(request, fields=fields, body=body)
+
+        def acknowledged(ack: Request) -> None:
+            if not offer:
+                self.take_answer(session_description(ack))
+            self._leg.media_changed()
+
+        self.send_success(request, server, response, on_ack=acknowledged)
+        if offer:
+            self._leg.media_changed()
+
+    def _on_update(self, request: Request, flow: Flow) -> None:
+        """Source: RFC 3311 5.2."""
+        server = self._core.layer.serve(request, flow)
+        body = b""
+        fields: list[Field] = []
+        try:
+            offer = session_description(request)
+            if offer:
+                if self._asking or self._leg.audio.offer_is_open:
+                    raise SipParseError("expected no offer while ours is open", status=491, request=request)
+                if self._leg.audio.agreed is None or self._waiting:
+                    raise SipParseError("expected no offer before the first is answered", status=500, request=request)
+            if self.dialog.confirmed:
+                fields, schedule = self.timer.answer(request)
+                self.schedule(schedule)
+            if offer:
+                body = self._leg.audio.answer(offer)
+            self.dialog.refresh_target(request)
+        except PeerError as error:
+            self._refuse(request, server, error)
+            return
+        self._core.layer.respond(server, self.success(request, fields=fields, body=body))
+        if body:
+            self._leg.media_changed()
+
+    # What we answer
+
+    def success(self, request: Request, *, fields: Iterable[Field] = (), body: bytes = b"") -> Response:
+        """A 200 to an INVITE or UPDATE."""
+        return respond(
+            request,
+            200,
+            to_tag=self.dialog.id.local_tag,
+            fields=[("Contact", self.dialog.local_contact), ALLOW, SUPPORTED, *fields, self._core.identification],
+            body=body,
+        )
+
+    def send_success(
+        self,
+        request: Request,
+        server: ServerTransaction,
+        response: Response,
+        *,
+        on_ack: Callable[[Request], None],
+    ) -> None:
+        """Send a 2xx to an INVITE and repeat it until its ACK; without one the call ends. RFC 3261 13.3.1.4."""
+        layer = self._core.layer
+        sequence = request.cseq.sequence
+        layer.respond(server, response)
+        octets = bytes(response)
+        flow = server.flow
+
+        def give_up() -> None:
+            self._waiting.pop(sequence, None)
+            if self._bye is not None:
+                self._bye()
+            else:
+                self._leg.end(HangupCause.FAILED, reason="no ACK")
+
+        repetition = Repetition(
+            again=lambda: layer.send_again(octets, flow),
+            give_up=give_up,
+            scheduler=self._core.scheduler,
+            values=layer.values,
+            longest_s=layer.values.t2_s,
+        )
+        self._waiting[sequence] = _Success(repetition, on_ack)
+
+    def take_answer(self, body: bytes) -> None:
+        """The answer to an offer we made in a 2xx; without a usable one the call ends."""
+        try:
+            if not body:
+                raise SipParseError("expected an answer in ACK, found none")
+            self._leg.audio.accept(body)
+        except PeerError as error:
+            self._leg.audio.withdraw_offer()
+            self._leg.end(HangupCause.NOT_ACCEPTABLE, reason=str(error))
+
+    def _answer(self, request: Request, flow: Flow, code: int, *, fields: Iterable[Field] = ()) -> None:
+        server = self._core.layer.serve(request, flow)
+        self._core.layer.respond(
+            server, respond(request, code, to_tag=self.dialog.id.local_tag, fields=[*fields, self._core.identification])
+        )
+
+    def _refuse(self, request: Request, server: ServerTransaction, error: PeerError) -> None:
+        fields: list[Field] = []
+        if isinstance(error, IntervalTooSmall):
+            fields += error.fields
+        elif error.status == 500:
+            fields.append(("Retry-After", str(random.randint(0, 10))))
+        elif error.status == 415:
+            fields.append(ACCEPT)
+        self._core.layer.respond(server, respond(request, error.status, to_tag=self.dialog.id.local_tag, fields=fields))
+
+    # What we send
+
+    def send(
+        self,
+        method: str,
+        listener: Callable[[Outcome], None],
+        *,
+        fields: Iterable[Field] = (),
+        body: bytes = b"",
+    ) -> Request:
+        """A request of ours inside the dialog."""
+        self.flow = self._core.flow_of(self.dialog, self.flow, pinned=self._pinned)
+        request = self.dialog.request(
+            method, fields=[*fields, ("User-Agent", self._core.settings.user_agent)], body=body
+        )
+        return self._core.layer.request(request, self.flow, listener).request
+
+    def acknowledge(self, sequence: int) -> tuple[bytes, Flow]:
+        """ACK the 2xx to our INVITE; gives what to send again when the 2xx comes again."""
+        self.flow = self._core.flow_of(self.dialog, self.flow, pinned=self._pinned)
+        return self._core.layer.send_ack(self.dialog.acknowledge(sequence), self.flow), self.flow
+
+    def confirm(self, message: Request | Response) -> None:
+        """The INVITE is answered. message: that of the peer which tells what it can do."""
+        self.dialog.confirmed = True
+        self._peer_allows = message.tokens("Allow")
+
+    def hang_up(self, *, fields: Iterable[Field] = ()) -> None:
+        """BYE, at once or when the ACK to our 2xx has come. Source: RFC 3261 15."""
+        if self._closed or self._bye is not None:
+            return
+        self._stop_timers()
+
+        def bye() -> None:
+            if not self._closed:
+                self.close()
+                self._say_bye(fields)
+
+        if self._waiting and not self._we_called:
+            self._bye = bye
+        else:
+            bye()
+
+    def _say_bye(self, fields: Iterable[Field]) -> None:
+        def done(outcome: Outcome) -> None:
+            if isinstance(outcome, Response) and outcome.code in (401, 407):
+                answer = self._authorise(request, outcome)
+                if answer is not None:
+                    self.send("BYE", lambda _: None, fields=[*fields, answer])
+
+        request = self.send("BYE", done, fields=fields)
+
+    def close(self) -> None:
+        """The dialog is over on both sides; late requests get 481 from now on."""
+        if self._closed:
+            return
+        self._closed = True
+        self._stop_timers()
+        for waiting in self._waiting.values():
+            waiting.repetition.stop()
+        self._waiting.clear()
+        self._core.dialogs.pop(self.dialog.id, None)
+
+    # Session timer
+
+    def schedule(self, schedule: Schedule) -> None:
+        """A refresh happened, or the first answer: count from now."""
+        self._stop_timers()
+        later = self._core.scheduler.call_later
+        if schedule.refresh_after_s is not None:
+            self._refresh_timer = later(schedule.refresh_after_s, self._refresh)
+        if schedule.expire_after_s is not None:
+            self._expiry_timer = later(schedule.expire_after_s, self._expired)
+
+    def _stop_timers(self) -> None:
+        for handle in (self._refresh_timer, self._expiry_timer):
+            if handle is not None:
+                handle.cancel()
+        self._refresh_timer = self._expiry_timer = None
+
+    def _expired(self) -> None:
+        self._expiry_timer = None
+        self._leg.end(HangupCause.SESSION_EXPIRED, reason="session not refreshed")
+
+    def _refresh(self, *, fields: tuple[Field, ...] = (), by_invite: bool = False) -> None:
+        """Refresh by UPDATE where the peer knows it, else by a re-INVITE with the same offer. RFC 4028 7.4, 10."""
+        self._refresh_timer = None
+        if self._closed:
+            return
+        if self._asking or self._waiting or self._leg.audio.offer_is_open:
+            self._refresh_later(2.0)
+            return
+        self._asking = True
+        by_update = "update" in self._peer_allows and not by_invite
+        asked = [*self.timer.ask(initial=False), SUPPORTED, ALLOW, *fields]
+
+        def done(outcome: Outcome) -> None:
+            self._on_refreshed(outcome, sent, is_retry=bool(fields))
+
+        if by_update:
+            sent = self.send("UPDATE", done, fields=asked)
+        else:
+            sent = self.send("INVITE", done, fields=asked, body=self._leg.audio.offer())
+
+    def _refresh_later(self, delay_s: float) -> None:
+        self._refresh_timer = self._core.scheduler.call_later(delay_s, self._refresh)
+
+    def _on_refreshed(self, outcome: Outcome, sent: Request, *, is_retry: bool) -> None:
+        if isinstance(outcome, Response) and outcome.code < 200:
+            return
+        is_invite = sent.method == "INVITE"
+        if isinstance(outcome, Response) and sent.cseq.sequence in self._acks:
+            # The 2xx again: our ACK was lost.
+            self._core.layer.send_again(*self._acks[sent.cseq.sequence])
+            return
+        self._asking = False
+        if isinstance(outcome, Response) and outcome.code < 300:
+            if is_invite:
+                self._take_refresh_answer(outcome, sent)
+            if not self._closed:
+                self.dialog.refresh_target(outcome)
+                self.schedule(self.timer.accepted(outcome))
+            return
+        if is_invite:
+            self._leg.audio.withdraw_offer()
+        if self._closed:
+            return
+        if not isinstance(outcome, Response) or outcome.code in _GONE:
+            self._leg.end(HangupCause.SESSION_EXPIRED, reason="refresh not answered")
+            return
+        match outcome.code:
+            case 401 | 407 if not is_retry and (answer := self._authorise(sent, outcome)) is not None:
+                self._refresh(fields=(answer,))
+            case 422 if self.timer.refused(outcome):
+                self._refresh_later(0.0)
+            case 491:
+                # RFC 3261 14.1: who owns the Call-ID waits longer.
+                low, high = (2.1, 4.0) if self._we_called else (0.0, 2.0)
+                self._refresh_later(random.uniform(low, high))
+            case 405 | 501 if not is_invite:
+                self._peer_allows -= {"update"}
+                self._refresh_later(0.0)
+            case _:
+                # Refused for a reason of its own; the session stands until it expires.
+                self._refresh_later(self.timer.interval_s / 4)
+
+    def _take_refresh_answer(self, response: Response, sent: Request) -> None:
+        """ACK for the 2xx to our re-INVITE, and what it agreed."""
+        self._acks = {sent.cseq.sequence: self.acknowledge(sent.cseq.sequence)}
+        if self._closed:
+            return
+        try:
+            body = session_description(response)
+            if body:
+                self._leg.audio.accept(body)
+        except PeerError as error:
+            self._leg.end(HangupCause.NOT_ACCEPTABLE, reason=str(error))
+            return
+        self._leg.audio.settle()
+        self._leg.media_changed()

@@ -1,0 +1,342 @@
+"""An INVITE of ours, until somebody answers it or nobody will.
+
+Owns the INVITE's attempts (one per address tried or challenge answered), its early dialogs, CANCEL and the ACK. The
+first 2xx makes the session; a 2xx from another fork or after the hang-up is acknowledged and ended with BYE.
+Redirects are not followed: whoever we called may not decide whom we call on somebody's account.
+Source: RFC 3261 8.1.3, 9.1, 13.2, 22; RFC 3262 4; RFC 3263 4.3; RFC 3326 (Reason).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from signaling.errors import PeerError
+from signaling.leg import Answered, EarlyMedia, HangupCause, Ringing
+from signaling.sip.bodies import session_description
+from signaling.sip.core import ALLOW, SUPPORTED, SipCore
+from signaling.sip.dialog import MAX_FORWARDS, Dialog
+from signaling.sip.headers import Headers
+from signaling.sip.message import Request, Response
+from signaling.sip.naming import extension_headers
+from signaling.sip.scheduler import TimerHandle
+from signaling.sip.session import Session
+from signaling.sip.session_timer import SessionTimer
+from signaling.sip.transaction import TimedOut, TransportFailed, cancel_for
+from signaling.sip.transaction_layer import ClientTransaction, Outcome
+from signaling.sip.transport import Flow
+from signaling.sip.values import SipParseError
+
+if TYPE_CHECKING:
+    from signaling.sip.leg import SipLeg
+
+Field = tuple[str, str]
+# How long one of several addresses may stay silent before the next is tried. RFC 3263 4.3 leaves it to Timer B, 32 s.
+FAILOVER_S = 4.0
+_OTHER_ADDRESS = frozenset({503})
+
+
+@dataclass
+class Attempt:
+    """One INVITE on its way. unwanted: superseded or hung up; it is cancelled as soon as that is allowed.
+
+    is_final: it was answered for good, or never will be; nothing is left to cancel.
+    """
+
+    transaction: ClientTransaction
+    is_final: bool = False
+    has_provisional: bool = False
+    unwanted: bool = False
+    cancelled: bool = False
+    guard: TimerHandle | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class InviteTemplate:
+    """What every attempt has in common. credentials: answers a challenge of this target, see credentials.py."""
+
+    request_uri: str
+    to: str
+    sender: str
+    call_id: str
+    fields: tuple[Field, ...]
+    pinned: bool
+    authorise: Callable[[Request, Response], Field | None]
+
+
+@dataclass
+class _Early:
+    """An early dialog. rseq: of the last reliable provisional answer taken."""
+
+    session: Session
+    rseq: int = 0
+    has_media: bool = field(default=False)
+
+
+class OutboundInvite:
+    """The calling side's set-up of one leg."""
+
+    def __init__(self, core: SipCore, leg: "SipLeg", template: InviteTemplate) -> None:
+        self._core = core
+        self._leg = leg
+        self._template = template
+        self._timer = SessionTimer(interval_s=core.settings.session_interval_s)
+        self._sequence = 0
+        self._flows: list[Flow] = []
+        self._attempt: Attempt | None = None
+        self._early: dict[str, _Early] = {}
+        self._acks: dict[str, tuple[bytes, Flow]] = {}
+        self._over = False
+        self._failover: TimerHandle | None = None
+        self._reason: tuple[Field, ...] = ()
+        self.session: Session | None = None
+
+    def start(self, flows: Sequence[Flow]) -> None:
+        """Send the INVITE to the first of these; the others are for when it does not answer."""
+        if self._over:
+            return
+        if not flows:
+            self._end(HangupCause.UNREACHABLE, "no address", status=404)
+            return
+        self._flows = list(flows)
+        self._invite()
+
+    def cancel(self, *, fields: tuple[Field, ...]) -> None:
+        """Nobody wants the call any more: CANCEL now, or when the first provisional answer makes it legal."""
+        self._over = True
+        self._reason = fields
+        self._stop_failover()
+        self._drop_early()
+        if self._attempt is not None:
+            self._discard(self._attempt)
+
+    # Sending
+
+    def _invite(self, *, fields: tuple[Field, ...] = ()) -> None:
+        template = self._template
+        flow = self._flows[0]
+        self._sequence += 1
+        headers = Headers()
+        headers.setlist("Via", [])
+        headers.set("Max-Forwards", MAX_FORWARDS)
+        headers.set("From", template.sender)
+        headers.set("To", template.to)
+        headers.set("Call-ID", template.call_id)
+        headers.set("CSeq", f"{self._sequence} INVITE")
+        headers.set("Contact", self._core.contact(flow))
+        for name, value in (ALLOW, SUPPORTED, *self._timer.ask(initial=True), *template.fields, *fields):
+            headers.add(name, value)
+        headers.set("User-Agent", self._core.settings.user_agent)
+        headers.set("Content-Type", "application/sdp")
+        self._leg.audio.learn_from = flow.source
+        request = Request("INVITE", template.request_uri, headers=headers, body=self._leg.audio.offer())
+        if len(self._flows) > 1:
+            self._failover = self._core.scheduler.call_later(FAILOVER_S, self._on_failover)
+        attempts: list[Attempt] = []
+
+        def heard(outcome: Outcome) -> None:
+            # The transport may fail while the request is being sent, before there is an Attempt.
+            if attempts:
+                self._on_outcome(attempts[0], outcome)
+            else:
+                self._core.scheduler.call_later(0.0, lambda: self._on_outcome(attempts[0], outcome))
+
+        attempt = Attempt(self._core.layer.request(request, flow, heard))
+        attempts.append(attempt)
+        self._attempt = attempt
+
+    def _try_next(self) -> bool:
+        """Go on to the next address; False if there is none."""
+        self._stop_failover()
+        if len(self._flows) < 2:
+            return False
+        if self._attempt is not None:
+            self._discard(self._attempt)
+        del self._flows[0]
+        self._drop_early()
+        self._invite()
+        return True
+
+    def _on_failover(self) -> None:
+        self._failover = None
+        self._try_next()
+
+    def _stop_failover(self) -> None:
+        if self._failover is not None:
+            self._failover.cancel()
+            self._failover = None
+
+    def _discard(self, attempt: Attempt) -> None:
+        attempt.unwanted = True
+        if attempt.is_final or attempt.cancelled or not attempt.has_provisional:
+            return
+        attempt.cancelled = True
+        cancel = cancel_for(attempt.transaction.request)
+        for name, value in self._reason:
+            cancel.headers.add(name, value)
+        self._core.layer.request(cancel, attempt.transaction.flow, lambda _: None)
+        attempt.guard = self._core.scheduler.call_later(
+            self._core.layer.values.patience_s, lambda: self._core.layer.drop(attempt.transaction)
+        )
+
+    # Hearing
+
+    def _on_outcome(self, attempt: Attempt, outcome: Outcome) -> None:
+        match outcome:
+            case TimedOut():
+                self._not_reached(attempt, HangupCause.from_sip_status(408), "no answer to INVITE", 408)
+            case TransportFailed():
+                self._not_reached(attempt, HangupCause.UNREACHABLE, "INVITE could not be sent", 503)
+            case Response() if outcome.code < 200:
+                self._on_provisional(attempt, outcome)
+            case Response() if outcome.code < 300:
+                self._on_success(attempt, outcome)
+            case Response():
+                self._on_failure(attempt, outcome)
+
+    def _not_reached(self, attempt: Attempt, cause: HangupCause, text: str, status: int) -> None:
+        attempt.is_final = True
+        if attempt.unwanted or self._over or self._try_next():
+            return
+        self._end(cause, text, status=status)
+
+    def _on_provisional(self, attempt: Attempt, response: Response) -> None:
+        attempt.has_provisional = True
+        if attempt is self._attempt:
+            self._stop_failover()
+        if attempt.unwanted:
+            self._discard(attempt)
+            return
+        if response.code == 100 or self._over:
+            return
+        early = self._early_of(attempt, response)
+        body = b""
+        try:
+            body = session_description(response)
+            if early is not None and not self._acknowledge_provisional(early, attempt, response, is_answer=bool(body)):
+                return
+            if body:
+                self._leg.audio.accept(body, final=False)
+        except PeerError:
+            # A broken preview is no reason to end a call that may still be answered properly.
+            body = b""
+        if response.code == 180 or (response.code == 183 and not body):
+            self._leg.alerting(Ringing())
+        if body:
+            self._leg.alerting(EarlyMedia())
+
+    def _early_of(self, attempt: Attempt, response: Response) -> _Early | None:
+        """The early dialog of a provisional answer; None without a To tag."""
+        tag = response.to_tag
+        if not tag:
+            return None
+        early = self._early.get(tag)
+        if early is None:
+            if len(self._early) >= 16:
+                return None
+            try:
+                early = self._early[tag] = _Early(self._session_of(attempt, response))
+            except SipParseError:
+                return None
+        return early
+
+    def _session_of(self, attempt: Attempt, response: Response) -> Session:
+        flow = attempt.transaction.flow
+        dialog = Dialog.of_response(attempt.transaction.request, response, local_contact=self._core.contact(flow))
+        return Session(
+            self._core,
+            self._leg,
+            dialog,
+            flow,
+            we_called=True,
+            pinned=self._template.pinned,
+            timer=self._timer,
+            authorise=self._template.authorise,
+        )
+
+    def _acknowledge_provisional(self, early: _Early, attempt: Attempt, response: Response, *, is_answer: bool) -> bool:
+        """PRACK a reliable answer; False for one that came before. Source: RFC 3262 4."""
+        rseq = response.number("RSeq") if "100rel" in response.tokens("Require") else None
+        if rseq is None:
+            return True
+        if rseq <= early.rseq and early.rseq or (early.rseq and rseq != early.rseq + 1):
+            return False
+        early.rseq = rseq
+        sequence = attempt.transaction.request.cseq.sequence
+        early.session.send("PRACK", lambda _: None, fields=[("RAck", f"{rseq} {sequence} INVITE")])
+        return True
+
+    def _on_success(self, attempt: Attempt, response: Response) -> None:
+        self._stop_failover()
+        tag = response.to_tag
+        if tag in self._acks:
+            self._core.layer.send_again(*self._acks[tag])
+            return
+        attempt.is_final = True
+        if attempt.guard is not None:
+            attempt.guard.cancel()
+        early = self._early.pop(tag, None)
+        try:
+            session = early.session if early is not None else self._session_of(attempt, response)
+            session.dialog.refresh_route(response)
+            session.dialog.refresh_target(response)
+        except SipParseError as error:
+            # Without a Contact nothing can be sent to it.
+            if not (attempt.unwanted or self._over):
+                self._end(HangupCause.FAILED, str(error))
+            return
+        session.dialog.local_sequence = max(session.dialog.local_sequence, self._sequence)
+        self._acks[tag] = session.acknowledge(attempt.transaction.request.cseq.sequence)
+        session.confirm(response)
+        if attempt.unwanted or self._over or self.session is not None:
+            session.hang_up(fields=self._reason)
+            return
+        self.session = session
+        self._drop_early()
+        try:
+            body = session_description(response)
+            if body:
+                self._leg.audio.accept(body)
+            if not self._leg.audio.settle():
+                raise SipParseError("expected an answer in the 2xx, found none", status=488)
+            schedule = self._timer.accepted(response)
+        except PeerError as error:
+            session.hang_up()
+            self._leg.end(HangupCause.NOT_ACCEPTABLE, reason=str(error))
+            return
+        session.schedule(schedule)
+        self._leg.answered(session, Answered(extension_headers(response)))
+
+    def _on_failure(self, attempt: Attempt, response: Response) -> None:
+        attempt.is_final = True
+        if attempt.guard is not None:
+            attempt.guard.cancel()
+        if attempt is not self._attempt or attempt.unwanted or self._over:
+            return
+        self._stop_failover()
+        self._drop_early()
+        answer: Field | None
+        match response.code:
+            case 401 | 407 if (answer := self._template.authorise(attempt.transaction.request, response)) is not None:
+                self._invite(fields=(answer,))
+            case 422 if self._timer.refused(response):
+                self._invite()
+            case code if code in _OTHER_ADDRESS and self._try_next():
+                pass
+            case code:
+                self._over = True
+                self._leg.end(
+                    HangupCause.from_sip_status(code),
+                    by_remote=True,
+                    sip_status=code,
+                    headers=extension_headers(response),
+                )
+
+    def _drop_early(self) -> None:
+        for early in self._early.values():
+            early.session.close()
+        self._early.clear()
+
+    def _end(self, cause: HangupCause, text: str, *, status: int | None = None) -> None:
+        self._over = True
+        self._drop_early()
+        self._leg.end(cause, reason=text, sip_status=status)
