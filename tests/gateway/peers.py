@@ -155,6 +155,7 @@ class Scene:
         has_trunk: bool = True,
         settings: Mapping[str, str] | None = None,
         script: Script | None = None,
+        extra: Mapping[str, str] | None = None,
     ) -> None:
         self.documents = dict(documents)
         self.devices = dict(devices or {})
@@ -167,6 +168,7 @@ class Scene:
                 **(settings or {}),
             },
         )
+        self.extra = dict(extra or {})
         self.script = script or Script(voice_url=VOICE_URL)
         self.requests: list[Request] = []
         self.written: list[Operation] = []
@@ -236,19 +238,22 @@ class Scene:
             now=lambda: start + timedelta(seconds=loop.time() - zero),
             monotonic=loop.time,
         )
-        facts = CallFacts(
+        self.session = CallSession(services, cast(Any, self.caller), self.facts(), self.script)
+        session = asyncio.create_task(self.session.run(run_script))
+        if story is not None:
+            await story(self)
+        await session
+
+    def facts(self) -> CallFacts:
+        return CallFacts(
             sid=new_sid("CA"),
             account_sid=ACCOUNT_SID,
             caller=self.caller.caller.address,
             callee=self.caller.callee.address,
             direction=CallDirection.INBOUND,
             sip=self.caller.sip,
+            extra=self.extra,
         )
-        self.session = CallSession(services, cast(Any, self.caller), facts, self.script)
-        session = asyncio.create_task(self.session.run(run_script))
-        if story is not None:
-            await story(self)
-        await session
 
     async def leg(self, name: str) -> PeerLeg:
         """The leg dialled under that name, waiting for it to be dialled."""

@@ -1,0 +1,168 @@
+"""The flow of documents: order, first verbs, errors, fallback, and what the caller is told at the end."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from gateway.routing import Script
+from signaling.leg import HangupCause
+from tests.gateway.peers import VOICE_URL, Scene
+from tests.virtual_time import run
+
+WITH_FALLBACK = Script(voice_url=VOICE_URL, fallback_url="http://app.example.com/fallback", fallback_method="GET")
+
+
+def played(documents: dict[str, Any], story: Any = None, **more: Any) -> Scene:
+    scene = Scene(documents, **more)
+    run(scene.run(story))
+    scene.assert_nothing_lives()
+    return scene
+
+
+def voice(verbs: str) -> dict[str, Any]:
+    return {"/voice": f"<Response>{verbs}</Response>", "/next": "<Response><Hangup/></Response>"}
+
+
+def test_script_first_request_says_who_calls_whom() -> None:
+    told = dict(played(voice("<Hangup/>")).requests[0].params)
+    assert told["CallStatus"] == "ringing"
+    assert told["Direction"] == "inbound"
+    assert (told["From"], told["To"]) == ("sip:carol@example.com", "sip:desk@example.com")
+    assert (told["Caller"], told["Called"]) == (told["From"], told["To"])
+    assert told["ApiVersion"] == "2010-04-01"
+    assert told["SipCallId"] and told["SipDomain"] == "example.com" and told["SipSourceIp"] == "192.0.2.1"
+
+
+@pytest.mark.parametrize("verbs", ["", "<Hangup/>"])
+def test_script_that_only_ends_answers_first(verbs: str) -> None:
+    scene = played(voice(verbs))
+    assert scene.caller.done == ["answer"]
+    assert scene.caller.hung_up_with is HangupCause.NORMAL
+    assert scene.record(scene.session.facts.sid).status == "completed"
+
+
+@pytest.mark.parametrize(
+    ("verb", "cause", "status"),
+    [
+        ("<Reject/>", HangupCause.NOT_FOUND, "no-answer"),
+        ('<Reject reason="busy"/>', HangupCause.BUSY, "busy"),
+        ('<Reject reason="rejected"/>', HangupCause.NOT_FOUND, "no-answer"),
+    ],
+)
+def test_script_reject_refuses_without_answer(verb: str, cause: HangupCause, status: str) -> None:
+    scene = played(voice(verb))
+    assert scene.caller.done == []
+    assert scene.caller.hung_up_with is cause
+    record = scene.record(scene.session.facts.sid)
+    assert (record.status, record.duration_s) == (status, None)
+
+
+def test_script_reject_that_is_not_first_hangs_up() -> None:
+    scene = played(voice('<Pause/><Reject reason="busy"/>'))
+    assert scene.caller.done == ["answer"]
+    assert scene.caller.hung_up_with is HangupCause.NORMAL
+
+
+def test_script_pause_first_passes_before_the_answer() -> None:
+    async def story(scene: Scene) -> None:
+        await asyncio.sleep(6.9)
+        assert scene.caller.done == []
+        await asyncio.sleep(0.2)
+        assert scene.caller.done == ["answer"]
+
+    played(voice('<Pause length="7"/><Pause length="2"/>'), story)
+
+
+def test_script_redirect_replaces_the_document_with_its_method() -> None:
+    scene = played(voice('<Redirect method="GET">/next?a=1</Redirect><Pause length="50"/>'))
+    assert [request.method for request in scene.requests] == ["POST", "GET"]
+    assert scene.requests[1].url == "http://app.example.com/next?a=1"
+    assert dict(scene.requests[1].params)["CallStatus"] == "ringing"
+
+
+def test_script_redirect_for_ever_is_stopped() -> None:
+    scene = played({"/voice": "<Response><Redirect/></Response>"})
+    assert len(scene.requests) == 1001
+    assert 11200 in scene.codes()
+
+
+def test_script_unsupported_verb_is_noted_and_skipped() -> None:
+    scene = played(voice("<Say>hello</Say><Redirect>/next</Redirect>"))
+    assert 13750 in scene.codes()
+    assert len(scene.requests) == 2
+
+
+def test_script_document_warnings_are_on_the_record_with_their_place() -> None:
+    scene = played(voice('<Dial timeout="soon"/>'))
+    (noted,) = [event for event in scene.written if getattr(event, "code", None) == 13212]
+    assert (getattr(noted, "line"), getattr(noted, "level")) == (1, "warning")  # noqa: B009  # records differ in fields
+
+
+@pytest.mark.parametrize(
+    ("document", "code"),
+    [(None, 11217), ("<Response>", 12100), ("<Answer/>", 12102), ("<!DOCTYPE a><Response/>", 12100)],
+)
+def test_script_failed_document_goes_to_the_fallback_with_the_error(document: str | None, code: int) -> None:
+    documents = {"/fallback": "<Response><Hangup/></Response>"} | ({"/voice": document} if document else {})
+    scene = played(documents, script=WITH_FALLBACK)
+    assert scene.requests[-1].url == "http://app.example.com/fallback"
+    assert scene.requests[-1].method == "GET"
+    assert scene.last_request["ErrorCode"] == str(code)
+    assert scene.last_request["ErrorUrl"] == VOICE_URL
+    assert code in scene.codes()
+
+
+def test_script_failed_execution_goes_to_the_fallback() -> None:
+    documents = {"/voice": "<Response><Redirect>ftp://x/</Redirect></Response>", "/fallback": "<Response/>"}
+    scene = played(documents, script=WITH_FALLBACK)
+    assert scene.requests[-1].url == "http://app.example.com/fallback"
+
+
+def test_script_failed_fallback_announces_the_error_and_ends() -> None:
+    scene = played({}, script=WITH_FALLBACK)
+    assert len(scene.requests) == 2
+    assert scene.caller.done == ["answer"]
+    (clip,) = scene.caller.media.played
+    assert clip.duration_s == pytest.approx(1.99, abs=0.01)
+
+
+def test_script_failure_without_fallback_announces_the_error_and_ends() -> None:
+    scene = played({})
+    assert len(scene.requests) == 1
+    assert len(scene.caller.media.played) == 1
+    assert scene.caller.hung_up_with is HangupCause.NORMAL
+
+
+def test_script_status_callback_of_an_inbound_call_is_its_end_only() -> None:
+    async def story(scene: Scene) -> None:
+        await asyncio.sleep(4)
+        scene.caller.hangs_up()
+
+    script = Script(voice_url=VOICE_URL, status_callback="http://app.example.com/status", status_callback_method="GET")
+    scene = played(voice("<Dial><Client>bob</Client></Dial>"), story, script=script)
+    (told,) = scene.owed("/status")
+    assert (told["CallStatus"], told["CallDuration"], told["SequenceNumber"]) == ("completed", "4", "0")
+
+
+def test_script_caller_who_gives_up_before_the_answer_was_not_answered() -> None:
+    async def story(scene: Scene) -> None:
+        await asyncio.sleep(2)
+        scene.caller.hangs_up(HangupCause.CANCELED)
+
+    scene = played(voice('<Pause length="10"/>'), story)
+    record = scene.record(scene.session.facts.sid)
+    assert (record.status, record.duration_s) == ("no-answer", None)
+
+
+def test_script_call_time_limit_ends_the_call() -> None:
+    settings = {"RINGFORK_CALLS__TIME_LIMIT_S": "60"}
+    scene = played(voice('<Pause length="10"/><Pause length="500"/>'), settings=settings)
+    assert scene.record(scene.session.facts.sid).duration_s == 50
+
+
+def test_script_devices_cannot_replace_our_parameters() -> None:
+    scene = played(voice("<Hangup/>"), extra={"From": "sip:mallory@example.com", "Mood": "good"})
+    told = dict(scene.requests[0].params)
+    assert told["From"] == "sip:carol@example.com"
+    assert told["Mood"] == "good"
