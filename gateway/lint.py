@@ -21,8 +21,18 @@ class Linted:
 
     @property
     def runs(self) -> bool:
-        """Whether the gateway would run the document as written: warnings are allowed, errors are not."""
+        """False for a document that cannot run, and for one of which an error takes something out."""
         return self.unreadable is None and not any(problem.level is Level.ERROR for problem in self.problems)
+
+    def lines(self) -> list[str]:
+        """``file:line:column: level code message`` for each problem, or one line that says it is fine."""
+        if self.unreadable is not None:
+            return [f"{self.file}: {self.unreadable}"]
+        found = [
+            f"{self.file}:{problem.line}:{problem.column}: {problem.level.value} {problem.code} {problem.message}"
+            for problem in self.problems
+        ]
+        return found or [f"{self.file}: fine"]
 
     def as_json(self) -> dict[str, object]:
         problems = [{**asdict(problem), "level": problem.level.value} for problem in self.problems]

@@ -143,7 +143,7 @@ def _gathered(values: list[Any], spec: Children) -> object:
     if spec.one:
         return values[0]
     if spec.pairs:
-        return tuple((value.name, value.value) for value in values if value.name)
+        return tuple((value.name, value.value) for value in values)
     return tuple(values)
 
 

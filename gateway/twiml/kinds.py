@@ -49,6 +49,129 @@ class Kind(Generic[T_co]):
     code: int = SCHEMA_WARNING
 
 
+def choice(words: type[EnumT], *, aliases: Mapping[str, EnumT] | None = None) -> Kind[EnumT]:
+    """One word of an enum; aliases are further spellings."""
+    known = {**{member.value: member for member in words}, **(aliases or {})}
+    spelled = " or ".join(known)
+
+    def convert(value: str) -> EnumT:
+        member = known.get(value.strip())
+        if member is None:
+            raise BadValue(spelled)
+        return member
+
+    return Kind(spelled, convert)
+
+
+def flag(*, on: str, off: str, aliases: Mapping[str, bool] | None = None) -> Kind[bool]:
+    """Two words that mean yes and no."""
+    known = {on: True, off: False, **(aliases or {})}
+
+    def convert(value: str) -> bool:
+        answer = known.get(value.strip())
+        if answer is None:
+            raise BadValue(f"{on} or {off}")
+        return answer
+
+    return Kind(f"{on} or {off}", convert)
+
+
+_INTEGER = re.compile(r"-?[0-9]+")
+
+
+def integer(lowest: int, highest: int, *, unit: str = "") -> Kind[int]:
+    """A decimal number; one out of range becomes the nearest in range."""
+    name = f"{lowest} to {highest}{unit and ' '}{unit}"
+
+    def convert(value: str) -> int:
+        value = value.strip()
+        if _INTEGER.fullmatch(value) is None:
+            raise BadValue(name)
+        # Beyond ten places only the sign matters, and int() of thousands of digits is slow.
+        number = int(value) if len(value) <= 10 else (-(10**10) if value.startswith("-") else 10**10)
+        if not lowest <= number <= highest:
+            raise BadValue(name, instead=min(max(number, lowest), highest))
+        return number
+
+    return Kind(name, convert)
+
+
+def up_to(highest: int, *, unit: str = "", lowest: int = 1) -> Kind[int]:
+    """A decimal number of which too much becomes the highest, but too little is nonsense and becomes the default."""
+    within = integer(lowest, highest, unit=unit)
+
+    def convert(value: str) -> int:
+        try:
+            return within.convert(value)
+        except BadValue as bad:
+            if bad.instead == highest:
+                raise
+            raise BadValue(within.name) from None
+
+    return Kind(within.name, convert)
+
+
+def pattern(expression: str, expected: str) -> Kind[str]:
+    """Text that matches the whole expression, which must not be able to backtrack far."""
+    compiled = re.compile(expression)
+
+    def convert(value: str) -> str:
+        value = value.strip()
+        if compiled.fullmatch(value) is None:
+            raise BadValue(expected)
+        return value
+
+    return Kind(expected, convert)
+
+
+_SEPARATORS = re.compile(r"[\s,]+")
+
+
+def events(
+    words: type[EnumT], *, aliases: Mapping[str, EnumT] | None = None, code: int = SCHEMA_WARNING
+) -> Kind[frozenset[EnumT]]:
+    """A list of words set apart by blanks, commas or both. Unknown ones are left out; none left is the default.
+
+    Source: Twilio <Client> statusCallbackEvent (blanks); CallAPI <Client> (commas).
+    """
+    known = {**{member.value: member for member in words}, **(aliases or {})}
+    expected = f"a list of {' '.join(member.value for member in words)}"
+
+    def convert(value: str) -> frozenset[EnumT]:
+        asked = [word for word in _SEPARATORS.split(value) if word]
+        chosen = frozenset(known[word] for word in asked if word in known)
+        if not chosen:
+            raise BadValue(expected)
+        if any(word not in known for word in asked):
+            raise BadValue(expected, instead=chosen)
+        return chosen
+
+    return Kind(expected, convert, code)
+
+
+def or_auto(kind: Kind[int]) -> Kind[int | Auto]:
+    """A number, or the word ``auto``."""
+
+    def convert(value: str) -> int | Auto:
+        return Auto.AUTO if value.strip() == "auto" else kind.convert(value)
+
+    return Kind(f"{kind.name} or auto", convert)
+
+
+def hints(most: int, longest: int) -> Kind[tuple[str, ...]]:
+    """Phrases set apart by commas. What is too long or too many is left out."""
+    expected = f"at most {most} phrases of at most {longest} characters"
+
+    def convert(value: str) -> tuple[str, ...]:
+        asked = [phrase for part in value.split(",") if (phrase := part.strip())]
+        kept = tuple(phrase for phrase in asked if len(phrase) <= longest)[:most]
+        if len(kept) < len(asked):
+            raise BadValue(expected, instead=kept)
+        return kept
+
+    return Kind(expected, convert)
+
+
 def _text(value: str) -> str:
     return value
 
@@ -91,130 +214,15 @@ def _key_url(value: str) -> str:
     return _callback_url(value) or ""
 
 
-TEXT = Kind("text", _text)
-WORD = Kind("text", _trimmed)
-BOOL = Kind("boolean", _bool)
-URL = Kind("URL", _document_url, INVALID_URL)
-"""A URL whose document decides how the call goes on. Kept even if bad: requesting it must fail, not vanish."""
-WHISPER_URL = Kind("URL", _whisper_url, INVALID_URL)
-"""Like URL, but an empty one is none."""
-CALLBACK_URL = Kind("URL", _callback_url, INVALID_URL)
-"""A URL that is told something. A bad or empty one is none."""
-KEY_URL = Kind("URL", _key_url, INVALID_URL)
-"""The CALLBACK_URL that is the key of a group."""
-
-
-def choice(words: type[EnumT], *, aliases: Mapping[str, EnumT] | None = None) -> Kind[EnumT]:
-    """One word of an enum; aliases are further spellings."""
-    known = {**{member.value: member for member in words}, **(aliases or {})}
-    spelled = " or ".join(known)
-
-    def convert(value: str) -> EnumT:
-        member = known.get(value.strip())
-        if member is None:
-            raise BadValue(spelled)
-        return member
-
-    return Kind(spelled, convert)
-
-
-def flag(*, on: str, off: str, aliases: Mapping[str, bool] | None = None) -> Kind[bool]:
-    """Two words that mean yes and no."""
-    known = {on: True, off: False, **(aliases or {})}
-
-    def convert(value: str) -> bool:
-        answer = known.get(value.strip())
-        if answer is None:
-            raise BadValue(f"{on} or {off}")
-        return answer
-
-    return Kind(f"{on} or {off}", convert)
-
-
-_INTEGER = re.compile(r"-?[0-9]+")
-
-
-def integer(lowest: int, highest: int, *, unit: str = "", clamp: bool = True) -> Kind[int]:
-    """A decimal number; one out of range becomes the nearest in range if clamp, else the default."""
-    name = f"{lowest} to {highest}{unit and ' '}{unit}"
-
-    def convert(value: str) -> int:
-        value = value.strip()
-        if _INTEGER.fullmatch(value) is None:
-            raise BadValue(name)
-        # Beyond ten places only the sign matters, and int() of thousands of digits is slow.
-        number = int(value) if len(value) <= 10 else (-(10**10) if value.startswith("-") else 10**10)
-        if lowest <= number <= highest:
-            return number
-        if not clamp:
-            raise BadValue(name)
-        raise BadValue(name, instead=min(max(number, lowest), highest))
-
-    return Kind(name, convert)
-
-
-def up_to(highest: int, *, unit: str = "", lowest: int = 1) -> Kind[int]:
-    """A decimal number of which too much becomes the highest, but too little is nonsense and becomes the default."""
-    name = f"{lowest} to {highest}{unit and ' '}{unit}"
-    within = integer(lowest, highest, unit=unit)
-
-    def convert(value: str) -> int:
-        try:
-            return within.convert(value)
-        except BadValue as bad:
-            if bad.instead == highest:
-                raise
-            raise BadValue(name) from None
-
-    return Kind(name, convert)
-
-
-def pattern(expression: str, expected: str) -> Kind[str]:
-    """Text that matches the whole expression, which must not be able to backtrack far."""
-    compiled = re.compile(expression)
-
-    def convert(value: str) -> str:
-        value = value.strip()
-        if compiled.fullmatch(value) is None:
-            raise BadValue(expected)
-        return value
-
-    return Kind(expected, convert)
-
-
-_SEPARATORS = re.compile(r"[\s,]+")
-
-
-def events(
-    words: type[EnumT], *, aliases: Mapping[str, EnumT] | None = None, code: int = SCHEMA_WARNING
-) -> Kind[frozenset[EnumT]]:
-    """A list of words set apart by blanks, commas or both. Unknown ones are left out; none left is the default.
-
-    Source: Twilio <Client> statusCallbackEvent (blanks); CallAPI <Client> (commas).
-    """
-    known = {**{member.value: member for member in words}, **(aliases or {})}
-    expected = f"a list of {' '.join(member.value for member in words)}"
-
-    def convert(value: str) -> frozenset[EnumT]:
-        asked = [word for word in _SEPARATORS.split(value) if word]
-        chosen = frozenset(known[word] for word in asked if word in known)
-        if not chosen:
-            raise BadValue(expected)
-        if any(word not in known for word in asked):
-            raise BadValue(expected, instead=chosen)
-        return chosen
-
-    return Kind(expected, convert, code)
-
-
-METHOD = choice(Method)
-RECORD_MODE = choice(RecordMode, aliases={"true": RecordMode.FROM_ANSWER, "false": RecordMode.DO_NOT_RECORD})
-CALL_EVENTS = events(CallEvent)
-RECORDING_EVENTS = events(RecordingEvent, aliases={"failed": RecordingEvent.ABSENT}, code=13621)
-"""``failed`` is what ``absent`` was called in 2018."""
-TRIM = flag(on="trim-silence", off="do-not-trim")
-DIGITS = pattern("[0-9A-D#*wW]{1,1000}", "digits of 0-9 A-D # * w W")
-LOOP = up_to(1000, lowest=0, unit="times")
+def _socket_url(value: str) -> str | None:
+    """Source: Twilio <Stream> url: WebSocket, no query string. ``ws`` is for servers on one's own network."""
+    value = value.strip()
+    if not value:
+        return None
+    scheme, _, rest = value.partition("://")
+    if scheme not in ("ws", "wss") or url_complaint(f"http://{rest}") is not None or "?" in rest:
+        raise BadValue("a wss URL without query", instead=value)
+    return value
 
 
 def _ring_tone(value: str) -> str:
@@ -222,9 +230,6 @@ def _ring_tone(value: str) -> str:
     if value not in RING_TONES:
         raise BadValue("a country code of the ringTone list")
     return value
-
-
-RING_TONE = Kind("country code", _ring_tone)
 
 
 def _caller_id(value: str) -> str | None:
@@ -239,45 +244,27 @@ def _caller_id(value: str) -> str | None:
         raise BadValue(str(bad)) from None
 
 
-CALLER_ID = Kind("phone number, client:name or word", _caller_id, 13214)
-
-
+TEXT = Kind("text", _text)
+WORD = Kind("text", _trimmed)
+BOOL = Kind("boolean", _bool)
+URL = Kind("URL", _document_url, INVALID_URL)
+"""A URL whose document decides how the call goes on. Kept even if bad: requesting it must fail, not vanish."""
+WHISPER_URL = Kind("URL", _whisper_url, INVALID_URL)
+"""Like URL, but an empty one is none."""
+CALLBACK_URL = Kind("URL", _callback_url, INVALID_URL)
+"""A URL that is told something. A bad or empty one is none."""
+KEY_URL = Kind("URL", _key_url, INVALID_URL)
+"""The CALLBACK_URL that is the key of a group."""
+SOCKET_URL = Kind("WebSocket URL", _socket_url, INVALID_URL)
+METHOD = choice(Method)
+RECORD_MODE = choice(RecordMode, aliases={"true": RecordMode.FROM_ANSWER, "false": RecordMode.DO_NOT_RECORD})
+CALL_EVENTS = events(CallEvent)
+RECORDING_EVENTS = events(RecordingEvent, aliases={"failed": RecordingEvent.ABSENT}, code=13621)
+"""``failed`` is what ``absent`` was called in 2018."""
+TRIM = flag(on="trim-silence", off="do-not-trim")
+DIGITS = pattern("[0-9A-D#*wW]{1,1000}", "digits of 0-9 A-D # * w W")
+LOOP = up_to(1000, lowest=0, unit="times")
 LANGUAGE = pattern("[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,4}", "a language such as en-US")
 CALL_SID = pattern("CA[0-9a-fA-F]{32}", "a CallSid")
-
-
-def or_auto(kind: Kind[int]) -> Kind[int | Auto]:
-    """A number, or the word ``auto``."""
-
-    def convert(value: str) -> int | Auto:
-        return Auto.AUTO if value.strip() == "auto" else kind.convert(value)
-
-    return Kind(f"{kind.name} or auto", convert)
-
-
-def hints(most: int, longest: int) -> Kind[tuple[str, ...]]:
-    """Phrases set apart by commas. What is too long or too many is left out."""
-    expected = f"at most {most} phrases of at most {longest} characters"
-
-    def convert(value: str) -> tuple[str, ...]:
-        asked = [phrase for part in value.split(",") if (phrase := part.strip())]
-        kept = tuple(phrase for phrase in asked if len(phrase) <= longest)[:most]
-        if len(kept) < len(asked):
-            raise BadValue(expected, instead=kept)
-        return kept
-
-    return Kind(expected, convert)
-
-
-def _socket_url(value: str) -> str | None:
-    """Source: Twilio <Stream> url: WebSocket, no query string. ``ws`` is for servers on one's own network."""
-    value = value.strip()
-    if not value:
-        return None
-    scheme, _, rest = value.partition("://")
-    if scheme not in ("ws", "wss") or url_complaint(f"http://{rest}") is not None or "?" in rest:
-        raise BadValue("a wss URL without query", instead=value)
-    return value
-
-
-SOCKET_URL = Kind("WebSocket URL", _socket_url, INVALID_URL)
+RING_TONE = Kind("country code", _ring_tone)
+CALLER_ID = Kind("phone number, client:name or word", _caller_id, 13214)

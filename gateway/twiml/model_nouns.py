@@ -126,7 +126,10 @@ class Client:
 
 @dataclass(frozen=True, kw_only=True)
 class SipUri:
-    """One way to reach a SIP party; lower priority values are tried first, weight chooses among equals."""
+    """One way to reach a SIP party; lower priority values are tried first, weight chooses among equals.
+
+    headers: those of the URI's query.
+    """
 
     tag: ClassVar[str] = "Uri"
     position: Position
@@ -135,13 +138,14 @@ class SipUri:
     password: str = attribute("password", TEXT, default="", secret=True)
     priority: int = attribute("priority", integer(0, 65535), default=0)
     weight: int = attribute("weight", integer(0, 65535), default=0)
+    headers: Pairs = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sip:
     """A SIP party. uris: every way to it, best first, the element's own text before its <Uri> children; never empty.
 
-    uri, username, password: of the first. headers: from the URI's query and the <Headers> child.
+    uri, username, password: of the first. headers: of the first URI's query, then those of the <Headers> child.
     """
 
     tag: ClassVar[str] = "Sip"

@@ -94,4 +94,4 @@ class ProblemLog:
 
 def quoted(value: str, *, limit: int = 60) -> str:
     """A value from a document as it may stand in a message: printable, short."""
-    return ascii(value if len(value) <= limit else value[:limit] + "…")
+    return ascii(value if len(value) <= limit else value[:limit] + "...")

@@ -23,11 +23,13 @@ from gateway.twiml.addresses import (
 )
 from gateway.twiml.model_dial import MAX_DIALLED, Dial, Noun
 from gateway.twiml.model_flow import Play
-from gateway.twiml.model_nouns import Application, Client, Number, Sim, Sip, SipUri, WhatsApp
+from gateway.twiml.model_nouns import Application, Client, Header, Number, Parameter, Sim, Sip, SipUri, WhatsApp
 from gateway.twiml.model_other import Refer, ReferSip
 from gateway.twiml.model_rooms import MAX_QUEUE_NAME, MAX_ROOM_NAME, Conference, Enqueue, Queue
+from gateway.twiml.model_stream import Config
 from gateway.twiml.model_voice import Gather, Record, Say
 from gateway.twiml.problems import INVALID_URL, SCHEMA_WARNING, Level, ProblemLog, quoted
+from gateway.twiml.schema import tag_of
 from gateway.twiml.ssml import plain_text
 from gateway.twiml.tree import Node
 from gateway.twiml.values import Auto
@@ -121,19 +123,14 @@ def _client(draft: Draft) -> bool:
 
 
 def _sip_uri(draft: Draft) -> bool:
-    if not draft.values.get("uri"):
-        draft.note(13243, "a SIP URI expected, found none; left out")
-        return False
-    address, query = split_query(draft.values["uri"])
+    """Also the rule of a <Refer>'s <Sip>."""
+    address, query = split_query(draft.values.get("uri", ""))
     _note_query(draft, query)
-    return _clean_uri(draft, address)
-
-
-def _clean_uri(draft: Draft, written: str) -> bool:
+    draft.values["headers"] = _open_headers(draft, query.pairs)
     try:
-        draft.values["uri"] = clean_sip_uri(written.strip())
+        draft.values["uri"] = clean_sip_uri(address.strip())
     except BadAddress as bad:
-        draft.note(13243, f"{bad} expected, found {quoted(written)}; left out")
+        draft.note(13243, f"{bad} expected, found {quoted(address.strip())}; left out")
         return False
     if bool(draft.values.get("username")) != bool(draft.values.get("password")):
         draft.note(13249, "username and password together expected, found one of them")
@@ -141,35 +138,30 @@ def _clean_uri(draft: Draft, written: str) -> bool:
 
 
 def _sip(draft: Draft) -> bool:
-    address, query = split_query(draft.values.get("uri", ""))
-    _note_query(draft, query)
-    draft.values["headers"] = _open_headers(draft, query)
-    alternatives: list[SipUri] = sorted(draft.values.get("uris", ()), key=lambda uri: uri.priority)
-    if address.strip() and _clean_uri(draft, address):
-        own = SipUri(
-            position=draft.node.position,
-            uri=draft.values["uri"],
-            username=draft.values.get("username", ""),
-            password=draft.values.get("password", ""),
-        )
-        alternatives.insert(0, own)
-    if not alternatives:
-        if not address.strip() and not draft.node.elements:
-            draft.note(13243, "a SIP URI expected, found none; left out")
+    """The text and the <Uri> children are ways to one party; none usable, and there is nobody to dial."""
+    ways: list[SipUri] = sorted(draft.values.pop("uris", ()), key=lambda way: way.priority)
+    further: Pairs = draft.values.pop("headers", ())
+    has_children = any(element.tag == tag_of(SipUri) for element in draft.node.elements)
+    if (draft.values.get("uri") or not has_children) and _sip_uri(draft):
+        names = ("uri", "username", "password", "headers")
+        own = {name: draft.values[name] for name in names if name in draft.values}
+        ways.insert(0, SipUri(position=draft.node.position, **own))
+    if not ways:
         return False
-    if len(alternatives) > MAX_DIALLED:
-        draft.note(13250, f"at most {MAX_DIALLED} URIs expected, found {len(alternatives)}; the rest is left out")
-    first = alternatives[0]
-    draft.values["uris"] = tuple(alternatives[:MAX_DIALLED])
+    if len(ways) > MAX_DIALLED:
+        draft.note(13250, f"at most {MAX_DIALLED} URIs expected, found {len(ways)}; the rest is left out")
+    first = ways[0]
+    draft.values["uris"] = tuple(ways[:MAX_DIALLED])
     draft.values.update(uri=first.uri, username=first.username, password=first.password)
+    draft.values["headers"] = _open_headers(draft, (*first.headers, *further))
     return True
 
 
-def _open_headers(draft: Draft, query: Query) -> Pairs:
-    """Headers of the query and of <Headers>, those an application may set, MAX_HEADERS characters in all."""
+def _open_headers(draft: Draft, pairs: Pairs) -> Pairs:
+    """Those an application may set, MAX_HEADERS characters in all."""
     headers: list[tuple[str, str]] = []
     length = 0
-    for name, value in (*query.pairs, *draft.values.get("headers", ())):
+    for name, value in pairs:
         length += len(name) + len(value) + 2
         if not is_open_header(name) or not is_printable(value):
             draft.note(13252, f"an X- header with a printable value expected, found {quoted(name)}; left out")
@@ -180,11 +172,13 @@ def _open_headers(draft: Draft, query: Query) -> Pairs:
     return tuple(headers)
 
 
-def _refer_sip(draft: Draft) -> bool:
-    address, query = split_query(draft.values.get("uri", ""))
-    _note_query(draft, query)
-    draft.values["headers"] = _open_headers(draft, query)
-    return _clean_uri(draft, address)
+def _pair(code: int) -> Callable[[Draft], bool]:
+    def rule(draft: Draft) -> bool:
+        if not draft.values.get("name"):
+            draft.note(code, "a name expected, found none; left out")
+        return bool(draft.values.get("name"))
+
+    return rule
 
 
 def _refer(draft: Draft) -> bool:
@@ -261,16 +255,19 @@ def _play(draft: Draft) -> bool:
 RULES: Mapping[type, Callable[[Draft], bool]] = {
     Application: _named("application_sid", SCHEMA_WARNING, longest=64),
     Client: _client,
+    Config: _pair(SCHEMA_WARNING),
     Conference: _conference,
     Dial: _dial,
     Enqueue: _enqueue,
     Gather: _gather,
+    Header: _pair(13252),
     Number: _number,
+    Parameter: _pair(SCHEMA_WARNING),
     Play: _play,
     Queue: _named("queue", 14212, longest=MAX_QUEUE_NAME, too_long=14213),
     Record: _record,
     Refer: _refer,
-    ReferSip: _refer_sip,
+    ReferSip: _sip_uri,
     Say: _say,
     Sim: _named("sim_sid", SCHEMA_WARNING, longest=64),
     Sip: _sip,

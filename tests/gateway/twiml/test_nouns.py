@@ -144,8 +144,8 @@ def test_client_text_with_parameters_is_the_identity() -> None:
 
 
 def test_client_parameter_without_name_is_left_out() -> None:
-    client, _ = read_noun("<Client>jane<Parameter value='b'/></Client>", Client)
-    assert client.parameters == ()
+    client, codes = read_noun("<Client>jane<Parameter value='b'/></Client>", Client)
+    assert (client.parameters, codes) == ((), [12200])
 
 
 def test_client_named_with_video_child() -> None:

@@ -74,6 +74,21 @@ def test_sip_with_uri_children_only_begins_with_the_best() -> None:
     assert (sip.uri, sip.username, sip.password) == ("sip:b@example.com", "u", "p")
 
 
+def test_sip_headers_are_those_of_the_first_uri_and_of_the_party() -> None:
+    sip, codes = read_noun(
+        "<Sip><Uri priority='2'>sip:c@example.com?X-Way=2</Uri><Uri priority='1'>sip:b@example.com?X-Way=1</Uri>"
+        "<Headers><Header name='X-Party' value='p'/></Headers></Sip>",
+        Sip,
+    )
+    assert (sip.headers, codes) == ((("X-Way", "1"), ("X-Party", "p")), [])
+    assert [uri.headers for uri in sip.uris] == [(("X-Way", "1"),), (("X-Way", "2"),)]
+
+
+def test_sip_with_a_bad_text_is_dialled_by_its_children() -> None:
+    sip, codes = read_noun("<Sip>a b<Uri>sip:b@example.com</Uri></Sip>", Sip)
+    assert (sip.uri, len(sip.uris), codes) == ("sip:b@example.com", 1, [13243])
+
+
 @pytest.mark.parametrize(
     ("inner", "code", "is_dialled"),
     [
@@ -81,6 +96,8 @@ def test_sip_with_uri_children_only_begins_with_the_best() -> None:
         ("<Sip>sip:a b@example.com</Sip>", 13243, False),
         ("<Sip/>", 13243, False),
         ("<Sip><Uri/></Sip>", 13243, False),
+        ("<Sip><Headers/></Sip>", 13243, False),
+        ("<Sip>a@example.com<Headers><Header value='1'/></Headers></Sip>", 13252, True),
         ("<Sip username='a'>a@example.com</Sip>", 13249, True),
         ("<Sip password='a'>a@example.com</Sip>", 13249, True),
         ("<Sip>" + "<Uri>a@example.com</Uri>" * 11 + "</Sip>", 13250, True),
