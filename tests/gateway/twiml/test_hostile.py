@@ -1,7 +1,6 @@
 """Documents made to hurt: refused or read, never more than 100 ms and 50 MB, no file and no network touched."""
 
 import json
-import resource
 import socket
 import subprocess
 import sys
@@ -109,8 +108,8 @@ def test_hostile_document_costs_next_to_nothing(name: str, tmp_path: Path) -> No
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.setblocking(False)
         document = hostile(secret, server.getsockname()[1])[name]
-        taken, refused = [], False
-        for _ in range(3):  # the machine may be busy: what counts is what the document needs
+        taken, refused = [BUDGET_S], False
+        while min(taken) >= BUDGET_S and len(taken) < 6:  # a busy machine takes longer than the document needs
             started = time.thread_time()
             try:
                 read = parse(document)
@@ -142,7 +141,6 @@ print(json.dumps(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before))
 """
 
 
-@pytest.mark.skipif(not hasattr(resource, "getrusage"), reason="measures resident memory")
 def test_all_hostile_documents_together_need_less_memory_than_one_may() -> None:
     run = subprocess.run([sys.executable, "-c", MEASURE], capture_output=True, text=True, check=True, timeout=50)
     grown_kib = json.loads(run.stdout)
