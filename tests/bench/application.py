@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import unquote_plus
 
 from tests.bench.callers import CALLER_PREFIX
-from tests.bench.process import Handler, reply_to
+from tests.bench.process import Handler, aserve_requests
 
 VOICE_PATH = "/voice"
 _LENGTH = re.compile(rb"\r\ncontent-length:\s*(\d+)", re.IGNORECASE)
@@ -112,14 +112,7 @@ class _Connection(asyncio.Protocol):
 
 async def serve(application: Application) -> None:
     """Answer requests on standard input until it closes."""
-    port = await application.start()
-    handlers = {**application.handlers(), "start": lambda _: port}
-    loop = asyncio.get_running_loop()
-    reader = asyncio.StreamReader()
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    async for line in reader:
-        sys.stdout.write(reply_to(line, handlers) + "\n")
-        sys.stdout.flush()
+    await aserve_requests({**application.handlers(), "start": lambda _: application.start()})
     await application.close()
 
 

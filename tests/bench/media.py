@@ -9,12 +9,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.bench import procfs
+import numpy as np
+
+from tests.bench import procfs, recordings
+from tests.bench.figures import percentile
 from tests.bench.process import Child
-from tests.bench.report import Report, build
+from tests.bench.report import Report, TickFigures, build
 from tests.bench.window import Window
 
 SETTLE_S = 2.0
+LATENESS_BIN_MS = 0.1
 _DRAIN_S = 0.4
 _START_S = 180.0  # the first start compiles
 
@@ -46,7 +50,7 @@ async def measure_media(
         await asyncio.sleep(_DRAIN_S)
         rtp: dict[str, Any] = await load.ask("figures")
         drops = {child.name: procfs.udp_drops(child.pid) for child in children}
-        recordings = await gateway.ask("close", within_s=60.0)
+        closed = await gateway.ask("close", within_s=60.0)
         await load.ask("close")
         return build(
             bench="engine",
@@ -55,14 +59,23 @@ async def measure_media(
             calls=calls,
             rtp=rtp,
             drops=(drops["media host"], drops["load"]),
-            statistics=_difference(before, after),
-            recordings=recordings,
+            ticks=_ticks(before, after),
+            statistics={**_difference(before, after), **(closed or {})},
+            recordings=await asyncio.to_thread(recordings.summarise, run),
         )
     finally:
         for child in reversed(children):
             await child.end()
 
 
-def _difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+def _difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, int]:
     """What was counted in the window."""
-    return {name: value - before.get(name, 0) for name, value in after.items()}
+    return {name: value - before[name] for name, value in after.items() if isinstance(value, int)}
+
+
+def _ticks(before: Mapping[str, Any], after: Mapping[str, Any]) -> TickFigures:
+    if "tick_lateness" not in after:
+        return TickFigures()
+    bins = np.array(after["tick_lateness"], np.int64) - np.array(before["tick_lateness"], np.int64)
+    p50, p99 = (percentile(bins, share, bin_width=LATENESS_BIN_MS) for share in (0.5, 0.99))
+    return TickFigures(lateness_p50_ms=p50, lateness_p99_ms=p99, source="engine statistics")

@@ -6,9 +6,11 @@ when the bench itself dies; the kernel's parent-death signal does the same for a
 
 import asyncio
 import ctypes
+import inspect
 import json
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -123,11 +125,39 @@ def reply_to(line: str | bytes, handlers: Mapping[str, Handler]) -> str:
     try:
         return json.dumps({"reply": handlers[request["do"]](request)})
     except Exception as error:  # noqa: BLE001 the other process reports it
-        return json.dumps({"error": f"{type(error).__name__}: {error}"})
+        return _error(error)
+
+
+async def areply_to(line: str | bytes, handlers: Mapping[str, Handler]) -> str:
+    """As ``reply_to``; a handler may be a coroutine function."""
+    request = json.loads(line)
+    try:
+        reply = handlers[request["do"]](request)
+        return json.dumps({"reply": await reply if inspect.isawaitable(reply) else reply})
+    except Exception as error:  # noqa: BLE001 the other process reports it
+        return _error(error)
+
+
+def _error(error: Exception) -> str:
+    traceback.print_exception(error)
+    return json.dumps({"error": f"{type(error).__name__}: {error}"})
 
 
 def serve_requests(handlers: Mapping[str, Handler]) -> None:
     """Answer requests on standard input, one at a time, until it closes."""
     for line in sys.stdin:
-        sys.stdout.write(reply_to(line, handlers) + "\n")
-        sys.stdout.flush()
+        _print(reply_to(line, handlers))
+
+
+async def aserve_requests(handlers: Mapping[str, Handler]) -> None:
+    """As ``serve_requests``, on the running loop."""
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader(limit=_LINE_OCTETS)
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    async for line in reader:
+        _print(await areply_to(line, handlers))
+
+
+def _print(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
