@@ -9,13 +9,12 @@ Source: Twilio <Play>, supported audio file types.
 """
 
 import asyncio
-import io
 import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -89,29 +88,38 @@ def decode(
     content_type: str | None = None,
 ) -> Clip:
     """load_clip for a caller that is not on the event loop."""
-    with io.BytesIO(source) if isinstance(source, bytes) else _open_file(source) as stream:
-        size = stream.seek(0, io.SEEK_END)
+    file = _open_document(source) if isinstance(source, bytes) else _open_file(source)
+    try:
+        size = os.fstat(file).st_size
         if size > max_bytes:
             raise UnplayableAudio(f"expected audio of at most {max_bytes} bytes, found {size}")
         if size == 0:
             raise UnplayableAudio("expected audio, found 0 bytes")
-        stream.seek(0)
-        start = stream.read(12)
-        stream.seek(0)
-        return _decode_stream(stream, _format(start, content_type), rate_hz, max_seconds)
+        return _decode_file(file, _format(os.pread(file, 12, 0), content_type), rate_hz, max_seconds)
+    finally:
+        os.close(file)
 
 
-def _open_file(path: Path | str) -> BinaryIO:
+def _open_document(document: bytes) -> int:
+    """A file in memory: libsndfile reads that itself, where a Python object would be called back for every seek."""
+    file = os.memfd_create("clip", os.MFD_CLOEXEC)
+    view = memoryview(document)
+    while len(view):
+        view = view[os.write(file, view) :]
+    os.lseek(file, 0, os.SEEK_SET)
+    return file
+
+
+def _open_file(path: Path | str) -> int:
     """Opens without waiting: a pipe or a device is refused, not read for ever."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except (OSError, ValueError) as error:
         raise UnplayableAudio(f"expected a readable audio file, found {error}") from error
-    stream = os.fdopen(descriptor, "rb")
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        stream.close()
+    if not stat.S_ISREG(os.fstat(file).st_mode):
+        os.close(file)
         raise UnplayableAudio(f"expected an audio file, found something else at {path}")
-    return stream
+    return file
 
 
 def _format(start: bytes, content_type: str | None) -> dict[str, Any]:
@@ -136,9 +144,9 @@ def _format(start: bytes, content_type: str | None) -> dict[str, Any]:
     )
 
 
-def _decode_stream(stream: BinaryIO, told: dict[str, Any], rate_hz: int, max_seconds: float) -> Clip:
+def _decode_file(file: int, told: dict[str, Any], rate_hz: int, max_seconds: float) -> Clip:
     try:
-        with soundfile.SoundFile(stream, **told) as sound:
+        with soundfile.SoundFile(file, closefd=False, **told) as sound:
             if not MIN_RATE_HZ <= sound.samplerate <= MAX_RATE_HZ:
                 raise UnplayableAudio(f"expected {MIN_RATE_HZ} to {MAX_RATE_HZ} Hz, found {sound.samplerate}")
             if sound.channels > MAX_CHANNELS:
