@@ -73,7 +73,7 @@ class Crew:
         while (job := self._take(patience_s)) is not None:
             try:
                 job()
-            except Exception:
+            except Exception:  # noqa: BLE001 - one bad job must not end the thread that writes all other recordings
                 _log.exception("a job of %s failed", threading.current_thread().name)
 
     def _take(self, patience_s: float) -> Job | None:
