@@ -1,0 +1,374 @@
+"""The media engine: ports, mixes and recordings of one process, on one media thread.
+
+Decides who gets a slot and a port number, and brings the thread's facts to whom they concern. The only door of this
+package for signaling and gateway, together with codec.py, tones.py and player.py. Everything but the compiling runs on
+the event loop and never waits there.
+"""
+
+import asyncio
+import itertools
+import logging
+import secrets
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from media.codec import CODECS, PCMA, PCMU, Codec
+from media.kernel import layout
+from media.kernel.digits import KEYS
+from media.numbers import PortNumbers
+from media.port import (
+    DigitReceived,
+    FirstPacket,
+    Heard,
+    MediaPort,
+    Mix,
+    PortEvent,
+    PortStatistics,
+    Received,
+    RemoteMedia,
+    Silence,
+    SilenceTimeout,
+    Source,
+    SourceLearned,
+    Tap,
+    ToneSamples,
+    unpack_address,
+)
+from media.recorder import RecordingWriter
+from media.recording import Channels, Recorded, Recorder, RecordingDrain
+from media.thread import MediaThread, compile_kernel
+
+__all__ = [
+    "CODECS",
+    "PCMA",
+    "PCMU",
+    "Codec",
+    "DigitReceived",
+    "Engine",
+    "EngineSettings",
+    "EngineStatistics",
+    "FirstPacket",
+    "Heard",
+    "MediaPort",
+    "Mix",
+    "PortEvent",
+    "PortStatistics",
+    "PortsExhausted",
+    "Received",
+    "Recorded",
+    "Recorder",
+    "RemoteMedia",
+    "Silence",
+    "SilenceTimeout",
+    "Source",
+    "SourceLearned",
+    "Tap",
+]
+
+MAX_MIXES = 1024
+SPARE_SLOTS = 256
+"""Slots beyond capacity: a closed port keeps its own for a third of a second."""
+BLOCKS_PER_PORT = 13
+MAX_BIND_TRIES = 64
+EXPEDITED_FORWARDING = 46 << 2
+JOIN_S = 5.0
+
+Progress = Callable[[str, int, int], None]
+
+_log = logging.getLogger(__name__)
+
+
+class PortsExhausted(Exception):
+    """No port for another call: the capacity, the port range or the process's open files are used up."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineSettings:
+    """address: IPv4 that sockets are bound to and offers advertise. port_range: UDP, both ends included.
+
+    capacity: ports open at once. port_rest_s: how long a closed port's number is not used again.
+    """
+
+    address: str
+    port_range: tuple[int, int]
+    capacity: int
+    port_rest_s: float = 30.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineStatistics:
+    """Counters since the start.
+
+    tick_lateness: ticks by how late they began, in bins of 0.1 ms, the last for all beyond; tick_late_*: from it.
+    lost_events: facts that did not get through to a loop far behind.
+    """
+
+    live_ports: int
+    resting_numbers: int
+    recordings: int
+    packets_received: int
+    packets_sent: int
+    dropped_foreign: int
+    dropped_malformed: int
+    unsent: int
+    lost_events: int
+    ticks: int
+    tick_late_p50_ms: float
+    tick_late_p99_ms: float
+    tick_late_max_ms: float
+    tick_lateness: NDArray[np.int64] = field(repr=False)
+
+
+def _no_progress(step: str, done: int, total: int) -> None:
+    pass
+
+
+class Engine:
+    """start() before anything else, stop() at the end; both on the loop that uses it.
+
+    progress: (step, done, total), called in a worker thread while the thread's code is made ready.
+    clock: monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        settings: EngineSettings,
+        *,
+        progress: Progress | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._settings = settings
+        self._progress = progress or _no_progress
+        self._numbers = PortNumbers(settings.port_range, clock=clock, rest_s=settings.port_rest_s)
+        self._tones = ToneSamples()
+        self._writer = RecordingWriter()
+        self._generations = itertools.count(1)
+        self._ports: dict[int, MediaPort] = {}
+        self._recorders: dict[int, Recorder] = {}
+        self._open_count = 0
+        self._free_slots: list[int] = []
+        self._free_mixes: list[int] = []
+        self._free_recordings: list[int] = []
+        self._thread: MediaThread | None = None
+        self._drain: RecordingDrain | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def start(self) -> None:
+        """Compiles (once per installation, up to a minute) or loads the thread's code, and starts the thread."""
+        capacity = self._settings.capacity
+        slots = capacity + SPARE_SLOTS
+        state = layout.new_state(
+            ports=slots,
+            mixes=MAX_MIXES,
+            recordings=capacity,
+            blocks=capacity * BLOCKS_PER_PORT,
+            start_ns=time.monotonic_ns(),
+        )
+        await asyncio.to_thread(compile_kernel, state, self._progress)
+        self._free_slots = list(range(slots))[::-1]
+        self._free_mixes = list(range(MAX_MIXES))[::-1]
+        self._free_recordings = list(range(capacity))[::-1]
+        self._loop = asyncio.get_running_loop()
+        self._thread = MediaThread(state, self._on_event)
+        self._drain = RecordingDrain(self._thread, self._on_recording_over)
+        self._writer.start()
+        self._drain.start()
+        self._thread.start()
+
+    async def stop(self) -> None:
+        """Closes what is still open, recordings first. Idempotent."""
+        if self._thread is None or self._drain is None:
+            return
+        thread, drain = self._thread, self._drain
+        await asyncio.gather(*(recorder.stop() for recorder in list(self._recorders.values())))
+        self._thread = None
+        for port in list(self._ports.values()):
+            port.close()
+        await thread.stop()
+        await asyncio.to_thread(drain.join, JOIN_S)
+        await self._writer.stop()
+        for port in list(self._ports.values()):
+            port.note_sockets_returned()
+        self._ports.clear()
+
+    def open_port(self, on_event: Callable[[PortEvent], None]) -> MediaPort:
+        """A port for one more phone; on_event is called on the loop, never after close(). Raises PortsExhausted."""
+        thread = self._running()
+        if self._open_count >= self._settings.capacity or not self._free_slots:
+            raise PortsExhausted(f"expected less than {self._settings.capacity} ports open, found all in use")
+        number, sockets = self._bind()
+        slot = self._free_slots.pop()
+        generation = next(self._generations)
+        ssrc = secrets.randbits(32)
+        _fill_slot(thread.state, slot, generation=generation, ssrc=ssrc, sockets=sockets)
+        port = MediaPort(
+            slot=slot,
+            generation=generation,
+            address=(self._settings.address, number),
+            ssrc=ssrc,
+            sockets=sockets,
+            thread=thread,
+            tones=self._tones,
+            on_event=on_event,
+        )
+        self._ports[slot] = port
+        self._open_count += 1
+        thread.command(layout.DO_OPEN, slot)
+        return port
+
+    def open_mix(self) -> Mix:
+        """A mixing group. Raises PortsExhausted when there are MAX_MIXES."""
+        if not self._free_mixes:
+            raise PortsExhausted(f"expected less than {MAX_MIXES} mixes open, found all in use")
+        number = self._free_mixes.pop()
+        self._running().command(layout.DO_OPEN_MIX, number)
+        return Mix(number, self._running())
+
+    def record(self, path: Path, channels: Channels, *, rate_hz: int = layout.RATE_HZ) -> Recorder:
+        """Begins a recording at once. The directory must exist, the file must not; both are told by stop().
+
+        channels: for each channel of the file its taps, which are mixed. Raises ValueError for a rate that is not the
+        engine's or too many taps, PortsExhausted when every slot for a recording is taken.
+        """
+        thread, drain = self._running(), self._drain
+        assert drain is not None
+        if rate_hz != layout.RATE_HZ:
+            raise ValueError(f"expected {layout.RATE_HZ} Hz, found {rate_hz}")
+        words = Recorder.tap_words(channels)
+        if not self._free_recordings:
+            raise PortsExhausted(f"expected less than {self._settings.capacity} recordings, found all in use")
+        number = self._free_recordings.pop()
+        thread.state.recordings[number] = np.zeros((), layout.RECORDING)
+        handle = self._writer.open(path, rate_hz=rate_hz, channels=len(channels))
+        drain.add(number, handle, len(channels))
+        recorder = Recorder(number=number, handle=handle, thread=thread, channels=len(channels))
+        thread.command(layout.DO_RECORD, number, len(channels), len(words), *words)
+        self._recorders[number] = recorder
+        return recorder
+
+    def statistics(self) -> EngineStatistics:
+        engine = self._running().state.engine[0]
+        lateness = np.array(engine["lateness"])
+        return EngineStatistics(
+            live_ports=self._open_count,
+            resting_numbers=self._numbers.resting,
+            recordings=len(self._recorders),
+            packets_received=int(engine["packets_in"]),
+            packets_sent=int(engine["packets_out"]),
+            dropped_foreign=int(engine["foreign"]),
+            dropped_malformed=int(engine["malformed"]),
+            unsent=int(engine["unsent"]),
+            lost_events=int(engine["events_lost"]),
+            ticks=int(engine["ticks"]),
+            tick_late_p50_ms=quantile_ms(lateness, 0.5),
+            tick_late_p99_ms=quantile_ms(lateness, 0.99),
+            tick_late_max_ms=quantile_ms(lateness, 1.0),
+            tick_lateness=lateness,
+        )
+
+    def _running(self) -> MediaThread:
+        if self._thread is None:
+            raise RuntimeError("expected a running Engine, found one not started or stopped")
+        return self._thread
+
+    def _bind(self) -> tuple[int, tuple[socket.socket, socket.socket]]:
+        for _ in range(MAX_BIND_TRIES):
+            number = self._numbers.take()
+            if number is None:
+                break
+            try:
+                return number, _bound_pair(self._settings.address, number)
+            except OSError:
+                # Somebody else's, or no more files: it rests like one of ours.
+                self._numbers.give_back(number)
+        raise PortsExhausted(f"expected a free pair of UDP ports in {self._settings.port_range}, found none")
+
+    def _on_event(self, words: NDArray[np.int64]) -> None:
+        kind, slot, generation, first, second = words[:5].tolist()
+        if kind == layout.MIX_FREED:
+            self._free_mixes.append(slot)
+            return
+        port = self._ports.get(slot)
+        if port is None or port.generation != generation:
+            return
+        match kind:
+            case layout.FIRST_PACKET:
+                self._deliver(port, FirstPacket())
+            case layout.DIGIT:
+                self._deliver(port, DigitReceived(KEYS[first], second))
+            case layout.SILENCE:
+                self._deliver(port, SilenceTimeout())
+            case layout.SOURCE_LEARNED:
+                self._deliver(port, SourceLearned(unpack_address(first)))
+            case layout.SOUND_OVER:
+                port.release_sound(first)
+            case layout.DIGITS_SENT:
+                port.settle(first)
+            case layout.CLOSED:
+                port.note_sockets_returned()
+                self._numbers.give_back(port.address[1])
+                self._open_count -= 1
+            case layout.FREED:
+                del self._ports[slot]
+                self._free_slots.append(slot)
+
+    def _deliver(self, port: MediaPort, event: PortEvent) -> None:
+        # A holder's mistake is its own: the loop logs it, the facts behind this one still get through.
+        assert self._loop is not None
+        self._loop.call_soon(port.deliver, event)
+
+    def _on_recording_over(self, number: int, lost_frames: int) -> None:
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(self._end_recording, number, lost_frames)
+
+    def _end_recording(self, number: int, lost_frames: int) -> None:
+        self._recorders.pop(number).note_all_put(lost_frames)
+        self._free_recordings.append(number)
+
+
+def _bound_pair(address: str, number: int) -> tuple[socket.socket, socket.socket]:
+    """Sockets for RTP and RTCP. Raises OSError and leaves none open."""
+    pair: list[socket.socket] = []
+    try:
+        for port in (number, number + 1):
+            sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+            pair.append(sock)
+            sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, EXPEDITED_FORWARDING)
+            sock.bind((address, port))
+    except OSError:
+        for sock in pair:
+            sock.close()
+        raise
+    return pair[0], pair[1]
+
+
+def _fill_slot(
+    state: layout.State, slot: int, *, generation: int, ssrc: int, sockets: tuple[socket.socket, socket.socket]
+) -> None:
+    """Writes the loop's fields of a free slot; all others are zero. Source: RFC 3550 5.1 (random beginnings)."""
+    octets = state.ports.view(np.uint8).reshape(len(state.ports), layout.PORT.itemsize)
+    octets[slot, : layout.PORT_SCALAR_BYTES] = 0
+    record = state.ports[slot]
+    record["slot"] = slot
+    record["generation"] = generation
+    record["rtp_fd"], record["rtcp_fd"] = (sock.fileno() for sock in sockets)
+    record["ssrc"] = ssrc
+    record["sent_sequence"] = secrets.randbits(15)
+    record["sent_base"] = secrets.randbits(31)
+    start = state.ports.ctypes.data + slot * layout.PORT.itemsize
+    record["remote_address"] = start + layout.offset_of(layout.PORT, "sockaddr")
+    record["rtcp_remote_address"] = start + layout.offset_of(layout.PORT, "rtcp_sockaddr")
+
+
+def quantile_ms(lateness: NDArray[np.int64], share: float) -> float:
+    """Upper edge of the bin in which `share` of all ticks is reached; 0.0 without ticks."""
+    total = int(lateness.sum())
+    if total == 0:
+        return 0.0
+    return float(np.searchsorted(np.cumsum(lateness), share * total) + 1) / 10

@@ -1,0 +1,261 @@
+"""What the event loop asks for, carried out on the media thread.
+
+Each command is COMMAND_WORDS words: what, slot (or number), and its arguments in the order they are read here. The
+other side of this file is media/thread.py. A command for a slot that is not LIVE any more does nothing.
+"""
+
+from typing import Any
+
+from media.kernel import digits, record, rtcp, source
+from media.kernel.compiled import compiled
+from media.kernel.events import post
+from media.kernel.layout import (
+    CLOSED,
+    CLOSING,
+    COMMAND_WORDS,
+    DO_CLOSE,
+    DO_CLOSE_MIX,
+    DO_CONNECT,
+    DO_DIGITS,
+    DO_HEAR,
+    DO_JOIN,
+    DO_OPEN,
+    DO_OPEN_MIX,
+    DO_RECORD,
+    DO_RETAP,
+    DO_RETURN_BLOCKS,
+    DO_STOP,
+    DO_STOP_DIGITS,
+    DO_STOP_RECORDING,
+    DO_WATCH,
+    DRAINING,
+    FRAME,
+    FREE,
+    FREED,
+    HEARS_MIX,
+    HEARS_PORT,
+    HEARS_SILENCE,
+    LIVE,
+    MAX_BATCH,
+    MIX_FREED,
+    RECORD_DELAY,
+    SOUND_OVER,
+    Record,
+    State,
+)
+from media.kernel.libc import DATA_WORD, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLLIN, epoll_ctl, read
+
+COMMAND_BYTES = COMMAND_WORDS * 8
+
+
+@compiled
+def read_commands(state: State) -> None:
+    """Takes all commands there are."""
+    engine = state.engine[0]
+    while True:
+        size = read(engine.command_fd, engine.commands_address, COMMAND_BYTES * 64)
+        for index in range(size // COMMAND_BYTES):
+            _obey(state, engine.commands[index])
+        if size < COMMAND_BYTES * 64:
+            return
+
+
+@compiled
+def _obey(state: State, words: Any) -> None:
+    engine = state.engine[0]
+    what, slot = words[0], words[1]
+    if what == DO_STOP:
+        engine.stopping = 1
+    elif what == DO_OPEN:
+        _open(state, slot)
+    elif what == DO_OPEN_MIX:
+        state.mixes[slot].state = LIVE
+        engine.mix_count = max(engine.mix_count, slot + 1)
+    elif what == DO_CLOSE_MIX:
+        _close_mix(state, slot)
+    elif what == DO_RECORD:
+        record.begin(state, slot, words[2])
+        record.retap(state, slot, words[4:], words[3])
+    elif what == DO_RETAP:
+        record.retap(state, slot, words[4:], words[3])
+    elif what == DO_STOP_RECORDING:
+        record.stop(state, slot)
+    elif what == DO_RETURN_BLOCKS:
+        for index in range(slot):
+            record.return_block(state, words[2 + index] >> 32, words[2 + index] & 0xFFFFFFFF)
+    elif state.ports[slot].state == LIVE:
+        _obey_port(state, state.ports[slot], words)
+
+
+@compiled
+def _obey_port(state: State, port: Record, words: Any) -> None:
+    engine = state.engine[0]
+    what, first = words[0], words[2]
+    if what == DO_CONNECT:
+        _connect(port, words)
+    elif what == DO_HEAR:
+        hear(state, port, first, words[3])
+        port.sound_length, port.sound_loops, port.sound_serial = words[4], words[5], words[6]
+        port.sound_position = 0
+    elif what == DO_JOIN:
+        _join(port, first)
+    elif what == DO_DIGITS:
+        port.digits_serial = first
+        for index in range(words[3]):
+            digits.queue_digit(port, words[4 + (index >> 3)] >> 8 * (index & 7) & 255)
+    elif what == DO_STOP_DIGITS:
+        port.digits_count = 0
+        port.pause_steps = 0
+    elif what == DO_WATCH:
+        port.watch_first_ns, port.watch_silence_ns = first, words[3]
+        port.watch_since_ns = engine.now_ns
+    elif what == DO_CLOSE:
+        _close(state, port)
+
+
+@compiled
+def _poll(engine: Record, operation: Any, descriptor: Any, tag: Any) -> None:
+    """tag: what epoll_wait gives back for the descriptor."""
+    engine.epoll_events[MAX_BATCH, 0] = EPOLLIN
+    engine.epoll_events[MAX_BATCH, DATA_WORD] = tag
+    address = engine.epoll_address + MAX_BATCH * engine.epoll_events.itemsize * engine.epoll_events.shape[1]
+    epoll_ctl(engine.epoll_fd, operation, descriptor, address)
+
+
+@compiled
+def _open(state: State, slot: Any) -> None:
+    engine, port = state.engine[0], state.ports[slot]
+    port.state = LIVE
+    port.send_digits_type = -1
+    port.receive_digits_type = -1
+    port.receive_type = -1
+    port.packet_samples = FRAME
+    port.last_packet_ns = engine.now_ns
+    port.last_sent_ns = engine.now_ns
+    port.talk_resumes = 1
+    state.live[engine.live_count] = slot
+    engine.live_count += 1
+    _poll(engine, EPOLL_CTL_ADD, port.rtp_fd, slot << 1)
+    _poll(engine, EPOLL_CTL_ADD, port.rtcp_fd, slot << 1 | 1)
+    rtcp.schedule(engine, port)
+
+
+@compiled
+def _connect(port: Record, words: Any) -> None:
+    """Takes over what was agreed. A source learned for the same address stays until another is learned."""
+    signalled, learn_host = words[2], words[13]
+    was_learned = port.remote != port.signalled
+    if signalled != port.signalled or learn_host != port.learn_host or not was_learned:
+        source.set_remote(port, signalled)
+    port.signalled = signalled
+    port.learn_host = learn_host
+    port.source_is_fixed = 0
+    port.candidate = 0
+    source.set_rtcp_remote(port, words[3])
+    port.codec = words[4]
+    port.send_type, port.receive_type = words[5], words[6]
+    port.send_digits_type, port.receive_digits_type = words[7], words[8]
+    port.sends, port.receives, port.rtcp_mux = words[9], words[10], words[11]
+    if port.packet_samples != words[12]:
+        port.packet_samples = words[12]
+        port.pending_samples = 0
+
+
+@compiled
+def hear(state: State, port: Record, kind: Any, heard: Any) -> None:
+    """Points the port at another source. One that is not there, or the port itself, is silence."""
+    engine = state.engine[0]
+    if port.hears == HEARS_PORT:
+        _leave_speaker(state, port)
+    if port.sound_serial:
+        post(engine, SOUND_OVER, port.slot, port.generation, port.sound_serial, 0)
+        port.sound_serial = 0
+    if kind == HEARS_PORT and (state.ports[heard].state != LIVE or heard == port.slot):
+        kind = HEARS_SILENCE
+    if kind == HEARS_PORT:
+        speaker = state.ports[heard]
+        port.next_listener = speaker.first_listener
+        speaker.first_listener = port.slot + 1
+    port.hears = kind
+    port.source = heard
+    port.pending_samples = 0
+    port.talk_resumes = 1
+    port.relayed_stream = 0
+
+
+@compiled
+def _leave_speaker(state: State, port: Record) -> None:
+    speaker = state.ports[port.source]
+    if speaker.first_listener == port.slot + 1:
+        speaker.first_listener = port.next_listener
+    else:
+        slot = speaker.first_listener - 1
+        while slot >= 0 and state.ports[slot].next_listener != port.slot + 1:
+            slot = state.ports[slot].next_listener - 1
+        if slot >= 0:
+            state.ports[slot].next_listener = port.next_listener
+    port.next_listener = 0
+
+
+@compiled
+def _join(port: Record, number: Any) -> None:
+    """number: mix + 1, 0 to leave."""
+    if port.mix == 0 and number:
+        record.use_received(port, 1)
+    elif port.mix and number == 0:
+        record.use_received(port, -1)
+    port.mix = number
+    port.mix_delay = 0
+
+
+@compiled
+def _close_mix(state: State, number: Any) -> None:
+    engine = state.engine[0]
+    state.mixes[number].state = FREE
+    for index in range(engine.live_count):
+        port = state.ports[state.live[index]]
+        if port.mix == number + 1:
+            _join(port, 0)
+        if port.hears == HEARS_MIX and port.source == number:
+            hear(state, port, HEARS_SILENCE, 0)
+    post(engine, MIX_FREED, number, 0, 0, 0)
+
+
+@compiled
+def _close(state: State, port: Record) -> None:
+    """No datagram passes this port any more. What it received is still there for the recorders behind."""
+    engine = state.engine[0]
+    rtcp.report(engine, port, True)
+    _poll(engine, EPOLL_CTL_DEL, port.rtp_fd, 0)
+    _poll(engine, EPOLL_CTL_DEL, port.rtcp_fd, 0)
+    record.end_taps_on(state, port.slot)
+    hear(state, port, HEARS_SILENCE, 0)
+    while port.first_listener:
+        hear(state, state.ports[port.first_listener - 1], HEARS_SILENCE, 0)
+    _join(port, 0)
+    port.state = CLOSING
+    port.until_position = engine.tick_position + RECORD_DELAY + 4 * FRAME
+    let_go(engine, port)
+
+
+@compiled
+def let_go(engine: Record, port: Record) -> None:
+    """Tells the loop that the sockets are its own again; every tick until it could be told."""
+    if post(engine, CLOSED, port.slot, port.generation, 0, 0):
+        port.state = DRAINING
+
+
+@compiled
+def free_if_drained(state: State, index: Any) -> Any:
+    """Hands the slot at state.live[index] back when no recorder can want it any more; says whether it is gone."""
+    engine, port = state.engine[0], state.ports[state.live[index]]
+    if engine.tick_position < port.until_position:
+        return False
+    if port.received_users > 0 or port.heard_users > 0:
+        return False
+    if not post(engine, FREED, port.slot, port.generation, 0, 0):
+        return False
+    port.state = FREE
+    engine.live_count -= 1
+    state.live[index] = state.live[engine.live_count]
+    return True

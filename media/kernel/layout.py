@@ -1,0 +1,284 @@
+"""The state of the media thread: every record, who writes it, and the messages that cross to the event loop.
+
+One writer per field, by turns where a slot changes hands:
+
+* A FREE slot of ports, mixes and recordings belongs to the event loop. It fills the fields marked [loop] and hands the
+  slot over with its OPEN command; from then on the media thread alone writes, until the slot's last event hands it
+  back.
+* What the loop wants of a LIVE slot it says by a command. Commands go through a pipe, so each is taken whole, in order,
+  and what was stored before it is visible after it on every processor; a write also wakes a sleeping thread.
+* Facts come back as events through another pipe, recorded PCM through a third, read by a plain thread.
+* Any side may read counters at any time: each is one aligned 64-bit word.
+
+A port goes FREE, LIVE, CLOSING (the loop asked), DRAINING (its sockets are out of the thread's hands and the loop may
+close them; recorders still read its last sounds), FREE.
+
+All scalars are int64: one type, no promotion surprises in compiled code. Addresses of the network are one number,
+IPv4 << 16 | port, 0 for none. Positions are samples at RATE_HZ since the engine's start; a multiple of FRAME is a tick.
+"""
+
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from media.kernel import g711
+from media.kernel.compiled import source_digest
+from media.kernel.libc import EVENT_WORDS
+
+Record: TypeAlias = Any
+"""One element of a structured array, inside compiled code a pointer to it."""
+
+RATE_HZ = 8000
+TICK_NS = 20_000_000
+INTAKE_NS = 2_000_000
+FRAME = 160
+"""Samples of one tick."""
+
+RING = 4096
+RING_MASK = RING - 1
+MISSING = -32768
+"""A ring's sample that nobody has written. No codec of ours decodes to it."""
+
+RECORD_DELAY = 1920
+"""How far behind the clock recorders read: every packet that is at most this late finds its place (240 ms)."""
+HISTORY = 960
+"""Samples kept behind the recorders: concealment repeats from them."""
+AHEAD = RING - RECORD_DELAY - HISTORY - 2 * FRAME
+"""How far ahead of the last tick a packet may be placed."""
+
+MAX_DATAGRAM = 2048
+MAX_BATCH = 256
+MAX_PACKET_SAMPLES = 480
+QUEUED_DIGITS = 256
+MAX_TAPS = 12
+MAX_CHANNELS = 8
+BLOCK_FRAMES, BLOCK_SAMPLES = 3200, 6400
+"""What a recording collects before it hands it over: 0.4 s, less with more than two channels."""
+BLOCKS_PER_RECORDING = 25
+LATENESS_BINS = 1000
+"""Tick lateness in steps of 0.1 ms; the last bin takes the rest."""
+
+FREE, LIVE, CLOSING, DRAINING = 0, 1, 2, 3
+
+HEARS_SILENCE, HEARS_PCM, HEARS_PORT, HEARS_MIX = 0, 1, 2, 3
+
+COMMAND_WORDS = 16
+(
+    DO_STOP,
+    DO_OPEN,
+    DO_CONNECT,
+    DO_HEAR,
+    DO_JOIN,
+    DO_DIGITS,
+    DO_STOP_DIGITS,
+    DO_WATCH,
+    DO_CLOSE,
+    DO_OPEN_MIX,
+    DO_CLOSE_MIX,
+    DO_RECORD,
+    DO_RETAP,
+    DO_STOP_RECORDING,
+    DO_RETURN_BLOCKS,
+) = range(15)
+
+EVENT_BYTES = 64
+EVENT_WORDS_64 = 8
+(
+    DID_STOP,
+    FIRST_PACKET,
+    DIGIT,
+    SILENCE,
+    SOURCE_LEARNED,
+    SOUND_OVER,
+    DIGITS_SENT,
+    CLOSED,
+    FREED,
+    MIX_FREED,
+) = range(10)
+"""Events, 8 words each: kind, slot, generation, then what the kind says."""
+
+READY_WORDS = 4
+RECORDING_OVER = -1
+"""PCM ready, 4 words: recording, block (or RECORDING_OVER), frames, frames lost before them."""
+READY_BATCH = 128
+"""As many as a pipe takes whole (PIPE_BUF)."""
+
+RECEIVED_READER, HEARD_READER, MIX_READER = 0, 1, 2
+
+
+def _words(text: str) -> list[tuple[str, type]]:
+    return [(name, np.int64) for name in text.split()]
+
+
+ENGINE = np.dtype(
+    [
+        # [loop] before the thread starts.
+        *_words("start_ns ntp_offset_ns epoll_fd command_fd event_fd ready_fd"),
+        *_words("timespec_address commands_address events_address ready_address epoll_address"),
+        *_words("octets_address source_address source_length_address output_address control_address"),
+        # The thread's own.
+        *_words("now_ns next_tick_ns tick_position stopping live_count recording_count mix_count random"),
+        *_words("free_block_count ready_count"),
+        *_words("ticks packets_in packets_out octets_in octets_out dropped foreign malformed unsent events_lost"),
+        *_words("intakes"),
+        ("lateness", np.int64, (LATENESS_BINS,)),
+        ("timespec", np.int64, (2,)),
+        ("event", np.int64, (EVENT_WORDS_64,)),
+        ("ready", np.int64, (READY_BATCH, READY_WORDS)),
+        ("commands", np.int64, (64, COMMAND_WORDS)),
+        ("epoll_events", np.uint32, (MAX_BATCH + 1, EVENT_WORDS)),
+        ("source", np.uint8, (16,)),
+        ("source_length", np.int32, (2,)),
+        ("octets", np.uint8, (MAX_DATAGRAM,)),
+        ("output", np.uint8, (MAX_DATAGRAM,)),
+        ("control", np.uint8, (MAX_DATAGRAM,)),
+        ("frame", np.int16, (FRAME,)),
+        ("sum", np.int32, (FRAME,)),
+        # [loop] before the thread starts: see g711.py.
+        ("decoded", np.int16, (g711.CODECS, 256)),
+        ("encoded", np.uint8, (g711.CODECS, 65536)),
+        ("transcoded", np.uint8, (g711.CODECS, g711.CODECS, 256)),
+        # Makes code compiled from other sources not fit: see compiled.py.
+        (f"sources_{source_digest()}", np.int64),
+    ],
+    align=True,
+)
+
+PACKET = np.dtype(
+    [
+        *_words("length source arrival_ns arrival_position"),
+        *_words("payload_type marker sequence timestamp ssrc offset size codec position"),
+    ],
+    align=True,
+)
+"""The datagram being taken in; its octets are engine.octets. position: of its first sample, or NOWHERE."""
+
+NOWHERE = -(1 << 62)
+
+_BULK_PORT = [
+    ("digits", np.uint8, (QUEUED_DIGITS,)),
+    ("pending", np.uint8, (MAX_PACKET_SAMPLES + FRAME,)),
+    ("mix_frame", np.int16, (FRAME,)),
+    ("received", np.int16, (RING,)),
+    ("heard", np.int16, (RING,)),
+]
+PORT = np.dtype(
+    [
+        # [loop] before OPEN.
+        *_words("slot generation rtp_fd rtcp_fd ssrc remote_address rtcp_remote_address"),
+        *_words("sent_sequence sent_base"),
+        # The slot. until_position: end of DRAINING.
+        *_words("state until_position"),
+        # What was agreed (CONNECT); *_type -1: none.
+        *_words("remote rtcp_remote signalled codec sends receives rtcp_mux packet_samples"),
+        *_words("send_type receive_type send_digits_type receive_digits_type"),
+        # The source lock. learn_host: IPv4 the source may be learned from, 0 none.
+        *_words("learn_host source_is_fixed candidate candidate_since_ns candidate_packets"),
+        # What it hears: kind, and slot | address of PCM | mix. *_listener: chain of those who hear one port, slot + 1.
+        *_words("hears source first_listener next_listener"),
+        *_words("sound_length sound_position sound_loops sound_serial"),
+        # What it speaks into: mix + 1, 0 none.
+        *_words("mix mix_delay"),
+        # The stream from the phone.
+        *_words("has_packets last_packet_ns stream in_ssrc has_stream highest first_sequence misfit_sequence"),
+        *_words("received_before expected_before last_transit jitter_q4 timestamp highest_timestamp"),
+        *_words("anchor is_anchored anchored_packets misfits in_packet_samples"),
+        *_words("window_ns window_packets window_least window_most window_second last_least slew"),
+        *_words("spread_0 spread_1 spread_2 budget"),
+        # The stream to the phone. relayed_*: the other port's stream in it, and what is added to its numbers.
+        *_words("relayed_stream relayed_sequence relayed_timestamp sent_timestamp has_sent talk_resumes last_sent_ns"),
+        *_words("pending_samples pending_timestamp"),
+        # Digits from the phone: the last event by its timestamp. carried: length of its earlier segments.
+        *_words("digit_has digit_is_open digit_code digit_timestamp digit_duration digit_carried digit_last_ns"),
+        *_words("digit_budget"),
+        # Digits towards it: digit_sending is code + 1, 0 none.
+        *_words("digits_head digits_count digits_serial digit_sending digit_step digit_start pause_steps"),
+        # Watch.
+        *_words("watch_first_ns watch_silence_ns watch_since_ns"),
+        # RTCP. report_*: of the last sender report that came.
+        *_words("rtcp_due_ns rtcp_packets_sent rtcp_learned report_ntp report_ns"),
+        *_words("far_fraction_lost far_lost far_jitter rtt_us reports_in"),
+        # Counters.
+        *_words("packets_in octets_in packets_out octets_out lost_before_stream received_in_stream"),
+        *_words("late reordered duplicates concealed foreign malformed refused unsent"),
+        # Readers of the rings.
+        *_words("received_users heard_users mix_users"),
+        ("gap", np.int64, (3,)),
+        ("period", np.int64, (3,)),
+        ("sockaddr", np.uint8, (16,)),
+        ("rtcp_sockaddr", np.uint8, (16,)),
+        *_BULK_PORT,
+    ],
+    align=True,
+)
+
+
+def offset_of(record: np.dtype[np.void], field: str) -> int:
+    assert record.fields is not None
+    return record.fields[field][1]
+
+
+PORT_SCALAR_BYTES = offset_of(PORT, "digits")
+"""What is zeroed for a new port; the rest is cleared when it comes into use, so that unused memory stays untouched."""
+
+MIX = np.dtype([*_words("state"), ("total", np.int32, (FRAME,))], align=True)
+
+RECORDING = np.dtype(
+    [
+        *_words("state channels position end_position block filled lost held_blocks lost_frames taps"),
+        ("tap_slot", np.int64, (MAX_TAPS,)),
+        ("tap_heard", np.int64, (MAX_TAPS,)),
+        ("tap_channel", np.int64, (MAX_TAPS,)),
+        ("tap_from", np.int64, (MAX_TAPS,)),
+        ("tap_to", np.int64, (MAX_TAPS,)),
+    ],
+    align=True,
+)
+"""[loop] zeroes it before RECORD, and gets it back with RECORDING_OVER."""
+
+
+class State(NamedTuple):
+    """All arrays of one engine. live: slots in use; blocks: PCM of recordings, (block, samples), in turns."""
+
+    engine: NDArray[np.void]
+    packet: NDArray[np.void]
+    ports: NDArray[np.void]
+    live: NDArray[np.int64]
+    mixes: NDArray[np.void]
+    recordings: NDArray[np.void]
+    live_recordings: NDArray[np.int64]
+    blocks: NDArray[np.int16]
+    free_blocks: NDArray[np.int64]
+
+
+def new_state(*, ports: int, mixes: int, recordings: int, blocks: int, start_ns: int) -> State:
+    """State of an engine at rest. Memory is zero pages of the system until a slot is used."""
+    state = State(
+        engine=np.zeros(1, ENGINE),
+        packet=np.zeros(1, PACKET),
+        ports=np.zeros(ports, PORT),
+        live=np.zeros(ports, np.int64),
+        mixes=np.zeros(mixes, MIX),
+        recordings=np.zeros(recordings, RECORDING),
+        live_recordings=np.zeros(recordings, np.int64),
+        blocks=np.zeros((blocks, BLOCK_SAMPLES), np.int16),
+        free_blocks=np.arange(blocks, dtype=np.int64)[::-1].copy(),
+    )
+    engine = state.engine
+    for name in ("timespec", "commands", "event", "ready", "epoll_events", "octets", "source", "source_length"):
+        _note_address(engine, name)
+    for name in ("output", "control"):
+        _note_address(engine, name)
+    engine["start_ns"] = start_ns
+    engine["free_block_count"] = blocks
+    engine["random"] = start_ns & 0x7FFFFFFF
+    engine["decoded"][0], engine["encoded"][0], engine["transcoded"][0] = g711.tables()
+    return state
+
+
+_ADDRESS_OF = {"event": "events_address", "epoll_events": "epoll_address"}
+
+
+def _note_address(engine: NDArray[np.void], name: str) -> None:
+    engine[_ADDRESS_OF.get(name, f"{name}_address")] = engine[name].ctypes.data

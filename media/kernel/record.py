@@ -1,0 +1,253 @@
+"""Recordings: every tick one frame of each, cut on the engine's clock, RECORD_DELAY behind it.
+
+Decides which taps sound at a position (a tap has a beginning and an end, so that a change has no gap), and hands the
+PCM over in blocks. A block is the reader's until it comes back; a recording whose reader holds too many loses whole
+frames, which the next block tells, so that its time stays right.
+"""
+
+from typing import Any
+
+from media.kernel.compiled import compiled
+from media.kernel.concealment import FADED
+from media.kernel.jitter import open_ring
+from media.kernel.layout import (
+    BLOCK_FRAMES,
+    BLOCK_SAMPLES,
+    BLOCKS_PER_RECORDING,
+    FRAME,
+    FREE,
+    HEARD_READER,
+    LIVE,
+    MAX_TAPS,
+    MIX_READER,
+    READY_BATCH,
+    READY_WORDS,
+    RECEIVED_READER,
+    RECORD_DELAY,
+    RECORDING_OVER,
+    RING_MASK,
+    Record,
+    State,
+)
+from media.kernel.libc import write
+from media.kernel.mix import clipped
+
+FOREVER = 1 << 62
+
+
+@compiled
+def use_received(port: Record, by: Any) -> None:
+    """Somebody more (or one less) wants the port's sound decoded."""
+    if port.received_users == 0:
+        open_ring(port.received)
+        port.gap[RECEIVED_READER] = FADED
+        port.gap[MIX_READER] = FADED
+    port.received_users += by
+
+
+@compiled
+def use_heard(port: Record, by: Any) -> None:
+    if port.heard_users == 0:
+        open_ring(port.heard)
+        port.gap[HEARD_READER] = FADED
+    port.heard_users += by
+
+
+@compiled
+def begin(state: State, number: Any, channels: Any) -> None:
+    engine, recording = state.engine[0], state.recordings[number]
+    recording.state = LIVE
+    recording.channels = channels
+    recording.position = engine.tick_position
+    recording.end_position = FOREVER
+    recording.block = -1
+    state.live_recordings[engine.recording_count] = number
+    engine.recording_count += 1
+
+
+@compiled
+def retap(state: State, number: Any, taps: Any, count: Any) -> None:
+    """From now on these taps instead of those before. taps: words of slot << 8 | channel << 1 | is heard."""
+    engine, recording = state.engine[0], state.recordings[number]
+    now = engine.tick_position
+    for index in range(recording.taps):
+        recording.tap_to[index] = min(recording.tap_to[index], now)
+    if recording.taps + count > MAX_TAPS:
+        # Changed many times within the delay of recorders: the oldest give way.
+        _drop_taps(state, recording, FOREVER)
+    for index in range(count):
+        slot = taps[index] >> 8
+        port = state.ports[slot]
+        if port.state != LIVE:
+            continue
+        at = recording.taps
+        recording.tap_slot[at] = slot
+        recording.tap_channel[at] = taps[index] >> 1 & 127
+        recording.tap_heard[at] = taps[index] & 1
+        recording.tap_from[at] = now
+        recording.tap_to[at] = FOREVER
+        recording.taps += 1
+        if taps[index] & 1:
+            use_heard(port, 1)
+        else:
+            use_received(port, 1)
+
+
+@compiled
+def _drop_taps(state: State, recording: Record, position: Any) -> None:
+    """Forgets the taps that ended at `position` or before."""
+    kept = 0
+    for index in range(recording.taps):
+        slot = recording.tap_slot[index]
+        if recording.tap_to[index] <= position and recording.tap_to[index] != FOREVER:
+            if recording.tap_heard[index]:
+                use_heard(state.ports[slot], -1)
+            else:
+                use_received(state.ports[slot], -1)
+            continue
+        recording.tap_slot[kept] = slot
+        recording.tap_channel[kept] = recording.tap_channel[index]
+        recording.tap_heard[kept] = recording.tap_heard[index]
+        recording.tap_from[kept] = recording.tap_from[index]
+        recording.tap_to[kept] = recording.tap_to[index]
+        kept += 1
+    recording.taps = kept
+
+
+@compiled
+def end_taps_on(state: State, slot: Any) -> None:
+    """A port closes: it is silence in every recording from here on."""
+    engine = state.engine[0]
+    for index in range(engine.recording_count):
+        recording = state.recordings[state.live_recordings[index]]
+        for tap in range(recording.taps):
+            if recording.tap_slot[tap] == slot:
+                recording.tap_to[tap] = min(recording.tap_to[tap], engine.tick_position)
+
+
+@compiled
+def stop(state: State, number: Any) -> None:
+    """The recording ends with what is heard now; it is over when that has been cut."""
+    recording = state.recordings[number]
+    if recording.end_position == FOREVER:
+        recording.end_position = state.engine[0].tick_position
+        for index in range(recording.taps):
+            recording.tap_to[index] = min(recording.tap_to[index], recording.end_position)
+
+
+@compiled
+def cut_all(state: State) -> None:
+    """Every tick: the frame that is now RECORD_DELAY old, of every recording."""
+    engine = state.engine[0]
+    position = engine.tick_position - RECORD_DELAY - FRAME
+    index = 0
+    while index < engine.recording_count:
+        number = state.live_recordings[index]
+        recording = state.recordings[number]
+        if recording.position <= position and recording.position < recording.end_position:
+            _cut(state, number, recording)
+        if recording.position >= recording.end_position and _finish(state, number, recording):
+            engine.recording_count -= 1
+            state.live_recordings[index] = state.live_recordings[engine.recording_count]
+        else:
+            index += 1
+
+
+@compiled
+def _cut(state: State, number: Any, recording: Record) -> None:
+    engine = state.engine[0]
+    position = recording.position
+    if _has_block(state, number, recording):
+        samples = state.blocks[recording.block]
+        channels = recording.channels
+        for channel in range(channels):
+            for index in range(FRAME):
+                engine.sum[index] = 0
+            for tap in range(recording.taps):
+                is_due = recording.tap_from[tap] <= position and position < recording.tap_to[tap]
+                if is_due and recording.tap_channel[tap] == channel:
+                    port = state.ports[recording.tap_slot[tap]]
+                    ring = port.heard if recording.tap_heard[tap] else port.received
+                    for index in range(FRAME):
+                        engine.sum[index] += ring[(position + index) & RING_MASK]
+            start = recording.filled * channels + channel
+            for index in range(FRAME):
+                samples[start + index * channels] = clipped(engine.sum[index])
+        recording.filled += FRAME
+        if recording.filled + FRAME > min(BLOCK_FRAMES, BLOCK_SAMPLES // channels):
+            _hand_over(state, number, recording)
+    else:
+        recording.lost += FRAME
+        recording.lost_frames += FRAME
+    recording.position += FRAME
+    _drop_taps(state, recording, recording.position)
+
+
+@compiled
+def _has_block(state: State, number: Any, recording: Record) -> Any:
+    """Whether the next frame has room. A full block that could not be handed over is tried again."""
+    engine = state.engine[0]
+    if recording.block >= 0:
+        if recording.filled + FRAME <= min(BLOCK_FRAMES, BLOCK_SAMPLES // recording.channels):
+            return True
+        if not _hand_over(state, number, recording):
+            return False
+    if recording.held_blocks >= BLOCKS_PER_RECORDING or engine.free_block_count == 0:
+        return False
+    engine.free_block_count -= 1
+    recording.block = state.free_blocks[engine.free_block_count]
+    recording.held_blocks += 1
+    recording.filled = 0
+    return True
+
+
+@compiled
+def _announce(engine: Record, number: Any, block: Any, frames: Any, lost: Any) -> Any:
+    if engine.ready_count == READY_BATCH and not flush(engine):
+        return False
+    row = engine.ready[engine.ready_count]
+    row[0], row[1], row[2], row[3] = number, block, frames, lost
+    engine.ready_count += 1
+    return True
+
+
+@compiled
+def _hand_over(state: State, number: Any, recording: Record) -> Any:
+    if not _announce(state.engine[0], number, recording.block, recording.filled, recording.lost):
+        return False
+    recording.block = -1
+    recording.lost = 0
+    return True
+
+
+@compiled
+def _finish(state: State, number: Any, recording: Record) -> Any:
+    if recording.block >= 0 and recording.filled > 0 and not _hand_over(state, number, recording):
+        return False
+    if not _announce(state.engine[0], number, RECORDING_OVER, 0, recording.lost):
+        return False
+    if recording.block >= 0:
+        return_block(state, number, recording.block)
+    _drop_taps(state, recording, FOREVER)
+    recording.state = FREE
+    return True
+
+
+@compiled
+def return_block(state: State, number: Any, block: Any) -> None:
+    """The reader has copied it."""
+    engine = state.engine[0]
+    state.recordings[number].held_blocks -= 1
+    state.free_blocks[engine.free_block_count] = block
+    engine.free_block_count += 1
+
+
+@compiled
+def flush(engine: Record) -> Any:
+    """Tells the reader of all blocks ready, in one write; False when its pipe is full."""
+    size = engine.ready_count * READY_WORDS * 8
+    if size > 0:
+        if write(engine.ready_fd, engine.ready_address, size) != size:
+            return False
+        engine.ready_count = 0
+    return True

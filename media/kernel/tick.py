@@ -1,0 +1,169 @@
+"""The 20 ms rhythm: what is made here goes out, recorders get their frame, and what is overdue is told.
+
+One tick stands at engine.tick_position. A tick that comes much too late (the process was stopped) sends nothing, but
+recordings go on: their time is the wall's.
+"""
+
+from typing import Any
+
+from media.kernel import commands, digits, intake, jitter, mix, record, rtcp, send
+from media.kernel.compiled import compiled
+from media.kernel.concealment import conceal
+from media.kernel.events import post
+from media.kernel.layout import (
+    AHEAD,
+    CLOSING,
+    DRAINING,
+    FRAME,
+    HEARD_READER,
+    HEARS_MIX,
+    HEARS_PCM,
+    HEARS_PORT,
+    HEARS_SILENCE,
+    LATENESS_BINS,
+    LIVE,
+    RECEIVED_READER,
+    RECORD_DELAY,
+    RING,
+    SILENCE,
+    SOUND_OVER,
+    TICK_NS,
+    Record,
+    State,
+)
+from media.kernel.libc import NS_PER_S, sample_at
+
+MAX_LATE_NS = 5 * TICK_NS
+QUIET_SPEAKER_NS = NS_PER_S
+"""A phone whose bridged party sends nothing for this long gets silence, so that nothing on its way forgets the call."""
+FLUSH_TICKS = 5
+
+
+@compiled
+def tick(state: State, late_ns: Any) -> None:
+    engine = state.engine[0]
+    engine.tick_position += FRAME
+    engine.ticks += 1
+    engine.lateness[min(late_ns // 100_000, LATENESS_BINS - 1)] += 1
+    _keep_ports(state)
+    if late_ns < MAX_LATE_NS:
+        _mix(state)
+        _produce(state)
+    record.cut_all(state)
+    if engine.ticks % FLUSH_TICKS == 0 or engine.recording_count == 0:
+        record.flush(engine)
+
+
+@compiled
+def _keep_ports(state: State) -> None:
+    engine = state.engine[0]
+    index = 0
+    while index < engine.live_count:
+        port = state.ports[state.live[index]]
+        _keep_rings(engine, port)
+        if port.state == LIVE:
+            _keep_live(state, port)
+        elif port.state == CLOSING:
+            commands.let_go(engine, port)
+        elif port.state == DRAINING and commands.free_if_drained(state, index):
+            continue
+        index += 1
+
+
+@compiled
+def _keep_rings(engine: Record, port: Record) -> None:
+    """Makes whole what recorders read this tick, and room for what comes."""
+    position = engine.tick_position - RECORD_DELAY - FRAME
+    oldest = engine.tick_position + AHEAD - RING
+    if port.received_users > 0:
+        made_up = conceal(port.received, position, port.gap, port.period, RECEIVED_READER)
+        port.concealed += made_up > 0
+        jitter.forget_before(port.received, oldest)
+    if port.heard_users > 0:
+        conceal(port.heard, position, port.gap, port.period, HEARD_READER)
+        jitter.forget_before(port.heard, oldest)
+
+
+@compiled
+def _keep_live(state: State, port: Record) -> None:
+    engine = state.engine[0]
+    ended = digits.watch_events(engine, port)
+    if ended >= 0:
+        intake.sound_digit(state, port, ended)
+    if engine.now_ns >= port.rtcp_due_ns:
+        rtcp.report(engine, port, False)
+        rtcp.schedule(engine, port)
+    _watch(engine, port)
+
+
+@compiled
+def _watch(engine: Record, port: Record) -> None:
+    limit_ns = port.watch_silence_ns if port.has_packets else port.watch_first_ns
+    since_ns = max(port.watch_since_ns, port.last_packet_ns)
+    if limit_ns > 0 and engine.now_ns - since_ns > limit_ns:
+        port.watch_first_ns = 0
+        port.watch_silence_ns = 0
+        post(engine, SILENCE, port.slot, port.generation, 0, 0)
+
+
+@compiled
+def _mix(state: State) -> None:
+    engine = state.engine[0]
+    for number in range(engine.mix_count):
+        mix.clear(state.mixes[number])
+    if engine.mix_count == 0:
+        return
+    for index in range(engine.live_count):
+        port = state.ports[state.live[index]]
+        if port.state == LIVE and port.mix:
+            mix.add_member(engine, port, state.mixes[port.mix - 1])
+
+
+@compiled
+def _produce(state: State) -> None:
+    engine = state.engine[0]
+    for index in range(engine.live_count):
+        port = state.ports[state.live[index]]
+        if port.state != LIVE or digits.send_digits(engine, port):
+            continue
+        if port.hears == HEARS_SILENCE:
+            send.send_silence(engine, port)
+        elif port.hears == HEARS_PCM:
+            _play(engine, port)
+        elif port.hears == HEARS_MIX:
+            mix.take_frame(engine, port, state.mixes[port.source], port.source)
+            send.send_frame(engine, port)
+        elif port.hears == HEARS_PORT and engine.now_ns - port.last_sent_ns > QUIET_SPEAKER_NS:
+            _fill(engine, port)
+
+
+@compiled
+def _fill(engine: Record, port: Record) -> None:
+    """Silence in a bridge, without taking it for something sent."""
+    last_sent_ns = port.last_sent_ns
+    if send.can_send(port):
+        send.send_silence(engine, port)
+        port.talk_resumes = 1
+    port.last_sent_ns = last_sent_ns
+
+
+@compiled
+def _play(engine: Record, port: Record) -> None:
+    """The next frame of the sound; what follows its last loop is silence. sound_loops 0: without end."""
+    frame = engine.frame
+    position = port.sound_position
+    for index in range(FRAME):
+        if position >= port.sound_length:
+            if port.sound_loops == 1:
+                frame[index] = 0
+                continue
+            port.sound_loops -= port.sound_loops > 1
+            position = 0
+        frame[index] = sample_at(port.source, position)
+        position += 1
+    port.sound_position = position
+    send.send_frame(engine, port)
+    if position >= port.sound_length and port.sound_loops == 1:
+        post(engine, SOUND_OVER, port.slot, port.generation, port.sound_serial, 1)
+        port.sound_serial = 0
+        port.hears = HEARS_SILENCE

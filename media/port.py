@@ -1,0 +1,440 @@
+"""One phone's sound: what it is called, what it may hear, what is told about it.
+
+MediaPort is what a leg holds. It owns the numbers of its sockets and the PCM that the media thread plays from; all
+else is the thread's, reached by commands (media/thread.py). Used on the event loop only.
+Source: RFC 3550 (RTP, RTCP); RFC 4733 (digits); RFC 4961 (symmetric RTP).
+"""
+
+import asyncio
+import ipaddress
+import itertools
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias, Union
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from numpy.typing import NDArray
+
+from media.codec import CODECS, Codec
+from media.kernel import layout
+from media.kernel.digits import KEYS, LONG_PAUSE, SHORT_PAUSE
+from media.player import Clip
+from media.thread import MediaThread
+from media.tones import Tone
+
+MS_PER_FRAME = 20
+MIN_PTIME_MS, MAX_PTIME_MS = 10, 60
+DIGITS_PER_COMMAND = 8 * (layout.COMMAND_WORDS - 4)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RemoteMedia:
+    """What offer and answer agreed about one phone.
+
+    address: where its sound is to go, (IPv4, port); None: nowhere yet. rtcp_address: None is the next port.
+    payload_type, digits_payload_type: as the phone wants them; receive_*: as we do, the same if None.
+    digits_payload_type: None: no telephone-events; digits to the phone become tones.
+    send, receive: as we see it. learn_from: IPv4 of the signalling's source, behind a NAT: the sound's source may be
+    learned from it once; None: only `address` may send.
+    """
+
+    address: tuple[str, int] | None
+    rtcp_address: tuple[str, int] | None = None
+    codec: Codec
+    payload_type: int
+    digits_payload_type: int | None
+    send: bool = True
+    receive: bool = True
+    ptime_ms: int = 20
+    learn_from: str | None = None
+    rtcp_mux: bool = False
+    receive_payload_type: int | None = None
+    receive_digits_payload_type: int | None = None
+
+
+@dataclass(frozen=True)
+class FirstPacket:
+    """The phone's first packet came in."""
+
+
+@dataclass(frozen=True)
+class DigitReceived:
+    """One key of ``0-9 A-D # *``, told once, when it is over."""
+
+    digit: str
+    duration_ms: int
+
+
+@dataclass(frozen=True)
+class SilenceTimeout:
+    """Nothing came for as long as watch() allows. Told once; watch() arms it again."""
+
+
+@dataclass(frozen=True)
+class SourceLearned:
+    """The phone sends from another address than agreed, and is answered there from now on."""
+
+    address: tuple[str, int]
+
+
+PortEvent: TypeAlias = FirstPacket | DigitReceived | SilenceTimeout | SourceLearned
+
+
+@dataclass(frozen=True, kw_only=True)
+class PortStatistics:
+    """Counters since the port was opened.
+
+    lost: packets of the phone that never came. late: came after a mix would have played them. concealed: frames of
+    20 ms with something made up. dropped_foreign: from addresses that have no business here; dropped_malformed: no RTP;
+    dropped_other: not wanted now, or of no agreed payload type. unsent: the system did not take them.
+    far_*, rtt_ms: from the phone's reports; None without any.
+    """
+
+    packets_received: int = 0
+    octets_received: int = 0
+    packets_sent: int = 0
+    octets_sent: int = 0
+    lost: int = 0
+    late: int = 0
+    reordered: int = 0
+    duplicates: int = 0
+    concealed: int = 0
+    jitter_ms: float = 0.0
+    dropped_foreign: int = 0
+    dropped_malformed: int = 0
+    dropped_other: int = 0
+    unsent: int = 0
+    far_lost: int | None = None
+    far_jitter_ms: float | None = None
+    rtt_ms: float | None = None
+
+
+@dataclass(frozen=True)
+class Silence:
+    """A port that hears this gets packets of silence."""
+
+
+class Mix:
+    """A mixing group: who hears it hears all who joined it, but not themselves."""
+
+    def __init__(self, number: int, thread: MediaThread) -> None:
+        self._number = number
+        self._thread = thread
+        self._is_closed = False
+
+    @property
+    def number(self) -> int:
+        return self._number
+
+    @property
+    def is_closed(self) -> bool:
+        return self._is_closed
+
+    def close(self) -> None:
+        """Idempotent. Its members leave it; who heard it hears silence."""
+        if not self._is_closed:
+            self._is_closed = True
+            self._thread.command(layout.DO_CLOSE_MIX, self._number)
+
+
+Source: TypeAlias = Union[Silence, Tone, "MediaPort", Mix]
+
+
+@dataclass(frozen=True)
+class Received:
+    """Tap: what came from the port's phone, decoded, concealed and in its place in time."""
+
+    port: "MediaPort"
+
+
+@dataclass(frozen=True)
+class Heard:
+    """Tap: what the port's phone is given to hear, also while it cannot be sent yet."""
+
+    port: "MediaPort"
+
+
+Tap: TypeAlias = Received | Heard
+
+
+class ToneSamples:
+    """Tones at the engine's rate; one array serves every port."""
+
+    def __init__(self) -> None:
+        self._samples: WeakKeyDictionary[Tone, NDArray[np.int16]] = WeakKeyDictionary()
+
+    def of(self, tone: Tone) -> NDArray[np.int16]:
+        samples = self._samples.get(tone)
+        if samples is None:
+            samples = self._samples[tone] = np.ascontiguousarray(tone.samples(layout.RATE_HZ), np.int16)
+        return samples
+
+
+def pack_address(address: tuple[str, int] | None) -> int:
+    """IPv4 << 16 | port, 0 for None. Raises ValueError for anything else than an IPv4 literal."""
+    if address is None:
+        return 0
+    host, port = address
+    if not 0 < port < 65536:
+        raise ValueError(f"expected a port number, found {port}")
+    return int(ipaddress.IPv4Address(host)) << 16 | port
+
+
+def unpack_address(packed: int) -> tuple[str, int]:
+    return str(ipaddress.IPv4Address(packed >> 16)), packed & 0xFFFF
+
+
+class MediaPort:
+    """A UDP port pair with one phone at its other end. Made by Engine.open_port(); closed by whoever holds it."""
+
+    def __init__(
+        self,
+        *,
+        slot: int,
+        generation: int,
+        address: tuple[str, int],
+        ssrc: int,
+        sockets: tuple[socket.socket, socket.socket],
+        thread: MediaThread,
+        tones: ToneSamples,
+        on_event: Callable[[PortEvent], None],
+    ) -> None:
+        self.slot = slot
+        self.generation = generation
+        self.address = address
+        self.ssrc = ssrc
+        self.sockets = sockets
+        self._thread = thread
+        self._tones = tones
+        self._on_event = on_event
+        self._remote: RemoteMedia | None = None
+        self._is_closed = False
+        self._last_statistics: PortStatistics | None = None
+        self._serials = itertools.count(1)
+        self._sounds: dict[int, NDArray[np.int16]] = {}
+        self._current_sound = 0
+        self._waiting: dict[int, asyncio.Future[None]] = {}
+        self._sending_digits = asyncio.Lock()
+
+    @property
+    def is_closed(self) -> bool:
+        return self._is_closed
+
+    @property
+    def remote(self) -> RemoteMedia | None:
+        """What connect() was last told."""
+        return self._remote
+
+    def connect(self, remote: RemoteMedia) -> None:
+        """Talk with the phone as agreed; again after each new agreement, which also lets a source be learned anew.
+
+        Raises ValueError for an address that is no IPv4 literal or a codec the engine has not.
+        """
+        learn_host = int(ipaddress.IPv4Address(remote.learn_from)) if remote.learn_from else 0
+        address = pack_address(remote.address)
+        rtcp = pack_address(remote.rtcp_address)
+        if not rtcp and remote.address and remote.address[1] < 65535:
+            rtcp = address + 1
+        digits = -1 if remote.digits_payload_type is None else remote.digits_payload_type
+        receive, receive_digits = remote.receive_payload_type, remote.receive_digits_payload_type
+        ptime_ms = min(max(remote.ptime_ms, MIN_PTIME_MS), MAX_PTIME_MS)
+        self._remote = remote
+        self._command(
+            layout.DO_CONNECT,
+            address,
+            rtcp,
+            CODECS.index(remote.codec),
+            remote.payload_type,
+            remote.payload_type if receive is None else receive,
+            digits,
+            digits if receive_digits is None else receive_digits,
+            int(remote.send),
+            int(remote.receive),
+            int(remote.rtcp_mux),
+            ptime_ms * layout.RATE_HZ // 1000,
+            learn_host,
+        )
+
+    def hear(self, source: Source) -> None:
+        """From now on the phone hears this and nothing else. A closed port or mix is silence."""
+        match source:
+            case Silence():
+                self._hear(layout.HEARS_SILENCE, 0)
+            case Tone():
+                self._hear_samples(self._tones.of(source), loops=0)
+            case MediaPort():
+                kind = layout.HEARS_SILENCE if source.is_closed else layout.HEARS_PORT
+                self._hear(kind, source.slot)
+            case Mix():
+                kind = layout.HEARS_SILENCE if source.is_closed else layout.HEARS_MIX
+                self._hear(kind, source.number)
+
+    def join(self, mix: Mix | None) -> None:
+        """What this port receives goes into the mix; None leaves. Independent of what it hears."""
+        self._command(layout.DO_JOIN, 0 if mix is None or mix.is_closed else mix.number + 1)
+
+    async def play(self, clip: Clip, *, loops: int = 1) -> None:
+        """The phone hears the clip, then silence. loops 0: without end.
+
+        Returns when it is over, when the port hears something else, and when it closes; a play that is cancelled
+        stops. Raises ValueError for a clip of another rate than the engine's.
+        """
+        serial = self._play(clip, loops)
+        if not serial:
+            return
+        over = self._waiting[serial] = asyncio.get_running_loop().create_future()
+        try:
+            await over
+        finally:
+            self._waiting.pop(serial, None)
+            if not over.done() or over.cancelled():
+                self._stop_sound(serial)
+
+    def play_nowait(self, clip: Clip, *, loops: int = 0) -> None:
+        """As play(), without waiting for the end."""
+        self._play(clip, loops)
+
+    async def send_digits(self, digits: str) -> None:
+        """The phone gets keys ``0-9 A-D # *``, 100 ms each; ``w`` waits 0.5 s, ``W`` 1 s. Returns when all are sent.
+
+        As telephone-events, or as tones where those were not agreed. Raises ValueError for any other character.
+        """
+        codes = bytes(map(_digit_code, digits))
+        async with self._sending_digits:
+            for start in range(0, len(codes), DIGITS_PER_COMMAND):
+                await self._send_codes(codes[start : start + DIGITS_PER_COMMAND])
+
+    def watch(self, *, first_packet_s: float | None, silence_s: float | None) -> None:
+        """Arms SilenceTimeout: for want of a first packet, and for a pause between packets. None: no limit (hold)."""
+        self._command(layout.DO_WATCH, int((first_packet_s or 0) * 1e9), int((silence_s or 0) * 1e9))
+
+    def statistics(self) -> PortStatistics:
+        """As they are now; of a closed port as they were at the end."""
+        return self._last_statistics or _read_statistics(self._thread.state.ports[self.slot])
+
+    def close(self) -> None:
+        """Idempotent. No packet passes any more; who heard this port hears silence, recordings of it go on silent."""
+        if not self._is_closed:
+            self._command(layout.DO_CLOSE)
+            self._is_closed = True
+            for waiting in self._waiting.values():
+                _settle(waiting)
+
+    def deliver(self, event: PortEvent) -> None:
+        """For the engine: tells the holder, unless it has closed the port."""
+        if not self._is_closed:
+            self._on_event(event)
+
+    def release_sound(self, serial: int) -> None:
+        """For the engine: the thread has no more use for this PCM."""
+        self._sounds.pop(serial, None)
+        self.settle(serial)
+
+    def settle(self, serial: int) -> None:
+        """For the engine: what was waited for under this number is over."""
+        if (waiting := self._waiting.get(serial)) is not None:
+            _settle(waiting)
+
+    def note_sockets_returned(self) -> None:
+        """For the engine: the thread has let go; nothing changes any more."""
+        self._is_closed = True
+        self._last_statistics = _read_statistics(self._thread.state.ports[self.slot])
+        self._sounds.clear()
+        for sock in self.sockets:
+            sock.close()
+        for waiting in self._waiting.values():
+            _settle(waiting)
+
+    def _command(self, what: int, *words: int) -> None:
+        if not self._is_closed:
+            self._thread.command(what, self.slot, *words)
+
+    def _hear(self, kind: int, source: int) -> None:
+        self._current_sound = 0
+        self._command(layout.DO_HEAR, kind, source)
+
+    def _hear_samples(self, samples: NDArray[np.int16], *, loops: int) -> int:
+        """Says under which number the sound's end will be told; 0 if there is nothing to hear."""
+        if self._is_closed or not len(samples):
+            self._hear(layout.HEARS_SILENCE, 0)
+            return 0
+        serial = next(self._serials)
+        self._sounds[serial] = samples
+        self._current_sound = serial
+        self._command(layout.DO_HEAR, layout.HEARS_PCM, samples.ctypes.data, len(samples), loops, serial)
+        return serial
+
+    def _play(self, clip: Clip, loops: int) -> int:
+        if clip.rate_hz != layout.RATE_HZ:
+            raise ValueError(f"expected a clip of {layout.RATE_HZ} Hz, found {clip.rate_hz}")
+        return self._hear_samples(np.ascontiguousarray(clip.samples, np.int16), loops=loops)
+
+    def _stop_sound(self, serial: int) -> None:
+        if self._current_sound == serial:
+            self._hear(layout.HEARS_SILENCE, 0)
+
+    async def _send_codes(self, codes: bytes) -> None:
+        if self._is_closed:
+            return
+        serial = next(self._serials)
+        sent = self._waiting[serial] = asyncio.get_running_loop().create_future()
+        words = np.frombuffer(codes.ljust(DIGITS_PER_COMMAND, b"\0"), np.int64).tolist()
+        self._command(layout.DO_DIGITS, serial, len(codes), *words)
+        try:
+            await sent
+        finally:
+            self._waiting.pop(serial, None)
+            if not sent.done() or sent.cancelled():
+                self._command(layout.DO_STOP_DIGITS)
+
+
+def _digit_code(digit: str) -> int:
+    if digit == "w":
+        return SHORT_PAUSE
+    if digit == "W":
+        return LONG_PAUSE
+    code = KEYS.find(digit.upper())
+    if code < 0:
+        raise ValueError(f"expected 0-9 A-D # * w W, found {digit!r}")
+    return code
+
+
+def _settle(waiting: asyncio.Future[None]) -> None:
+    if not waiting.done():
+        waiting.set_result(None)
+
+
+def _read_statistics(record: np.void) -> PortStatistics:
+    value = {name: int(record[name]) for name in _COUNTED}
+    lost = value["lost_before_stream"]
+    if value["has_stream"]:
+        lost += max(value["highest"] - value["first_sequence"] + 1 - value["received_in_stream"], 0)
+    has_report = value["reports_in"] > 0
+    return PortStatistics(
+        packets_received=value["packets_in"],
+        octets_received=value["octets_in"],
+        packets_sent=value["packets_out"],
+        octets_sent=value["octets_out"],
+        lost=lost,
+        late=value["late"],
+        reordered=value["reordered"],
+        duplicates=value["duplicates"],
+        concealed=value["concealed"],
+        jitter_ms=value["jitter_q4"] / 16 * 1000 / layout.RATE_HZ,
+        dropped_foreign=value["foreign"],
+        dropped_malformed=value["malformed"],
+        dropped_other=value["refused"],
+        unsent=value["unsent"],
+        far_lost=value["far_lost"] if has_report else None,
+        far_jitter_ms=value["far_jitter"] * 1000 / layout.RATE_HZ if has_report else None,
+        rtt_ms=value["rtt_us"] / 1000 if value["rtt_us"] else None,
+    )
+
+
+_COUNTED = tuple(
+    "packets_in octets_in packets_out octets_out lost_before_stream has_stream highest first_sequence"
+    " received_in_stream late reordered duplicates concealed jitter_q4 foreign malformed refused unsent"
+    " far_lost far_jitter rtt_us reports_in".split()
+)
