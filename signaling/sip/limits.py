@@ -19,6 +19,7 @@ class RateTable:
     def __init__(self, *, rate: float, burst: int, clock: Callable[[], float], limit: int = 10_000) -> None:
         self._step_s = 1.0 / rate
         self._depth_s = burst / rate
+        self._most_s = self._depth_s + 1e-9 * self._step_s
         self._clock = clock
         self._limit = limit
         self._full_at: dict[str, float] = {}
@@ -27,26 +28,25 @@ class RateTable:
     def __len__(self) -> int:
         return len(self._full_at)
 
-    def take(self, key: str, *, overdraft: int = 0) -> bool:
-        """Takes one token, down to ``overdraft`` below zero; False if the bucket was empty before."""
+    def take(self, key: str) -> bool:
+        """Takes a token; False if there is none, and then nothing is taken."""
         now = self._clock()
         full_at = self._full_at.get(key)
         if full_at is None:
             self._make_room(now)
             full_at = now
         full_at = max(full_at, now) + self._step_s
-        self._full_at[key] = min(full_at, now + self._depth_s + overdraft * self._step_s)
-        return full_at - now <= self._depth_s * _ROUNDING
+        if full_at - now > self._most_s:
+            return False
+        self._full_at[key] = full_at
+        return True
 
     def level(self, key: str) -> float:
-        """Tokens left; negative in overdraft."""
+        """Tokens left."""
         full_at = self._full_at.get(key)
         if full_at is None:
             return self._depth_s / self._step_s
         return (self._depth_s - max(0.0, full_at - self._clock())) / self._step_s
-
-    def forget(self, key: str) -> None:
-        self._full_at.pop(key, None)
 
     def _make_room(self, now: float) -> None:
         if len(self._full_at) < self._limit:
@@ -58,17 +58,15 @@ class RateTable:
             del self._full_at[next(iter(self._full_at))]
 
 
-_ROUNDING = 1 + 1e-9
-
-
 @dataclass(frozen=True, kw_only=True)
 class SourceLimits:
-    """rate and burst: refusals a second that one source gets an answer to. mute_below: unanswered refusals beyond that
-    after which nothing of the source is read any more until its bucket has filled up to zero again."""
+    """rate and burst: refusals a second that one source gets an answer to. tolerated: refusals beyond those, not
+    answered, before nothing of the source is read any more for mute_s."""
 
     rate: float = 20.0
     burst: int = 60
-    mute_below: int = 200
+    tolerated: int = 200
+    mute_s: float = 10.0
     sources: int = 10_000
 
 
@@ -84,25 +82,29 @@ class SourceLimiter:
         self, limits: SourceLimits, *, clock: Callable[[], float], is_trusted: Callable[[str], bool] = lambda _: False
     ) -> None:
         self._limits = limits
-        self._table = RateTable(rate=limits.rate, burst=limits.burst, clock=clock, limit=limits.sources)
+        self._clock = clock
         self._is_trusted = is_trusted
-        self._muted: dict[str, None] = {}
+        self._answers = RateTable(rate=limits.rate, burst=limits.burst, clock=clock, limit=limits.sources)
+        self._patience = RateTable(
+            rate=limits.rate, burst=limits.burst + limits.tolerated, clock=clock, limit=limits.sources
+        )
+        self._muted: dict[str, float] = {}
 
     def charge(self, source: str) -> bool:
-        may_answer = self._table.take(source, overdraft=self._limits.mute_below)
-        if not may_answer and self._table.level(source) <= 1 - self._limits.mute_below:
-            if len(self._muted) >= self._limits.sources:
-                self._muted.clear()
-            self._muted[source] = None
-        return may_answer
+        if not self._patience.take(source):
+            if source not in self._muted and len(self._muted) >= self._limits.sources:
+                del self._muted[next(iter(self._muted))]
+            self._muted[source] = self._clock() + self._limits.mute_s
+        return self._answers.take(source)
 
     def is_muted(self, source: str) -> bool:
-        if source not in self._muted:
+        until = self._muted.get(source)
+        if until is None:
             return False
-        if self._table.level(source) >= 0 or self._is_trusted(source):
-            del self._muted[source]
-            return False
-        return True
+        if self._clock() < until:
+            return not self._is_trusted(source)
+        del self._muted[source]
+        return False
 
 
 @dataclass(frozen=True, kw_only=True)
