@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from signaling.sip.headers import Headers
 from signaling.sip.message import Request, Response
-from signaling.sip.values import SipParseError, parse_address, parse_parameters
+from signaling.sip.values import SipParseError, parse_address, uri_text_of
 
 MAX_FORWARDS = "70"
 
@@ -99,7 +99,7 @@ class Dialog:
     @property
     def next_hop(self) -> str:
         """URI the next request is sent towards."""
-        return _uri_of(self.route_set[0]) if self.route_set else self.remote_target
+        return uri_text_of(self.route_set[0]) if self.route_set else self.remote_target
 
     def request(
         self,
@@ -156,7 +156,7 @@ class Dialog:
             first = parse_address(routes[0])
             if "lr" not in first.uri.parameters:
                 # A strict router wants itself in the Request-URI. Source: RFC 3261 12.2.1.1.
-                uri, routes = _uri_of(routes[0]), (*routes[1:], f"<{uri}>")
+                uri, routes = uri_text_of(routes[0]), (*routes[1:], f"<{uri}>")
             headers.setlist("Route", list(routes))
         if method not in ("ACK", "BYE", "PRACK", "INFO", "OPTIONS"):
             headers.set("Contact", self.local_contact)
@@ -182,20 +182,4 @@ def _contact_of(message: Request | Response) -> str:
     address = parse_address(contacts[0])
     if address.uri.scheme not in ("sip", "sips"):
         raise SipParseError(f"expected a SIP URI as Contact, found {contacts[0][:60]!r}")
-    return _uri_of(contacts[0])
-
-
-def _uri_of(value: str) -> str:
-    """The URI of an address as it was written."""
-    opening = value.rfind("<")
-    if opening < 0:
-        return value.partition(";")[0].strip()
-    return value[opening + 1 : value.index(">", opening)]
-
-
-def tag_of(party: str) -> str:
-    """Tag of a From or To value; empty without one."""
-    return parse_address(party).parameters.get("tag") or ""
-
-
-__all__ = ["MAX_FORWARDS", "Dialog", "DialogId", "parse_parameters", "tag_of"]
+    return uri_text_of(contacts[0])

@@ -29,7 +29,7 @@ _CSEQ_MATCH = re.compile(rf"(\d{{1,10}})\s+({TOKEN})").fullmatch
 _CALL_ID_MATCH = re.compile(r"[!-~]{1,512}").fullmatch
 _NUMBER_MATCH = re.compile(r"\d{1,10}(?=\s*(?:[;(]|$))").match
 _VERSION_MATCH = re.compile(r"SIP/\d+\.\d+", re.IGNORECASE).fullmatch
-_FOLD = re.compile(r"[ \t]*\r\n[ \t]+")
+_FOLD = re.compile(r"\r\n[ \t]+")
 _ALLOWED = bytes([9, 10, 13, *range(32, 127), *range(128, 256)])
 
 

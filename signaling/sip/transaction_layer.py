@@ -18,12 +18,9 @@ from signaling.sip.transaction import (
     CancelTimer,
     Deliver,
     Effect,
-    Event,
     Key,
-    Kind,
     Send,
     StartTimer,
-    State,
     Terminated,
     TimedOut,
     TimerValues,
@@ -32,6 +29,7 @@ from signaling.sip.transaction import (
     client_key,
     server_key,
 )
+from signaling.sip.transaction_table import Event, Kind, State
 from signaling.sip.transport import Flow
 
 Outcome = Response | TimedOut | TransportFailed

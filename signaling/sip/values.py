@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from signaling.sip.message import Request
 
 MAX_URI = 2048
+MAX_NUMBER = 64
 
 TOKEN = r"[A-Za-z0-9\-.!%*_+`'~]+"
 _HOST = r"(?:\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9_](?:[A-Za-z0-9_.\-]{0,253}[A-Za-z0-9.])?)"
@@ -56,6 +57,8 @@ def parse_uri(text: str) -> URI:
 
 
 def _parse_uri(text: str) -> URI:
+    if text == "*":
+        return URI(scheme="*", host="")
     match = _SCHEME_MATCH(text)
     if match is None or len(text) > MAX_URI:
         raise SipParseError(f"expected a URI of at most {MAX_URI} characters, found {text[:60]!r}")
@@ -64,7 +67,11 @@ def _parse_uri(text: str) -> URI:
         if " " in rest or "\t" in rest:
             raise SipParseError(f"expected a URI without white space, found {text[:60]!r}")
         return URI(scheme=scheme, host="", user=rest)
-    if scheme != "tel":
+    if scheme == "tel":
+        # Its grammar in sipmessage takes quadratic time; no number is that long.
+        if len(rest.partition(";")[0]) > MAX_NUMBER:
+            raise SipParseError(f"expected a number of at most {MAX_NUMBER} characters, found {text[:60]!r}")
+    else:
         userinfo, at, hostpart = rest.rpartition("@")
         rest = f"{userinfo}{at}{hostpart.partition('?')[0]}"
     try:
@@ -101,10 +108,21 @@ def _parameters(text: str) -> dict[str, str | None]:
 
 def parse_address(text: str) -> Address:
     """A name-addr or addr-spec with its parameters. Raises SipParseError."""
+    name, uri, parameters = _split_address(text)
+    return Address(parse_uri(uri), name, parse_parameters(parameters))
+
+
+def uri_text_of(text: str) -> str:
+    """The URI of an address as it was written."""
+    return _split_address(text)[1]
+
+
+def _split_address(text: str) -> tuple[str, str, str]:
+    """Display name, URI and parameters."""
     name = ""
     rest = text.strip()
     if rest == "*":
-        return Address(URI(scheme="*", host=""))
+        return "", "*", ""
     if rest.startswith('"'):
         quoted = _QUOTED_MATCH(rest)
         if quoted is None:
@@ -120,7 +138,7 @@ def parse_address(text: str) -> Address:
         spec = spec.rstrip()
         if "?" in spec or "," in spec:
             raise SipParseError(f"expected a URI with ? or , in brackets, found {text[:60]!r}")
-        return Address(parse_uri(spec), "", parse_parameters(semicolon + parameters))
+        return "", spec, semicolon + parameters
     if opening:
         name = rest[:opening].strip()
         if _DISPLAY_NAME_MATCH(name) is None:
@@ -128,7 +146,7 @@ def parse_address(text: str) -> Address:
     closing = rest.find(">", opening)
     if closing < 0:
         raise SipParseError(f"expected > after the URI, found {text[:60]!r}")
-    return Address(parse_uri(rest[opening + 1 : closing]), name, parse_parameters(rest[closing + 1 :]))
+    return name, rest[opening + 1 : closing], rest[closing + 1 :]
 
 
 def parse_via(text: str) -> Via:
