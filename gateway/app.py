@@ -1,0 +1,278 @@
+"""The composition root: the one place that names concrete classes and puts them together.
+
+Owns the process's parts and the order in which they start and stop; what is started later may use what was started
+earlier. Decides which inbound call is taken and which script it gets; all else is somebody else's.
+"""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+
+import structlog
+
+from gateway.background import Background
+from gateway.config import Configuration
+from gateway.http import HttpServer
+from gateway.interpreter import run_script
+from gateway.metrics import DaemonCollector, Snapshot, registry_of
+from gateway.parameters import CallDirection, CallFacts
+from gateway.recordings import Recordings
+from gateway.recovery import Heartbeat, end_unfinished_calls
+from gateway.rest.recordings import recording_routes
+from gateway.routing import Router, Script
+from gateway.services import Services
+from gateway.session import CallSession
+from gateway.sids import new_sid
+from gateway.store import Store, StorageUnavailable
+from gateway.webhooks.client import WebhookClient
+from gateway.webhooks.guard import Guard
+from gateway.webhooks.outbox import Outbox
+from media.engine import Engine, EngineSettings
+from signaling.errors import Fault, GatewayError
+from signaling.leg import HangupCause
+from signaling.location import Location
+from signaling.sip.agent import SipAgent
+from signaling.sip.auth import DigestAuthenticator
+from signaling.sip.core import SipSettings
+from signaling.sip.leg import SipLeg
+from signaling.sip.registrar import Registrar
+from signaling.sip.resolver import Resolver
+from signaling.sip.trunk import Trunk, Trunks
+
+log = structlog.get_logger(__name__)
+
+BACKGROUND_S = 15.0
+
+
+class StartError(GatewayError):
+    """The daemon cannot start; the message says what the operator can do about it."""
+
+    fault = Fault.CLIENT
+
+
+class Gateway:
+    """The daemon. start() once, stop() at the end, both on the loop it lives on.
+
+    progress: (step, done, total), called from a worker thread while the media engine is compiled.
+    """
+
+    def __init__(self, configuration: Configuration, *, progress: Callable[[str, int, int], None] | None = None) -> None:
+        self._configuration = configuration
+        self._router = Router(configuration)
+        self._background = Background()
+        self._stack = AsyncExitStack()
+        self._calls: dict[str, SipLeg] = {}
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._is_draining = False
+        self._is_started = False
+        self._accepted = 0
+        self._refused = 0
+        media = configuration.media
+        self._engine = Engine(
+            EngineSettings(address=media.address, port_range=media.port_range, capacity=media.capacity),
+            progress=progress,
+        )
+
+    async def start(self) -> None:
+        """Bring up storage, sound, SIP and HTTP, in this order; finish what a killed process left. Raises StartError."""
+        try:
+            await self._start()
+        except (StorageUnavailable, GatewayError, OSError) as error:
+            raise StartError(str(error)) from error
+
+    async def _start(self) -> None:
+        configuration, stack = self._configuration, self._stack
+        directory = Path(configuration.recordings.directory)
+        await asyncio.to_thread(directory.mkdir, parents=True, exist_ok=True)
+        self._store = await Store.open(configuration.storage.url)
+        stack.push_async_callback(self._store.close)
+        stack.push_async_callback(self._engine.stop)
+        await self._engine.start()
+        self._webhooks = WebhookClient(
+            auth_token=configuration.account.auth_token.get_secret_value(),
+            guard=Guard(configuration.webhooks.allow),
+        )
+        stack.push_async_callback(self._webhooks.close)
+        self._recordings = Recordings(
+            directory=directory,
+            public_url=configuration.public_url,
+            account_sid=configuration.account.sid,
+            engine=self._engine,
+            store=self._store,
+            background=self._background,
+            now=_now,
+            monotonic=time.monotonic,
+        )
+        heartbeat = Heartbeat(directory)
+        calls = await end_unfinished_calls(self._store, died_at=await heartbeat.last(), now=_now)
+        recordings = await self._recordings.recover()
+        if calls or recordings:
+            log.warning("finished what a killed process left", calls=calls, recordings=recordings)
+        heartbeat.start()
+        stack.push_async_callback(heartbeat.stop)
+        self._outbox = Outbox(
+            store=self._store, sender=self._webhooks, recording_ready=self._recordings.is_ready, now=_now
+        )
+        stack.push_async_callback(self._outbox.close)
+        await self._outbox.start()
+        stack.push_async_callback(self._close_background)
+        await self._start_sip()
+        await self._start_http(directory)
+        self._is_started = True
+
+    async def _start_sip(self) -> None:
+        configuration = self._configuration
+        sip = configuration.sip
+        passwords = {client.identity: client.password.get_secret_value() for client in configuration.clients}
+        authenticator = DigestAuthenticator(
+            realm=sip.domain, secret=secrets.token_bytes(32), clock=time.time, credentials=passwords.get
+        )
+        trunks = Trunks(
+            Trunk(
+                name=trunk.name,
+                uri=trunk.uri,
+                username=trunk.username,
+                password=trunk.password.get_secret_value(),
+                sources=trunk.sources,
+            )
+            for trunk in configuration.trunks
+        )
+        self._registrar = Registrar(
+            authenticator=authenticator,
+            domain=sip.domain,
+            dial=lambda target, request: self._agent.dial(target, request),
+            max_expires_s=sip.registration_max_s,
+            clock=time.monotonic,
+        )
+        self._agent = SipAgent(
+            engine=self._engine,
+            settings=SipSettings(listen=sip.listen, domain=sip.domain),
+            authenticator=authenticator,
+            registrar=self._registrar,
+            trunks=trunks,
+            resolver=Resolver(),
+            on_call=self._on_call,
+        )
+        location = Location(sources=[self._registrar], numbers=trunks, uris=self._agent)
+        self._services = Services(
+            configuration=configuration,
+            router=self._router,
+            location=location,
+            webhooks=self._webhooks,
+            store=self._store,
+            recordings=self._recordings,
+            now=_now,
+            monotonic=time.monotonic,
+        )
+        await self._agent.start()
+        self._stack.push_async_callback(self._agent.stop)
+
+    async def _start_http(self, directory: Path) -> None:
+        configuration = self._configuration
+        collector = DaemonCollector(engine=self._engine.statistics, daemon=self.snapshot)
+        self._http = HttpServer(
+            configuration,
+            registry=registry_of(collector),
+            is_ready=lambda: self._is_started and not self._is_draining,
+            routes=(recording_routes(configuration, store=self._store, directory=directory),),
+        )
+        self._stack.push_async_callback(self._http.stop)
+        await self._http.start()
+
+    async def stop(self) -> None:
+        """End what still runs, close recordings, write and tell what became of it. Idempotent."""
+        self.drain()
+        self._is_started = False
+        await self._stack.aclose()
+
+    def drain(self) -> None:
+        """No new calls from now on; those that run go on."""
+        self._is_draining = True
+        if self._is_started:
+            self._agent.drain()
+
+    async def wait_idle(self) -> None:
+        await self._idle.wait()
+
+    @property
+    def live_calls(self) -> int:
+        return len(self._calls)
+
+    @property
+    def http_url(self) -> str:
+        server = self._configuration.server
+        scheme = "https" if server.tls_certificate else "http"
+        return f"{scheme}://{server.host}:{self._http.port}"
+
+    @property
+    def sip_urls(self) -> list[str]:
+        return [
+            f"{url.partition(':')[0]}:{host}:{port}"
+            for url, (host, port) in zip(self._configuration.sip.listen, self._agent.addresses, strict=True)
+        ]
+
+    def snapshot(self) -> Snapshot:
+        return Snapshot(
+            live_calls=len(self._calls),
+            accepted_calls=self._accepted,
+            refused_calls=self._refused,
+            registrations=self._registrar.binding_count,
+            callbacks_owed=self._outbox.waiting,
+            is_draining=self._is_draining,
+        )
+
+    def _on_call(self, leg: SipLeg) -> None:
+        """An admitted inbound call: find its script and run it."""
+        script = self._script_of(leg)
+        if script is None:
+            leg.hangup(HangupCause.NOT_FOUND)
+            return
+        if len(self._calls) >= self._configuration.calls.maximum:
+            self._refused += 1
+            leg.hangup(HangupCause.OVERLOAD)
+            return
+        self._accepted += 1
+        facts = CallFacts(
+            sid=new_sid("CA"),
+            account_sid=self._configuration.account.sid,
+            caller=leg.caller.address,
+            callee=leg.callee.address,
+            direction=CallDirection.INBOUND,
+            application_sid=script.application_sid,
+            caller_name=leg.caller.display_name,
+            forwarded_from=leg.diversion,
+            sip=leg.sip,
+            sip_headers={name: value for name, value in leg.headers.items() if name.lower().startswith("x-")},
+        )
+        self._calls[facts.sid] = leg
+        self._idle.clear()
+        self._background.start(self._run(CallSession(self._services, leg, facts, script)), name=f"call {facts.sid}")
+
+    async def _run(self, session: CallSession) -> None:
+        try:
+            await session.run(run_script)
+        finally:
+            del self._calls[session.facts.sid]
+            if not self._calls:
+                self._idle.set()
+
+    def _script_of(self, leg: SipLeg) -> Script | None:
+        if leg.facts.trunk is not None:
+            return self._router.for_trunk(leg.facts.dialled)
+        return self._router.for_phone(leg.facts.dialled)
+
+    async def _close_background(self) -> None:
+        """Calls end when their legs do; their recordings are completed before anything below is closed."""
+        for leg in list(self._calls.values()):
+            leg.hangup(HangupCause.SHUTDOWN)
+        await self._background.close(timeout_s=BACKGROUND_S)
+        await self._store.flush()
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,117 @@
+"""What a killed process left: calls without an end.
+
+Decides how such a call is ended on the record and tells whoever subscribed to it. When the process died is read from a
+file it touched while it lived. Recordings are completed by gateway/recordings.py.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import structlog
+
+from gateway.call import CallStatus, PostStatus, ProgressEvent
+from gateway.parameters import CallDirection, CallFacts, progress_parameters, whole_seconds
+from gateway.store import Store
+from gateway.store.records import CallRecord, EventRecord, Operation, OwedCallback
+
+log = structlog.get_logger(__name__)
+
+BEAT_S = 5.0
+_MARK = ".alive"
+
+
+class Heartbeat:
+    """Touches a file for as long as the process lives, so that the next one knows when it died."""
+
+    def __init__(self, directory: Path) -> None:
+        self._path = directory / _MARK
+        self._task: asyncio.Task[None] | None = None
+
+    async def last(self) -> datetime | None:
+        """When the former process was last alive."""
+        try:
+            found = await asyncio.to_thread(self._path.stat)
+        except FileNotFoundError:
+            return None
+        return datetime.fromtimestamp(found.st_mtime, UTC)
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._beat(), name="heartbeat")
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+    async def _beat(self) -> None:
+        while True:
+            try:
+                await asyncio.to_thread(_touch, self._path)
+            except OSError as error:
+                log.warning("heartbeat not written", error=str(error))
+            await asyncio.sleep(BEAT_S)
+
+
+def _touch(path: Path) -> None:
+    path.touch()
+    os.utime(path)
+
+
+async def end_unfinished_calls(store: Store, *, died_at: datetime | None, now: Callable[[], datetime]) -> int:
+    """End every call that the former process left open; returns how many."""
+    records = await store.unfinished_calls()
+    for record in records:
+        ended_at = min(died_at or record.date_updated, now())
+        await store.write(*_ending(record, max(ended_at, record.start_time or record.date_created), now()))
+    return len(records)
+
+
+def _ending(record: CallRecord, ended_at: datetime, now: datetime) -> list[Operation]:
+    is_answered = record.start_time is not None
+    status = CallStatus.COMPLETED if is_answered else CallStatus.FAILED
+    duration_s = whole_seconds((ended_at - record.start_time).total_seconds()) if record.start_time is not None else 0
+    ended = replace(
+        record,
+        status=status.value,
+        end_time=ended_at,
+        date_updated=now,
+        duration_s=duration_s if is_answered else None,
+    )
+    operations: list[Operation] = [
+        ended,
+        EventRecord(
+            call_sid=record.parent_call_sid or record.sid,
+            at=now,
+            name="recovered",
+            level="warning",
+            message="ended by a restart of the gateway",
+        ),
+    ]
+    if record.status_callback and ProgressEvent.COMPLETED.value in record.status_callback_events:
+        facts = CallFacts(
+            sid=record.sid,
+            account_sid=record.account_sid,
+            caller=record.from_,
+            callee=record.to,
+            direction=CallDirection(record.direction),
+            parent_sid=record.parent_call_sid,
+            application_sid=record.application_sid,
+            forwarded_from=record.forwarded_from,
+            caller_name=record.caller_name or "",
+        )
+        posted = PostStatus(ProgressEvent.COMPLETED, status, record.sequence)
+        operations.append(
+            OwedCallback(
+                order_key=record.sid,
+                url=record.status_callback,
+                method=record.status_callback_method,
+                params=tuple(progress_parameters(facts, posted, at=ended_at, duration_s=duration_s)),
+                created_at=now,
+                call_sid=record.parent_call_sid or record.sid,
+            )
+        )
+    return operations
