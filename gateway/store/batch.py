@@ -7,7 +7,6 @@ which keeps the order of all writes to one row. Writing a batch twice leaves wha
 
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
-from itertools import count
 from typing import Any
 
 import sqlalchemy as sa
@@ -55,51 +54,45 @@ class Statement(Enum):
 Rows = Mapping[Statement, list[Row]]
 
 
-class Encoder:
-    """Makes rows of operations. next_position: of the first callback written."""
-
-    def __init__(self, next_position: int) -> None:
-        self._positions = count(next_position)
-
-    def encode(self, operations: Iterable[Operation]) -> Rows:
-        """Raises UsageError, TypeError or AttributeError for something that is no operation."""
-        calls: dict[str, CallRecord] = {}
-        legs: dict[str, LegRecord] = {}
-        recordings: dict[str, RecordingRecord] = {}
-        events: list[EventRecord] = []
-        owed: dict[str, Row] = {}
-        deferred: dict[str, Row] = {}
-        settled: list[Row] = []
-        for operation in operations:
-            match operation:
-                case EventRecord():
-                    events.append(operation)
-                case CallRecord():
-                    calls[operation.sid] = operation
-                case LegRecord():
-                    legs[operation.leg_id] = operation
-                case OwedCallback(token=token):
-                    owed[token] = (*OUTBOX_ROWS.encode(operation)[:-1], next(self._positions))
-                case SettledCallback(token):
-                    deferred.pop(token, None)
-                    if owed.pop(token, None) is None:
-                        settled.append((token,))
-                case DeferredCallback(token=token):
-                    deferred[token] = (operation.attempts, operation.due_at.timestamp(), token)
-                case RecordingRecord():
-                    recordings[operation.sid] = operation
-                case _:
-                    raise UsageError(f"expected a record or an outbox operation, found {operation!r:.80}")
-        rows = {
-            Statement.PUT_CALL: [CALL_ROWS.encode(each) for each in calls.values()],
-            Statement.PUT_LEG: [LEG_ROWS.encode(each) for each in legs.values()],
-            Statement.PUT_RECORDING: [RECORDING_ROWS.encode(each) for each in recordings.values()],
-            Statement.ADD_EVENT: [EVENT_ROWS.encode(each) for each in events],
-            Statement.ADD_OWED: list(owed.values()),
-            Statement.DEFER: list(deferred.values()),
-            Statement.SETTLE: settled,
-        }
-        return {statement: found for statement, found in rows.items() if found}
+def encode(operations: Iterable[Operation]) -> Rows:
+    """Raises UsageError, TypeError or AttributeError for something that is no operation."""
+    calls: dict[str, CallRecord] = {}
+    legs: dict[str, LegRecord] = {}
+    recordings: dict[str, RecordingRecord] = {}
+    events: list[EventRecord] = []
+    owed: dict[str, Row] = {}
+    deferred: dict[str, Row] = {}
+    settled: list[Row] = []
+    for operation in operations:
+        match operation:
+            case EventRecord():
+                events.append(operation)
+            case CallRecord():
+                calls[operation.sid] = operation
+            case LegRecord():
+                legs[operation.leg_id] = operation
+            case OwedCallback(token=token):
+                owed[token] = OUTBOX_ROWS.encode(operation)
+            case SettledCallback(token):
+                deferred.pop(token, None)
+                if owed.pop(token, None) is None:
+                    settled.append((token,))
+            case DeferredCallback(token=token):
+                deferred[token] = (operation.attempts, operation.due_at.timestamp(), token)
+            case RecordingRecord():
+                recordings[operation.sid] = operation
+            case _:
+                raise UsageError(f"expected a record or an outbox operation, found {operation!r:.80}")
+    rows = {
+        Statement.PUT_CALL: [CALL_ROWS.encode(each) for each in calls.values()],
+        Statement.PUT_LEG: [LEG_ROWS.encode(each) for each in legs.values()],
+        Statement.PUT_RECORDING: [RECORDING_ROWS.encode(each) for each in recordings.values()],
+        Statement.ADD_EVENT: [EVENT_ROWS.encode(each) for each in events],
+        Statement.ADD_OWED: list(owed.values()),
+        Statement.DEFER: list(deferred.values()),
+        Statement.SETTLE: settled,
+    }
+    return {statement: found for statement, found in rows.items() if found}
 
 
 def scrubbed(rows: Rows) -> Rows:

@@ -9,6 +9,8 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -63,6 +65,7 @@ class Store:
         self._loop = asyncio.get_running_loop()
         self._closed = False
         self._on_owed: OwedListener | None = None
+        self._positions = count(1)
         self._writer = Writer(engine, journal=journal, report=self._report_from_thread)
 
     @staticmethod
@@ -79,7 +82,8 @@ class Store:
             undo.callback(readers.shutdown, wait=False)
             engine = await loop.run_in_executor(readers, open_engine, url)
             store = Store(engine, readers, journal=Journal(journal or journal_path(url)))
-            await store._read(store._begin, timeout_s=None)
+            newest = await store._read(store._begin, timeout_s=None)
+            store._positions = count(newest + 1)
             undo.pop_all()
         return store
 
@@ -96,6 +100,11 @@ class Store:
         await self._loop.run_in_executor(self._readers, self._engine.dispose)
         self._readers.shutdown(wait=False)
 
+    @property
+    def is_away(self) -> bool:
+        """Whether facts go to the journal because the database does not take them."""
+        return self._writer.is_away
+
     def listen_owed(self, listener: OwedListener) -> None:
         """listener: called on the loop with callbacks as soon as they are safe, in the order they were written."""
         self._on_owed = listener
@@ -108,14 +117,14 @@ class Store:
         """
         self._check_open()
         future: asyncio.Future[None] = self._loop.create_future()
-        self._writer.submit(Submission(operations, urgent=True, context=future))
+        self._writer.submit(Submission(self._placed(operations), urgent=True, context=future))
         return future
 
     def write_soon(self, *operations: Operation) -> None:
         """Write in one transaction within a moment, in order with everything else; a failure is logged."""
         self._check_open()
         is_owed = any(isinstance(each, OwedCallback) for each in operations)
-        self._writer.submit(Submission(operations, urgent=is_owed))
+        self._writer.submit(Submission(self._placed(operations) if is_owed else operations, urgent=is_owed))
 
     async def flush(self) -> None:
         """Returns when everything submitted before is safe."""
@@ -202,12 +211,21 @@ class Store:
         if self._closed:
             raise StorageUnavailable("expected an open store, found a closed one")
 
-    def _begin(self) -> None:
+    def _placed(self, operations: tuple[Operation, ...]) -> tuple[Operation, ...]:
+        """Callbacks get their position here: submissions are written in the order of these calls."""
+        return tuple(
+            replace(each, position=next(self._positions)) if isinstance(each, OwedCallback) else each
+            for each in operations
+        )
+
+    def _begin(self) -> int:
+        """Returns the highest position of a callback in the outbox."""
         migrate(self._engine)
         self._writer.replay()
         with self._engine.connect() as connection:
             newest = connection.execute(sa.select(sa.func.max(OUTBOX.c.position))).scalar()
-        self._writer.start(next_position=(newest or 0) + 1)
+        self._writer.start()
+        return int(newest or 0)
 
     def _report_from_thread(self, outcomes: list[Outcome]) -> None:
         # A loop that is closed already has nobody left to tell.

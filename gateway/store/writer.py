@@ -19,7 +19,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 import structlog
 
-from gateway.store.batch import Encoder, Rows, execute, scrubbed, statements
+from gateway.store.batch import Rows, encode, execute, scrubbed, statements
 from gateway.store.journal import Journal
 from gateway.store.records import Operation
 from signaling.errors import Fault, GatewayError
@@ -81,15 +81,17 @@ class Writer:
         self._spacing_s = spacing_s
         self._linger_s = linger_s
         self._sql = statements(engine.dialect)
-        self._encoder = Encoder(1)
         self._queue: queue.SimpleQueue[Submission] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self._away = False
         self._retry_at = 0.0
         self._held: deque[Rows] = deque(maxlen=HELD_LIMIT)
 
-    def start(self, *, next_position: int) -> None:
-        self._encoder = Encoder(next_position)
+    @property
+    def is_away(self) -> bool:
+        return self._away
+
+    def start(self) -> None:
         self._thread.start()
 
     def replay(self) -> None:
@@ -147,7 +149,7 @@ class Writer:
 
     def _settle(self, submissions: list[Submission]) -> list[Outcome]:
         try:
-            rows = self._encoder.encode(each for one in submissions for each in one.operations)
+            rows = encode(each for one in submissions for each in one.operations)
             self._keep(rows)
         except StorageUnavailable as error:
             return [Outcome(each, error) for each in submissions]
@@ -160,7 +162,7 @@ class Writer:
     def _rescue(self, submission: Submission, error: Exception) -> Exception | None:
         """A lone submission failed: once more with text any database takes."""
         try:
-            self._keep(scrubbed(self._encoder.encode(submission.operations)))
+            self._keep(scrubbed(encode(submission.operations)))
         except Exception as second:  # noqa: BLE001  # the writer outlives every submission
             _log.error("record refused by the database", error=str(error), kind=type(second).__name__)
             return second

@@ -30,6 +30,8 @@ from gateway.webhooks.target import Target, form, parse_target
 
 _log = structlog.get_logger()
 
+__all__ = ["Audio", "CallCookies", "Fetched", "Request", "WebhookClient"]
+
 MAX_BODY: Final = 64 * 1024
 MAX_REDIRECTS: Final = 10
 TOKEN_HEADER: Final = "I-Twilio-Idempotency-Token"

@@ -62,9 +62,12 @@ class Application:
         url = f"{self.scheme}://{request.host}{request.raw_path}"
         seen = Seen(request.method, url, request.path, MultiDict(request.query), form, request.headers)
         self.seen.append(seen)
-        make = self.answers.get(request.path, lambda _: web.Response(text="<Response/>", content_type="text/xml"))
-        answer = make(seen)
+        answer = self.answers.get(request.path, empty_document)(seen)
         return answer if isinstance(answer, web.StreamResponse) else await answer
+
+
+def empty_document(_: Seen) -> web.StreamResponse:
+    return web.Response(text="<Response/>", content_type="text/xml")
 
 
 @asynccontextmanager
