@@ -45,7 +45,7 @@ def _sdp_part(message: Request | Response) -> bytes | None:
             name, _, value = line.partition(b":")
             if name.strip().lower() in (b"content-type", b"c"):
                 if value.partition(b";")[0].strip().lower() == SDP.encode():
-                    return content.removesuffix(b"\r\n") + b"\r\n"
+                    return content.removesuffix(b"\r\n")
     return None
 
 
