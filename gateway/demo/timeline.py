@@ -58,7 +58,7 @@ class Timeline:
         line = Text(f"{moment.t_s:7.2f} s  " if self.dialled_at_s is not None else " " * 11, style="dim")
         line.append(f"{who:12}", style=self._colours.get(who, "blue"))
         line.append(what)
-        self.console.print(line)
+        self.console.print(line, soft_wrap=True)
 
 
 def _line_of(event: Event) -> str | None:

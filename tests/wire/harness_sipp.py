@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.wire.harness_scenarios import Step, write
+
 SIPP = shutil.which("sipp")
-SCENARIOS = Path(__file__).parent / "scenarios"
 GRACE_S = 5.0
 LOG_TAIL = 120
 
@@ -41,6 +42,7 @@ class SippOutcome:
 class Sipp:
     """One run. ``start`` returns when it listens, ``outcome`` when it is over."""
 
+    host: str
     port: int
     _process: asyncio.subprocess.Process
     _directory: Path
@@ -52,36 +54,37 @@ class Sipp:
 
     @staticmethod
     async def start(
-        scenario: str | Path,
+        steps: Sequence[Step],
         remote: str,
         *,
         directory: Path,
         calls: int = 1,
         limit_s: float = 20.0,
+        host: str = "127.0.0.1",
         port: int = 0,
         transport: str = "u1",
-        service: str = "",
+        service: str = "service",
         keys: Mapping[str, str] | None = None,
         arguments: Sequence[str] = (),
     ) -> "Sipp":
-        """scenario: name in scenarios/ or a path. remote: ``host:port``. keys: ``[name]`` in the scenario.
+        """remote: ``host:port``. keys: ``[name]`` in the scenario.
 
-        transport: SIPp's ``-t`` (u1, t1). service: user of the request URI (``[service]``).
+        host: address to speak from. transport: SIPp's ``-t`` (u1, t1). service: user of the request URI.
         """
         if SIPP is None:
             pytest.skip("SIPp is not installed (Debian package sip-tester)")
-        path = scenario if isinstance(scenario, Path) else SCENARIOS / f"{scenario}.xml"
-        port = port or _free_port(transport)
+        port = port or _free_port(host, transport)
         await asyncio.to_thread(directory.mkdir, parents=True, exist_ok=True)
+        path = await asyncio.to_thread(write, directory / "scenario.xml", *steps)
         command = [
             SIPP,
-            *("-sf", str(path), "-i", "127.0.0.1", "-p", str(port), "-mi", "127.0.0.1", "-t", transport),
+            *("-sf", str(path), "-i", host, "-p", str(port), "-mi", host, "-t", transport),
             *("-m", str(calls), "-l", str(calls), "-r", "10", "-nostdin"),
             *("-timeout", f"{limit_s:g}", "-timeout_error", "-recv_timeout", f"{limit_s * 1000:.0f}"),
             *("-trace_msg", "-message_file", str(directory / "messages.log")),
             *("-trace_err", "-error_file", str(directory / "errors.log")),
             *("-trace_stat", "-stf", str(directory / "statistics.csv"), "-fd", "1"),
-            *(("-s", service) if service else ()),
+            *("-s", service),
             *(part for name, value in (keys or {}).items() for part in ("-key", name, value)),
             *arguments,
             remote,
@@ -93,7 +96,7 @@ class Sipp:
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,
         )
-        run = Sipp(port, process, directory, limit_s)
+        run = Sipp(host, port, process, directory, limit_s)
         await run._listening(transport)
         return run
 
@@ -114,7 +117,7 @@ class Sipp:
 
     async def _listening(self, transport: str) -> None:
         deadline_s = asyncio.get_running_loop().time() + GRACE_S
-        while self._process.returncode is None and not _is_taken(self.port, transport):
+        while self._process.returncode is None and not _is_taken(self.host, self.port, transport):
             if asyncio.get_running_loop().time() > deadline_s:
                 raise AssertionError(f"SIPp does not listen on {self.port}")
             await asyncio.sleep(0.02)
@@ -134,10 +137,10 @@ class Sipp:
 
 
 async def run_sipp(
-    scenario: str | Path, remote: str, *, directory: Path, calls: int = 1, **more: object
+    steps: Sequence[Step], remote: str, *, directory: Path, calls: int = 1, **more: object
 ) -> SippOutcome:
     """Start it and wait for its end."""
-    run = await Sipp.start(scenario, remote, directory=directory, calls=calls, **more)  # type: ignore[arg-type]
+    run = await Sipp.start(steps, remote, directory=directory, calls=calls, **more)  # type: ignore[arg-type]
     try:
         return await run.outcome()
     finally:
@@ -154,17 +157,17 @@ def _socket(transport: str) -> socket.socket:
     return socket.socket(socket.AF_INET, socket.SOCK_DGRAM if transport.startswith("u") else socket.SOCK_STREAM)
 
 
-def _free_port(transport: str) -> int:
+def _free_port(host: str, transport: str) -> int:
     with _socket(transport) as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind((host, 0))
         port: int = probe.getsockname()[1]
         return port
 
 
-def _is_taken(port: int, transport: str) -> bool:
+def _is_taken(host: str, port: int, transport: str) -> bool:
     with _socket(transport) as probe:
         try:
-            probe.bind(("127.0.0.1", port))
+            probe.bind((host, port))
         except OSError:
             return True
         return False
