@@ -33,13 +33,15 @@ from gateway.webhooks.guard import Guard
 from gateway.webhooks.outbox import Outbox
 from media.engine import Engine, EngineSettings
 from signaling.errors import Fault, GatewayError
-from signaling.leg import HangupCause
+from signaling.leg import HangupCause, OutboundCall
 from signaling.location import Location
 from signaling.sip.agent import SipAgent
 from signaling.sip.auth import DigestAuthenticator
 from signaling.sip.core import SipSettings
+from signaling.sip.dial_target import DialTarget
 from signaling.sip.leg import SipLeg
-from signaling.sip.registrar import Registrar
+from signaling.sip.limits import GuessGuard, GuessLimits
+from signaling.sip.registrar import Registrar, RegistrarSettings
 from signaling.sip.resolver import Resolver
 from signaling.sip.trunk import Trunk, Trunks
 
@@ -130,7 +132,11 @@ class Gateway:
         sip = configuration.sip
         passwords = {client.identity: client.password.get_secret_value() for client in configuration.clients}
         authenticator = DigestAuthenticator(
-            realm=sip.domain, secret=secrets.token_bytes(32), clock=time.time, credentials=passwords.get
+            realm=sip.domain,
+            secret=secrets.token_bytes(32),
+            clock=time.monotonic,
+            credentials=passwords.get,
+            guard=GuessGuard(GuessLimits(), clock=time.monotonic),
         )
         trunks = Trunks(
             Trunk(
@@ -143,12 +149,16 @@ class Gateway:
             for trunk in configuration.trunks
         )
         self._registrar = Registrar(
+            settings=RegistrarSettings(
+                domain=sip.domain,
+                most_s=sip.registration_max_s,
+                default_s=sip.registration_max_s,
+            ),
             authenticator=authenticator,
-            domain=sip.domain,
-            dial=lambda target, request: self._agent.dial(target, request),
-            max_expires_s=sip.registration_max_s,
-            clock=time.monotonic,
+            dial=self._dial,
         )
+        self._registrar.start()
+        self._stack.callback(self._registrar.stop)
         self._agent = SipAgent(
             engine=self._engine,
             settings=SipSettings(listen=sip.listen, domain=sip.domain),
@@ -169,8 +179,11 @@ class Gateway:
             now=_now,
             monotonic=time.monotonic,
         )
-        await self._agent.start()
         self._stack.push_async_callback(self._agent.stop)
+        try:
+            await self._agent.start()
+        except OSError as error:
+            raise StartError(f"sip.listen {' '.join(sip.listen)}: {error.strerror or error}") from error
 
     async def _start_http(self, directory: Path) -> None:
         configuration = self._configuration
@@ -221,10 +234,14 @@ class Gateway:
             live_calls=len(self._calls),
             accepted_calls=self._accepted,
             refused_calls=self._refused,
-            registrations=self._registrar.binding_count,
+            registrations=len(self._registrar.identities),
             callbacks_owed=self._outbox.waiting,
             is_draining=self._is_draining,
         )
+
+    def _dial(self, target: DialTarget, request: OutboundCall) -> SipLeg:
+        """Registrar and trunks dial through the agent, which in turn is made with them."""
+        return self._agent.dial(target, request)
 
     def _on_call(self, leg: SipLeg) -> None:
         """An admitted inbound call: find its script and run it."""

@@ -1,10 +1,14 @@
 """Logging: one line per thing that happened, readable on a terminal, JSON otherwise.
 
-Values under names that hold secrets never reach a line, whoever logs them.
+Values under names that hold secrets never reach a line, whoever logs them. Lines are written by a thread of their own:
+a full disk or a stuck pipe costs lines, never calls.
 """
 
+import atexit
 import logging
+import queue
 import sys
+import threading
 from collections.abc import MutableMapping
 from typing import Any, TextIO
 
@@ -20,8 +24,49 @@ def hide_secrets(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> 
     return line
 
 
+class LineWriter:
+    """A stream that never waits: ``limit`` lines may be on their way, what comes beyond is counted and dropped."""
+
+    def __init__(self, stream: TextIO, *, limit: int = 10_000) -> None:
+        self._stream = stream
+        self._lines: queue.Queue[str | None] = queue.Queue(limit)
+        self.dropped = 0
+        self._thread = threading.Thread(target=self._run, name="log", daemon=True)
+        self._thread.start()
+
+    def write(self, text: str) -> int:
+        try:
+            self._lines.put_nowait(text)
+        except queue.Full:
+            self.dropped += 1
+        return len(text)
+
+    def flush(self) -> None:
+        """Lines are flushed as they are written."""
+
+    def close(self, *, timeout_s: float = 2.0) -> None:
+        """Write what is on its way, for at most ``timeout_s``. Idempotent."""
+        try:
+            self._lines.put(None, timeout=timeout_s)
+        except queue.Full:
+            return
+        self._thread.join(timeout_s)
+
+    def _run(self) -> None:
+        while (text := self._lines.get()) is not None:
+            try:
+                self._stream.write(text)
+                if self._lines.empty():
+                    self._stream.flush()
+            except (OSError, ValueError):
+                # The disk is full or the reader is gone; the next line may fare better.
+                self.dropped += 1
+
+
 def set_up(level: str, *, stream: TextIO = sys.stderr) -> None:
     """level: debug, info, warning or error. Lines go to ``stream``."""
+    lines = LineWriter(stream)
+    atexit.register(lines.close)
     number = logging.getLevelNamesMapping()[level.upper()]
     renderer: structlog.typing.Processor
     if stream.isatty():
@@ -39,8 +84,8 @@ def set_up(level: str, *, stream: TextIO = sys.stderr) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.WriteLoggerFactory(file=stream),
+        logger_factory=structlog.WriteLoggerFactory(file=lines),  # type: ignore[arg-type]  # only write and flush are used
         cache_logger_on_first_use=True,
     )
     # Libraries log through the standard module; only their warnings are of interest.
-    logging.basicConfig(stream=stream, level=max(number, logging.WARNING), format="%(levelname)s %(name)s %(message)s")
+    logging.basicConfig(stream=lines, level=max(number, logging.WARNING), format="%(levelname)s %(name)s %(message)s")
