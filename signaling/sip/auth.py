@@ -18,6 +18,7 @@ from enum import Enum
 from itertools import count
 
 from signaling.errors import PeerError
+from signaling.sip.limits import GuessGuard
 
 MAX_HEADER = 2048
 MAX_HEADERS = 8
@@ -126,6 +127,7 @@ class DigestAuthenticator:
     """Checks who a request is from.
 
     credentials: the password of a user name, or None. clock: seconds, the same for making and checking nonces.
+    guard: slows guessing down; while it refuses a source or an account, right answers are refused like wrong ones.
     Only answers with the right password leave a trace in memory, at most ``replay_limit`` nonces; one that was pushed
     out is refused as stale together with all that are older, so that pushing out never allows a replay.
     """
@@ -137,6 +139,7 @@ class DigestAuthenticator:
         secret: bytes,
         clock: Callable[[], float],
         credentials: Callable[[str], str | None],
+        guard: GuessGuard | None = None,
         nonce_lifetime_s: float = 300.0,
         replay_limit: int = 20_000,
     ) -> None:
@@ -145,6 +148,7 @@ class DigestAuthenticator:
         self._secret = secret
         self._clock = clock
         self._credentials = credentials
+        self._guard = guard
         self._lifetime_ms = int(nonce_lifetime_s * 1000)
         self._replay_limit = replay_limit
         self._windows: dict[str, _Window] = {}
@@ -165,32 +169,39 @@ class DigestAuthenticator:
             for algorithm in Algorithm
         ]
 
-    def verify(self, method: str, authorization: Sequence[str], *, uri: str, body: bytes = b"") -> Verified | Refused:
+    def verify(
+        self, method: str, authorization: Sequence[str], *, uri: str, body: bytes = b"", source: str = ""
+    ) -> Verified | Refused:
         """Checks the Authorization or Proxy-Authorization values of a request.
 
         uri: the Request-URI; the answer must have been made for that resource. body: not covered, ``qop=auth`` only.
-        Source: RFC 7616 3.4; RFC 3261 22.4.
+        source: where the request came from, for counting wrong guesses. Source: RFC 7616 3.4; RFC 3261 22.4.
         """
         answer = self._our_answer(authorization)
         if answer is None:
             return Refused()
         claimed = answer["username"]
-        algorithm = _ALGORITHMS.get(answer.get("algorithm", "MD5").upper())
-        count_text = answer["nc"]
-        if algorithm is None or answer["qop"].lower() != "auth" or _NC_MATCH(count_text) is None:
-            return Refused(attempted=True, username=claimed[:64])
         identity = self._identity(claimed)
+        account = (claimed if identity is None else identity)[:64]
+        wrong = Refused(attempted=True, username=account)
+        algorithm = _ALGORITHMS.get(answer.get("algorithm", "MD5").upper())
+        if algorithm is None or answer["qop"].lower() != "auth" or _NC_MATCH(answer["nc"]) is None:
+            return wrong
+        if self._guard is not None and self._guard.refuses(source, account):
+            return wrong
         password = self._credentials(identity) if identity is not None else None
-        expected = _response(
-            algorithm,
-            answer,
-            secret=algorithm.hash(f"{claimed}:{self._realm}:{self._decoy_password if password is None else password}"),
-            method=method,
-        )
+        secret = algorithm.hash(f"{claimed}:{self._realm}:{self._decoy_password if password is None else password}")
+        expected = _response(algorithm, answer, secret=secret, method=method)
         is_right = hmac.compare_digest(expected.encode(), answer["response"].lower().encode("utf-8", "replace"))
-        if not is_right or password is None or identity is None or not _same_resource(answer["uri"], uri):
-            return Refused(attempted=True, username=claimed[:64])
-        if not self._use(answer["nonce"], int(count_text, 16)):
+        if not is_right or password is None or identity is None:
+            if self._guard is not None:
+                self._guard.failed(source, account)
+            return wrong
+        if not _same_resource(answer["uri"], uri):
+            return wrong
+        if self._guard is not None:
+            self._guard.succeeded(source, account)
+        if not self._use(answer["nonce"], int(answer["nc"], 16)):
             return Refused(stale=True, username=identity)
         return Verified(identity)
 

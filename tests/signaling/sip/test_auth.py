@@ -16,6 +16,7 @@ from signaling.sip.auth import (
     answer_challenge,
     parse_digest,
 )
+from signaling.sip.limits import GuessGuard, GuessLimits
 
 URI = "sip:gateway.example.com"
 PASSWORDS = {"alice": "wonderland", "bob": 'bu"il\\der', "çelik": "şifre"}
@@ -290,6 +291,24 @@ def test_verify_of_damaged_answer_never_raises(edits: list[tuple[int, str]]) -> 
     for place, text in edits:
         value = value[:place] + text + value[place:]
     assert isinstance(world.verify(value), Verified | Refused)
+
+
+def test_verify_after_ten_wrong_passwords_refuses_the_right_one_from_there_only(world: World) -> None:
+    guard = GuessGuard(GuessLimits(), clock=world.clock)
+    server = DigestAuthenticator(
+        realm="example.com", secret=b"s", clock=world.clock, credentials=PASSWORDS.get, guard=guard
+    )
+
+    def attempt(password: str, source: str) -> Verified | Refused:
+        value = world.answer(server.challenge(), password=password)
+        return server.verify("REGISTER", [value], uri=URI, source=source)
+
+    for number in range(10):
+        assert isinstance(attempt(f"guess{number}", "192.0.2.1"), Refused)
+    assert attempt("wonderland", "192.0.2.1") == Refused(attempted=True, username="alice")
+    assert attempt("wonderland", "192.0.2.2") == Verified("alice")
+    world.clock.now += 901
+    assert attempt("wonderland", "192.0.2.1") == Verified("alice")
 
 
 def test_answer_challenge_prefers_sha256_wherever_it_stands() -> None:
