@@ -76,6 +76,7 @@ class RegisteredDevice:
                 to_uri=f"sip:{binding.identity}@{self._domain}",
                 device=binding.device,
                 flow=binding.flow,
+                route=binding.path,
             ),
             request,
         )
