@@ -131,6 +131,7 @@ def test_dial_caller_hanging_up_while_talking_is_completed() -> None:
     scene = played('<Dial action="/after"><Client>bob</Client></Dial>', story)
     (owed,) = scene.owed("/after")
     assert (owed["DialCallStatus"], owed["DialCallDuration"], owed["DialBridged"]) == ("completed", "5", "true")
+    assert owed["CallStatus"] == "completed"
     assert scene.dialled[0].hung_up_with is HangupCause.NORMAL
 
 
