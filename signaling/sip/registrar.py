@@ -84,15 +84,16 @@ class RegisteredDevice:
 
 @dataclass(frozen=True)
 class _Contact:
-    """One Contact of a REGISTER: what it asks for."""
+    """One Contact of a REGISTER: what it asks for. address: the URI for comparison."""
 
     uri: str
+    address: str
     instance: str
     expires_s: int
 
     @property
     def key(self) -> str:
-        return self.instance or comparable(self.uri)
+        return self.instance or self.address
 
 
 class _Rejected(Exception):
@@ -248,13 +249,15 @@ class Registrar:
             expires_s = settings.default_s
         if 0 < expires_s < settings.least_s:
             raise _Rejected(423, ("Min-Expires", str(settings.least_s)))
-        return _Contact(_uri_text(text), address.parameters.get("+sip.instance") or "", min(expires_s, settings.most_s))
+        uri = _uri_text(text)
+        instance = address.parameters.get("+sip.instance") or ""
+        return _Contact(uri, comparable(uri), instance, min(expires_s, settings.most_s))
 
     def _remove(self, identity: str, contact: _Contact) -> None:
         """By address, whatever the instance: a device that moved may remove the address it had."""
-        for key in {contact.key, comparable(contact.uri)}:
+        for key in {contact.key, contact.address}:
             binding = self._table.find(identity, key)
-            if binding is not None and comparable(binding.contact) == comparable(contact.uri):
+            if binding is not None and binding.address == contact.address:
                 self._table.drop(binding, BindingChange.UNREGISTERED)
 
     def _bind(self, identity: str, contact: _Contact, request: Request, flow: Flow) -> None:
@@ -264,6 +267,7 @@ class Registrar:
             Binding(
                 identity=identity,
                 contact=contact.uri,
+                address=contact.address,
                 flow=_flow_back(request, contact.uri, flow),
                 call_id=request.call_id,
                 sequence=request.cseq.sequence,
