@@ -20,7 +20,7 @@ class Authenticator(Protocol):
     def challenge(self, *, stale: bool = False) -> list[str]: ...
 
     def verify(
-        self, method: str, authorization: Sequence[str], *, uri: str, body: bytes = b""
+        self, method: str, authorization: Sequence[str], *, uri: str, body: bytes = b"", source: str = ""
     ) -> Verified | Refused: ...
 
 
@@ -57,6 +57,9 @@ class Admission:
         self._authenticator = authenticator
         self._trunks = trunks
 
+    def is_trunk(self, source: str) -> bool:
+        return self._trunks.name_of_source(source) is not None
+
     def judge(self, request: Request, flow: Flow) -> Admitted | Challenge | Forbidden:
         """Raises nothing; costs a hash only when there is an answer to a challenge."""
         trunk = self._trunks.name_of_source(flow.source)
@@ -65,7 +68,9 @@ class Admission:
         answers = request.headers.getlist("Authorization") or request.headers.getlist("Proxy-Authorization")
         if not answers:
             return Challenge(tuple(self._authenticator.challenge()))
-        verdict = self._authenticator.verify(request.method, answers, uri=request.uri_text, body=request.body)
+        verdict = self._authenticator.verify(
+            request.method, answers, uri=request.uri_text, body=request.body, source=flow.source
+        )
         match verdict:
             case Verified(identity) if request.from_address.uri.user == identity:
                 return Admitted(identity=identity)

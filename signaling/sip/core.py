@@ -18,6 +18,7 @@ from signaling.sip.message import Request
 from signaling.sip.scheduler import Scheduler
 from signaling.sip.session_timer import DEFAULT_INTERVAL_S
 from signaling.sip.transaction_layer import TransactionLayer
+from signaling.sip.transport import TlsSettings
 from signaling.sip.values import SipParseError, parse_uri
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class SipSettings:
     calls: int = 4000
     session_interval_s: int = DEFAULT_INTERVAL_S
     retry_after_s: int = 10
+    tls: TlsSettings | None = None
 
 
 class InDialog(typing.Protocol):
@@ -53,7 +55,10 @@ class InDialog(typing.Protocol):
 
 @dataclass
 class SipCore:
-    """flow_to: an open or new flow to an address. is_open: whether a flow can still be used."""
+    """flow_to: an open or new flow to an address. is_open: whether a flow can still be used.
+
+    callers: Call-ID and From tag of each inbound call, with the CSeq number of its INVITE.
+    """
 
     settings: SipSettings
     engine: Engine
@@ -62,6 +67,7 @@ class SipCore:
     flow_to: Callable[[Protocol, str, int], Flow]
     is_open: Callable[[Flow], bool]
     dialogs: dict[DialogId, InDialog] = field(default_factory=dict)
+    callers: dict[tuple[str, str], int] = field(default_factory=dict)
     legs: "set[SipLeg]" = field(default_factory=set)
 
     @property

@@ -14,6 +14,7 @@ from signaling.errors import PeerError
 from signaling.leg import DigitReceived, HangupCause
 from signaling.sip.bodies import key_press, session_description
 from signaling.sip.core import ACCEPT, ALLOW, SUPPORTED, UNDERSTOOD_OPTIONS, SipCore
+from signaling.sip.credentials import ChallengeAnswers
 from signaling.sip.dialog import Dialog
 from signaling.sip.message import Request, Response, respond
 from signaling.sip.naming import extension_headers
@@ -32,6 +33,19 @@ _GONE = frozenset({404, 408, 410, 416, 480, 481, 482, 483, 484, 485, 502, 604})
 Field = tuple[str, str]
 
 
+def refusal_fields(error: PeerError) -> list[Field]:
+    """What a refusal for this error has to tell besides its status. Source: RFC 3261 14.2, 21.4.13; RFC 4028 9."""
+    if isinstance(error, IntervalTooSmall):
+        return list(error.fields)
+    match error.status:
+        case 415:
+            return [ACCEPT]
+        case 500:
+            return [("Retry-After", str(random.randint(0, 10)))]
+        case _:
+            return []
+
+
 @dataclass
 class _Success:
     """A 2xx of ours that waits for its ACK."""
@@ -44,7 +58,7 @@ class Session:
     """A dialog and what runs inside it.
 
     we_called: we sent the INVITE. pinned: the peer is a registered device (SipCore.flow_of).
-    authorise: an answer to a 401 or 407 of this peer, or None; only where the leg has credentials for it.
+    answers: to a 401 or 407 of this peer.
     """
 
     def __init__(
@@ -57,7 +71,7 @@ class Session:
         we_called: bool,
         pinned: bool,
         timer: SessionTimer,
-        authorise: "Callable[[Request, Response], Field | None]",
+        answers: ChallengeAnswers,
     ) -> None:
         self._core = core
         self._leg = leg
@@ -66,7 +80,7 @@ class Session:
         self._we_called = we_called
         self._pinned = pinned
         self.timer = timer
-        self._authorise = authorise
+        self._answers = answers
         self._waiting: dict[int, _Success] = {}
         self._acks: dict[int, tuple[bytes, Flow]] = {}
         self._asking = False
@@ -76,6 +90,8 @@ class Session:
         self._bye: Callable[[], None] | None = None
         self._closed = False
         core.dialogs[dialog.id] = self
+        if not we_called and dialog.remote_sequence is not None:
+            core.callers[dialog.id.call_id, dialog.id.remote_tag] = dialog.remote_sequence
 
     # What the peer sends
 
@@ -243,14 +259,10 @@ class Session:
         )
 
     def _refuse(self, request: Request, server: ServerTransaction, error: PeerError) -> None:
-        fields: list[Field] = []
-        if isinstance(error, IntervalTooSmall):
-            fields += error.fields
-        elif error.status == 500:
-            fields.append(("Retry-After", str(random.randint(0, 10))))
-        elif error.status == 415:
-            fields.append(ACCEPT)
-        self._core.layer.respond(server, respond(request, error.status, to_tag=self.dialog.id.local_tag, fields=fields))
+        self._core.layer.respond(
+            server,
+            respond(request, error.status, to_tag=self.dialog.id.local_tag, fields=refusal_fields(error)),
+        )
 
     # What we send
 
@@ -268,6 +280,9 @@ class Session:
             method, fields=[*fields, ("User-Agent", self._core.settings.user_agent)], body=body
         )
         return self._core.layer.request(request, self.flow, listener).request
+
+    def _answer_to(self, sent: Request, challenge: Response) -> Field | None:
+        return self._answers.answer(sent, challenge, host=self.flow.source)
 
     def acknowledge(self, sequence: int) -> tuple[bytes, Flow]:
         """ACK the 2xx to our INVITE; gives what to send again when the 2xx comes again."""
@@ -298,7 +313,7 @@ class Session:
     def _say_bye(self, fields: Iterable[Field]) -> None:
         def done(outcome: Outcome) -> None:
             if isinstance(outcome, Response) and outcome.code in (401, 407):
-                answer = self._authorise(request, outcome)
+                answer = self._answer_to(request, outcome)
                 if answer is not None:
                     self.send("BYE", lambda _: None, fields=[*fields, answer])
 
@@ -314,6 +329,8 @@ class Session:
             waiting.repetition.stop()
         self._waiting.clear()
         self._core.dialogs.pop(self.dialog.id, None)
+        if not self._we_called:
+            self._core.callers.pop((self.dialog.id.call_id, self.dialog.id.remote_tag), None)
 
     # Session timer
 
@@ -383,7 +400,9 @@ class Session:
             self._leg.end(HangupCause.SESSION_EXPIRED, reason="refresh not answered")
             return
         match outcome.code:
-            case 401 | 407 if not is_retry and (answer := self._authorise(sent, outcome)) is not None:
+            case 401 | 407 if (
+                not is_retry and (answer := self._answers.answer(sent, outcome, host=self.flow.source)) is not None
+            ):
                 self._refresh(fields=(answer,))
             case 422 if self.timer.refused(outcome):
                 self._refresh_later(0.0)

@@ -33,7 +33,7 @@ from signaling.sip.transaction_table import Event, Kind, State
 from signaling.sip.transport import Flow
 
 Outcome = Response | TimedOut | TransportFailed
-ServerOutcome = Request | TimedOut | TransportFailed
+ServerOutcome = TimedOut | TransportFailed
 
 # A and E and G repeat a message and must be on time; the others only end things, many at once.
 _EXACT = frozenset({Event.TIMER_A, Event.TIMER_E, Event.TIMER_G})
@@ -62,14 +62,19 @@ class ClientTransaction:
 
 
 class ServerTransaction:
-    """A request of the peer that we are answering. listener: hears of an ACK for a 2xx and of failure, or None."""
+    """A request of the peer that we are answering.
 
-    __slots__ = ("flow", "listener", "timer", "transaction")
+    listener: hears of failure. on_cancel: takes an INVITE back. Both are let go by whoever set them once the final
+    answer is out, so that a transaction waiting for copies holds no call.
+    """
+
+    __slots__ = ("flow", "listener", "on_cancel", "timer", "transaction")
 
     def __init__(self, transaction: Transaction, flow: Flow, listener: Callable[[ServerOutcome], None] | None) -> None:
         self.transaction = transaction
         self.flow = flow
         self.listener = listener
+        self.on_cancel: Callable[[], None] | None = None
         self.timer: TimerHandle | None = None
 
 
@@ -193,8 +198,10 @@ class TransactionLayer:
                 case Send(octets):
                     self._sender.send(octets, running.flow)
                 case Deliver(message):
-                    if running.listener is not None:
-                        running.listener(message)  # type: ignore[arg-type]  # a client gets responses, a server ACKs
+                    # A server delivers ACKs for a 2xx only, and those never come this way (receive).
+                    if isinstance(running, ClientTransaction) and isinstance(message, Response):
+                        if running.listener is not None:
+                            running.listener(message)
                 case StartTimer(timer, after_s):
                     self._start(running, timer, after_s)
                 case CancelTimer(timer):

@@ -6,7 +6,7 @@ Redirects are not followed: whoever we called may not decide whom we call on som
 Source: RFC 3261 8.1.3, 9.1, 13.2, 22; RFC 3262 4; RFC 3263 4.3; RFC 3326 (Reason).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from signaling.errors import PeerError
 from signaling.leg import Answered, EarlyMedia, HangupCause, Ringing
 from signaling.sip.bodies import session_description
 from signaling.sip.core import ALLOW, SUPPORTED, SipCore
+from signaling.sip.credentials import ChallengeAnswers
 from signaling.sip.dialog import MAX_FORWARDS, Dialog
 from signaling.sip.headers import Headers
 from signaling.sip.message import Request, Response
@@ -52,7 +53,11 @@ class Attempt:
 
 @dataclass(frozen=True, kw_only=True)
 class InviteTemplate:
-    """What every attempt has in common. credentials: answers a challenge of this target, see credentials.py."""
+    """What every attempt has in common.
+
+    route: proxies to go through, as Route values. pinned: a registered device (SipCore.flow_of). answers: to
+    challenges of this target.
+    """
 
     request_uri: str
     to: str
@@ -60,7 +65,8 @@ class InviteTemplate:
     call_id: str
     fields: tuple[Field, ...]
     pinned: bool
-    authorise: Callable[[Request, Response], Field | None]
+    route: tuple[str, ...]
+    answers: ChallengeAnswers
 
 
 @dataclass
@@ -98,6 +104,8 @@ class OutboundInvite:
             self._end(HangupCause.UNREACHABLE, "no address", status=404)
             return
         self._flows = list(flows)
+        for flow in flows:
+            self._template.answers.allow(flow.source)
         self._invite()
 
     def cancel(self, *, fields: tuple[Field, ...]) -> None:
@@ -123,6 +131,8 @@ class OutboundInvite:
         headers.set("Call-ID", template.call_id)
         headers.set("CSeq", f"{self._sequence} INVITE")
         headers.set("Contact", self._core.contact(flow))
+        if template.route:
+            headers.setlist("Route", list(template.route))
         for name, value in (ALLOW, SUPPORTED, *self._timer.ask(initial=True), *template.fields, *fields):
             headers.add(name, value)
         headers.set("User-Agent", self._core.settings.user_agent)
@@ -250,7 +260,7 @@ class OutboundInvite:
             we_called=True,
             pinned=self._template.pinned,
             timer=self._timer,
-            authorise=self._template.authorise,
+            answers=self._template.answers,
         )
 
     def _acknowledge_provisional(self, early: _Early, attempt: Attempt, response: Response, *, is_answer: bool) -> bool:
@@ -316,7 +326,7 @@ class OutboundInvite:
         self._drop_early()
         answer: Field | None
         match response.code:
-            case 401 | 407 if (answer := self._template.authorise(attempt.transaction.request, response)) is not None:
+            case 401 | 407 if (answer := self._answer_to(attempt, response)) is not None:
                 self._invite(fields=(answer,))
             case 422 if self._timer.refused(response):
                 self._invite()
@@ -330,6 +340,10 @@ class OutboundInvite:
                     sip_status=code,
                     headers=extension_headers(response),
                 )
+
+    def _answer_to(self, attempt: Attempt, response: Response) -> Field | None:
+        sent = attempt.transaction
+        return self._template.answers.answer(sent.request, response, host=sent.flow.source)
 
     def _drop_early(self) -> None:
         for early in self._early.values():
