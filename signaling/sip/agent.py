@@ -177,6 +177,7 @@ class SipAgent:
         settings = self._settings
         call_id = secrets.token_hex(12)
         to_uri = target.to_uri or target.request_uri
+        extension = dict(outgoing_headers({**target.headers, **request.headers}))
         leg = SipLeg(
             core,
             LegFacts(
@@ -185,7 +186,7 @@ class SipAgent:
                 caller=request.caller,
                 callee=request.callee,
                 device=target.device,
-                headers=dict(request.headers),
+                headers=extension,
                 diversion=request.diversion,
                 call_id=call_id,
                 domain=settings.domain,
@@ -202,7 +203,7 @@ class SipAgent:
             ("X-Twilio-AccountSid", clean(request.account_sid)),
             ("X-Twilio-CallSid", clean(request.call_sid)),
             ("X-Twilio-ApiVersion", API_VERSION),
-            *outgoing_headers({**target.headers, **request.headers}),
+            *extension.items(),
         ]
         if request.diversion:
             fields.append(("Diversion", diversion_value(request.diversion, settings.domain)))

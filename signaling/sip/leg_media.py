@@ -70,10 +70,19 @@ class LegMedia:
         self._theirs = sdp.offered_codecs(sdp.parse(offer), self._codecs)
 
     def offer(self) -> bytes:
-        """Our offer; the same description again if nothing changed (a session refresh)."""
+        """Our offer of all we can. Source: RFC 6337 5.2.1 (also to a re-INVITE without one)."""
         if self._offered is None:
             self._offered = sdp.create_offer(self._local, codecs=self._codecs, previous=self._described)
         return sdp.serialise(self._offered)
+
+    def repeat_offer(self) -> bytes:
+        """What was agreed, offered again as it is, so that a session refresh changes nothing. RFC 4028 7.4."""
+        agreed = self.agreed
+        if self._offered is None and agreed is not None:
+            self._offered = sdp.create_offer(
+                self._local, codecs=(agreed.codec,), direction=agreed.direction, previous=self._described
+            )
+        return self.offer()
 
     def withdraw_offer(self) -> None:
         """Our offer was refused: what was agreed before still holds. Source: RFC 3264 8."""

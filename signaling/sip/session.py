@@ -371,7 +371,7 @@ class Session:
         if by_update:
             sent = self.send("UPDATE", done, fields=asked)
         else:
-            sent = self.send("INVITE", done, fields=asked, body=self._leg.audio.offer())
+            sent = self.send("INVITE", done, fields=asked, body=self._leg.audio.repeat_offer())
 
     def _refresh_later(self, delay_s: float) -> None:
         self._refresh_timer = self._core.scheduler.call_later(delay_s, self._refresh)

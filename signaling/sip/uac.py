@@ -286,11 +286,16 @@ class OutboundInvite:
             attempt.guard.cancel()
         early = self._early.pop(tag, None)
         try:
-            session = early.session if early is not None else self._session_of(attempt, response)
-            session.dialog.refresh_route(response)
-            session.dialog.refresh_target(response)
+            if early is None:
+                session = self._session_of(attempt, response)
+            else:
+                session = early.session
+                session.dialog.refresh_route(response)
+                session.dialog.refresh_target(response)
         except SipParseError as error:
-            # Without a Contact nothing can be sent to it.
+            # With a route that cannot be read nothing can be sent to it, not even ACK.
+            if early is not None:
+                early.session.close()
             if not (attempt.unwanted or self._over):
                 self._end(HangupCause.FAILED, str(error))
             return

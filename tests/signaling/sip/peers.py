@@ -147,6 +147,10 @@ class Phone(asyncio.DatagramProtocol):
         async with asyncio.timeout(within_s):
             return await self._heard.get()
 
+    @property
+    def has_heard(self) -> bool:
+        return not self._heard.empty()
+
     async def response(self, code: int, method: str = "") -> Response:
         """The next message, which has to be this answer."""
         message = await self.hear()
@@ -240,9 +244,9 @@ class Phone(asyncio.DatagramProtocol):
 
 
 @asynccontextmanager
-async def phone(rig: "Rig | None" = None) -> AsyncIterator[Phone]:
+async def phone(rig: "Rig | None" = None, *, host: str = "127.0.0.1") -> AsyncIterator[Phone]:
     """A phone that talks to the agent of a rig."""
-    transport, protocol = await asyncio.get_running_loop().create_datagram_endpoint(Phone, local_addr=("127.0.0.1", 0))
+    transport, protocol = await asyncio.get_running_loop().create_datagram_endpoint(Phone, local_addr=(host, 0))
     if rig is not None:
         protocol.towards = rig.address()
     try:
