@@ -62,6 +62,7 @@ _STOP: Final = Submission((), urgent=True)
 
 class Writer:
     """spacing_s: least time between two transactions. linger_s: how long operations nobody waits for may gather.
+    retry_s: between two tries while the database is away.
 
     report: called on the writer thread with what became of the submissions, in their order.
     """
@@ -74,12 +75,14 @@ class Writer:
         report: Callable[[list[Outcome]], None],
         spacing_s: float = 0.01,
         linger_s: float = 0.05,
+        retry_s: float = RETRY_S,
     ) -> None:
         self._engine = engine
         self._journal = journal
         self._report = report
         self._spacing_s = spacing_s
         self._linger_s = linger_s
+        self._retry_s = retry_s
         self._sql = statements(engine.dialect)
         self._queue: queue.SimpleQueue[Submission] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
@@ -119,6 +122,7 @@ class Writer:
             if submissions:
                 self._report(self._settle(submissions))
             if stopping:
+                self._journal.close()
                 return
 
     def _gather(self, *, earliest: float) -> tuple[list[Submission], bool]:
@@ -178,7 +182,7 @@ class Writer:
                     raise
                 self._away = True
                 _log.error("storage unavailable, records go to the journal", error=str(error.orig))
-                self._retry_at = monotonic() + RETRY_S
+                self._retry_at = monotonic() + self._retry_s
             else:
                 return
         if self._held:
@@ -210,7 +214,7 @@ class Writer:
                 self._held.popleft()
         except (sa.exc.DBAPIError, OSError) as error:
             _log.warning("storage still unavailable", kind=type(error).__name__)
-            self._retry_at = monotonic() + RETRY_S
+            self._retry_at = monotonic() + self._retry_s
         else:
             self._away = False
             _log.info("storage is back")
