@@ -8,9 +8,8 @@ A file is right after every write: samples first, then the sizes in its header. 
 written, a power cut what was not yet synced. What a slow disk made us drop is silence of the same length in the file
 (a hole, which costs no writing): the time line of the call holds. A disk error ends that one recording where it is.
 
-Appends with pwritev rather than through soundfile, which design favoured for its ease: half a second of two channels
-costs 15 us here against 23 us there (148 us with its own flush and header update), a full disk says ENOSPC where
-libsndfile says nothing, and a hole cannot be made through it.
+Appends with pwritev rather than through soundfile: half a second of two channels costs 15 us against 23 us there,
+148 us with flush and header update; a full disk says ENOSPC where libsndfile says nothing, and it cannot make a hole.
 """
 
 import asyncio
