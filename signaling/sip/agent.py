@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, Protocol
 
-import structlog
 from sipmessage import Address
 
 from media.engine import Engine, PortsExhausted
@@ -45,8 +44,8 @@ from signaling.sip.transaction_layer import TransactionLayer
 from signaling.sip.transport import Flow, SipTransports
 from signaling.sip.uac import InviteTemplate, OutboundInvite
 from signaling.sip.uas import InboundInvite
+from signaling.sip.values import SipParseError, parse_uri
 
-log = structlog.get_logger()
 Field = tuple[str, str]
 API_VERSION = "2010-04-01"
 # Requests that only make sense inside a dialog; outside of one there is nothing they could mean.
@@ -91,7 +90,7 @@ class SipAgent:
     ) -> None:
         self._engine = engine
         self._settings = settings
-        self._admission = Admission(authenticator=authenticator, trunks=trunks)
+        self._admission = Admission(authenticator=authenticator, trunks=trunks, clock=clock)
         self._registrar = registrar
         self._resolver = resolver
         self._on_call = on_call
@@ -159,7 +158,9 @@ class SipAgent:
     async def stop(self) -> None:
         """Hang up every leg, wait a moment for the goodbyes to be answered, close everything."""
         self.drain()
-        core = self.core
+        if self._core is None:
+            return
+        core = self._core
         for leg in list(core.legs):
             leg.hangup(HangupCause.SHUTDOWN)
         for task in self._tasks:
@@ -219,6 +220,11 @@ class SipAgent:
         )
         outbound = OutboundInvite(core, leg, template)
         leg.attach(outbound=outbound)
+        try:
+            parse_uri(target.request_uri), parse_uri(to_uri)
+        except SipParseError as error:
+            leg.end(HangupCause.UNREACHABLE, reason=str(error), sip_status=404)
+            return leg
         leg.log.info("sip.dialling", device=target.device, call_sid=request.call_sid)
         if target.flow is not None:
             outbound.start([target.flow])
@@ -329,8 +335,7 @@ class SipAgent:
         match verdict:
             case Challenge(values):
                 self._refuse(request, flow, 401, fields=[("WWW-Authenticate", value) for value in values])
-            case Forbidden(identity):
-                log.warning("sip.forbidden", identity=identity, source=flow.source)
+            case Forbidden():
                 self._refuse(request, flow, 403)
             case Admitted():
                 self._admit(request, flow, verdict)

@@ -473,7 +473,7 @@ async def test_stop_hangs_up_everything(line: Line) -> None:
 
 async def test_stranger_is_challenged_and_nothing_is_kept() -> None:
     async with rig(trunks={}, passwords={"alice": "wonder"}) as gateway, phone(gateway) as caller:
-        invite = caller.make("INVITE", body=OFFER)
+        invite = caller.make("INVITE", body=OFFER, fields=[("User-Agent", "Phone/1")])
         tags = set()
         for _ in range(3):
             caller.say(invite)

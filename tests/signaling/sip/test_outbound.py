@@ -278,6 +278,16 @@ async def test_name_without_an_address_is_unreachable(line: Line) -> None:
     await line.over()
 
 
+@pytest.mark.parametrize(
+    "uri", ["sip:bob@phone.test\r\nX-Evil: 1", "sip:bob@phone.test\n", "sip:b b@phone.test", "bob", ""]
+)
+async def test_target_that_is_no_uri_is_never_written(line: Line, uri: str) -> None:
+    leg = line.rig.agent.dial(DialTarget(request_uri=uri, device="x"), outbound())
+    assert await ended(leg) == Ended(HangupCause.UNREACHABLE, sip_status=404)
+    assert await line.phone.is_silent()
+    await line.over()
+
+
 async def test_connection_that_is_refused_is_unreachable(line: Line) -> None:
     async with rig(listen=("tcp:127.0.0.1:0",)) as gateway:
         leg = gateway.dial(URI, [line.place(protocol="tcp")])
