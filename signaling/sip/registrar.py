@@ -21,6 +21,7 @@ from signaling.leg import Leg, OutboundCall
 from signaling.location import Device
 from signaling.sip.auth import Refused, Verified
 from signaling.sip.bindings import Binding, BindingChange, BindingTable, comparable
+from signaling.sip.challenge_choice import Challenged
 from signaling.sip.dial_target import DialTarget
 from signaling.sip.flow import Flow
 from signaling.sip.limits import RateTable
@@ -38,7 +39,7 @@ _SWEEP_S = 1.0
 class Authenticator(Protocol):
     """What is used of DigestAuthenticator."""
 
-    def challenge(self, *, stale: bool = False) -> list[str]: ...
+    def challenge(self, peer: Challenged | None = None, *, stale: bool = False) -> list[str]: ...
     def verify(
         self, method: str, authorization: Sequence[str], *, uri: str, body: bytes = b"", source: str = ""
     ) -> Verified | Refused: ...
@@ -197,7 +198,13 @@ class Registrar:
             case Refused():
                 if verdict.attempted and self._log_budget.take("refused"):
                     log.info("sip.register_refused", claimed=verdict.username, source=flow.source)
-                challenges = self._authenticator.challenge(stale=verdict.stale)
+                peer = Challenged(
+                    source=flow.source,
+                    username=request.from_address.uri.user or "",
+                    user_agent=request.headers.get("User-Agent") or "",
+                    has_answered=bool(answers),
+                )
+                challenges = self._authenticator.challenge(peer, stale=verdict.stale)
                 raise _Rejected(401, *(("WWW-Authenticate", value) for value in challenges))
             case Verified(identity):
                 named = {request.to_address.uri.user, request.from_address.uri.user}

@@ -481,12 +481,8 @@ async def test_stranger_is_challenged_and_nothing_is_kept() -> None:
             tags.add(challenge.to_tag)
             assert gateway.agent.live == {"legs": 0, "dialogs": 0, "transactions": 0}
         assert len(tags) == 1, "a copy gets the same answer"
-        assert [
-            value.split("algorithm=")[1].split(",")[0] for value in challenge.headers.getlist("WWW-Authenticate")
-        ] == [
-            "SHA-256",
-            "MD5",
-        ]
+        offered = challenge.headers.getlist("WWW-Authenticate")
+        assert {value.split("algorithm=")[1].split(",")[0] for value in offered} == {"SHA-256", "MD5"}
         ack = caller.inside("ACK", challenge, sequence=invite.cseq.sequence)
         caller.say(ack)
         assert await caller.is_silent()
