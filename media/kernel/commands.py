@@ -133,6 +133,7 @@ def _open(state: State, slot: Any) -> None:
     port.last_packet_ns = engine.now_ns
     port.last_sent_ns = engine.now_ns
     port.talk_resumes = 1
+    port.digit_budget = digits.DIGIT_BURST
     state.live[engine.live_count] = slot
     engine.live_count += 1
     _poll(engine, EPOLL_CTL_ADD, port.rtp_fd, slot << 1)

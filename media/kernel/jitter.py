@@ -20,7 +20,6 @@ from media.kernel.layout import (
     NOWHERE,
     RECORD_DELAY,
     RING,
-    RING_MASK,
     Record,
 )
 from media.kernel.libc import NS_PER_S
@@ -46,19 +45,23 @@ def open_ring(ring: Any) -> None:
 
 
 @compiled
-def forget_before(ring: Any, position: Any) -> None:
-    """Clears the frame that ends at `position`: its place in the ring is needed for what comes."""
-    for index in range(position - FRAME, position):
-        ring[index & RING_MASK] = MISSING
+def forget_frame(ring: Any, position: Any) -> None:
+    """Clears the frame that begins at `position`, a tick's: its place in the ring is needed for what comes."""
+    start = position % RING
+    for index in range(start, start + FRAME):
+        ring[index] = MISSING
 
 
 @compiled
 def write(engine: Record, ring: Any, packet: Record) -> None:
     table = engine.decoded[packet.codec]
     octets = engine.octets
-    offset, position = packet.offset, packet.position
-    for index in range(packet.size):
-        ring[(position + index) & RING_MASK] = table[octets[offset + index]]
+    offset, start = packet.offset, packet.position % RING
+    unwrapped = min(packet.size, RING - start)
+    for index in range(unwrapped):
+        ring[start + index] = table[octets[offset + index]]
+    for index in range(unwrapped, packet.size):
+        ring[start + index - RING] = table[octets[offset + index]]
 
 
 @compiled
@@ -125,8 +128,8 @@ def _shift_back(port: Record, by: Any) -> None:
     if port.received_users > 0:
         end = port.highest_timestamp + port.anchor + by
         for position in range(end - AHEAD, end):
-            ahead = port.received[(position + by) & RING_MASK] if position + by < end else MISSING
-            port.received[position & RING_MASK] = ahead
+            ahead = port.received[(position + by) % RING] if position + by < end else MISSING
+            port.received[position % RING] = ahead
 
 
 @compiled

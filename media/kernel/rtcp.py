@@ -140,7 +140,6 @@ def take(engine: Record, port: Record, octets: Any, length: Any, source: Any) ->
 
 @compiled
 def _note_block(engine: Record, port: Record, octets: Any, at: Any) -> None:
-    port.far_fraction_lost = octets[at + 4]
     port.far_lost = u32(octets, at + 4) & 0xFFFFFF
     port.far_jitter = u32(octets, at + 12)
     echoed, held = u32(octets, at + 16), u32(octets, at + 20)
