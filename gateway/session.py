@@ -35,7 +35,7 @@ from signaling.leg import DigitReceived, Ended, HangupCause, Leg
 
 log = structlog.get_logger(__name__)
 
-DigitListener = Callable[[str], None]
+DigitListener = Callable[[DigitReceived], None]
 
 
 class CallEnded(Exception):
@@ -97,9 +97,9 @@ class CallSession:
     async def _follow_leg(self) -> None:
         async for event in self.leg.events:
             match event:
-                case DigitReceived(digit):
+                case DigitReceived():
                     for listener in tuple(self._listeners):
-                        listener(digit)
+                        listener(event)
                 case Ended():
                     raise CallEnded
                 case _:

@@ -144,7 +144,7 @@ class Session:
             return
         if request.body:
             digit, duration_ms = key_press(request)
-            self._leg.post(DigitReceived(digit, duration_ms))
+            self._leg.post(DigitReceived(digit, duration_ms, is_in_media=False))
         self._answer(request, flow, 200)
 
     def _on_invite(self, request: Request, flow: Flow) -> None:

@@ -225,6 +225,24 @@ def test_dial_hangup_on_star_drops_the_callee_and_keeps_the_caller(attribute: st
     assert scene.last_request["DialCallDuration"] == ("3" if drops else "6")
 
 
+def test_dial_keys_beside_the_sound_are_passed_on_both_ways() -> None:
+    async def story(scene: Scene) -> None:
+        leg = await scene.leg("bob-0")
+        scene.caller.presses("9", is_in_media=False)
+        leg.picks_up()
+        await asyncio.sleep(1)
+        scene.caller.presses("1", is_in_media=False)
+        scene.caller.presses("2")
+        leg.presses("3", is_in_media=False)
+        leg.presses("4")
+        await asyncio.sleep(1)
+        assert leg.done == ["digits 1"], "the others are carried by the bridge, or came too early"
+        assert scene.caller.done == ["answer", "digits 3"]
+        leg.hangs_up()
+
+    played("<Dial><Client>bob</Client></Dial>", story)
+
+
 # answerOnBridge, ringTone
 
 
