@@ -15,6 +15,7 @@ import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
+from urllib.parse import unquote
 
 from signaling.errors import PeerError
 from signaling.sip.challenge_choice import STRONGEST_FIRST, Algorithm, ChallengeChoice, Challenged
@@ -281,15 +282,20 @@ def _response(algorithm: Algorithm, answer: Mapping[str, str], *, secret: str, m
 
 
 def _same_resource(stated: str, requested: str) -> bool:
-    """Whether the digest's uri names the Request-URI. Phones leave out parameters or the default port there."""
-    return stated == requested or _plain(stated) == _plain(requested)
+    """Whether the digest's uri may stand for the Request-URI: nobody's answer serves to call somebody else.
+
+    Only the user is compared, where both name one: phones leave out parameters and ports or write the server's address
+    for its domain, and SIPp always writes the address it sends to. Source: RFC 7616 3.4.6.
+    """
+    if stated == requested:
+        return True
+    user = _user(stated)
+    return not user or user == (_user(requested) or user)
 
 
-def _plain(uri: str) -> str:
-    scheme, _, rest = uri.partition(":")
-    rest = rest.partition(">")[0].partition(";")[0].partition("?")[0]
-    user, at, host = rest.rpartition("@")
-    return f"{scheme.lower()}:{user}{at}{host.lower().removesuffix(':5060')}"
+def _user(uri: str) -> str:
+    rest = uri.partition(":")[2].partition("?")[0]
+    return unquote(rest.rpartition("@")[0].partition(":")[0].partition(";")[0])
 
 
 def answer_challenge(
