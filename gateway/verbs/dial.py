@@ -11,7 +11,8 @@ import asyncio
 from collections import deque
 
 from gateway.call import CallStatus
-from gateway.fork import (
+from gateway.fork import DialModel, DialState
+from gateway.fork_events import (
     AttemptPlaced,
     AttemptRefused,
     AttemptTimedOut,
@@ -20,8 +21,6 @@ from gateway.fork import (
     CancelTimer,
     DialEffect,
     DialEvent,
-    DialModel,
-    DialState,
     Finish,
     Hangup,
     LegAnswered,
