@@ -223,6 +223,11 @@ class MediaPort:
         return self._is_closed
 
     @property
+    def sounds_held(self) -> int:
+        """Clips and tones whose memory the media thread may still read."""
+        return len(self._sounds)
+
+    @property
     def remote(self) -> RemoteMedia | None:
         """What connect() was last told."""
         return self._remote
