@@ -2,6 +2,8 @@
 
 Owns the table definitions and MIGRATIONS. Knows no thread and no loop. Times are seconds since 1970 in UTC, structured
 values are JSON text; the rest is what it looks like.
+Few trees are touched by a write, and those at their ends: rows lie in the order of their sids or positions, legs and
+events beside those of the same call, and what is looked for at start only has an index of just those rows.
 Editing rule: a change of a table is a new entry of MIGRATIONS with the statements that change a database in use, and
 the same change in the table here; never edit an entry that was released.
 """
@@ -15,7 +17,15 @@ from typing import Any, Final, Generic, TypeVar
 
 import sqlalchemy as sa
 
-from gateway.store.records import CallRecord, EventRecord, LegRecord, OwedCallback, RecordingRecord
+from gateway.store.records import (
+    FINAL_CALL_STATUSES,
+    FINAL_RECORDING_STATUSES,
+    CallRecord,
+    EventRecord,
+    LegRecord,
+    OwedCallback,
+    RecordingRecord,
+)
 from signaling.errors import UsageError
 
 RecordT = TypeVar("RecordT")
@@ -42,6 +52,15 @@ METADATA: Final = sa.MetaData()
 
 def _column(name: str, kind: type[sa.types.TypeEngine[Any]] = sa.Text, *, null: bool = False) -> sa.Column[Any]:
     return sa.Column(name, Instant(53) if kind is Instant else kind(), nullable=null)
+
+
+def _partial(name: str, column: str, *, where: str) -> sa.Index:
+    """An index of a few rows only: writing the others costs nothing."""
+    return sa.Index(name, column, sqlite_where=sa.text(where), postgresql_where=sa.text(where))
+
+
+def _not_in(statuses: Sequence[str]) -> str:
+    return "status NOT IN ({})".format(", ".join(f"'{status}'" for status in statuses))
 
 
 CALLS: Final = sa.Table(
@@ -74,16 +93,16 @@ CALLS: Final = sa.Table(
     _column("sequence", sa.Integer),
     _column("sip_status", sa.Integer, null=True),
     _column("details", Json),
-    sa.Index("calls_by_parent", "parent_call_sid"),
-    sa.Index("calls_by_status", "status"),
-    sa.Index("calls_by_date", "date_created"),
+    _partial("calls_by_parent", "parent_call_sid", where="parent_call_sid IS NOT NULL"),
+    _partial("calls_unfinished", "status", where=_not_in(FINAL_CALL_STATUSES)),
+    sqlite_with_rowid=False,
 )
 
 LEGS: Final = sa.Table(
     "legs",
     METADATA,
-    sa.Column("leg_id", sa.Text, primary_key=True),
-    _column("call_sid"),
+    sa.Column("leg_id", sa.Text, nullable=False),
+    sa.Column("call_sid", sa.Text, nullable=False),
     _column("kind"),
     _column("direction"),
     _column("created_at", Instant),
@@ -99,7 +118,8 @@ LEGS: Final = sa.Table(
     _column("cause", null=True),
     _column("sip_status", sa.Integer, null=True),
     _column("statistics", Json),
-    sa.Index("legs_by_call", "call_sid"),
+    sa.PrimaryKeyConstraint("call_sid", "leg_id"),
+    sqlite_with_rowid=False,
 )
 
 RECORDINGS: Final = sa.Table(
@@ -124,8 +144,8 @@ RECORDINGS: Final = sa.Table(
     _column("status_callback_events", Words),
     _column("details", Json),
     sa.Index("recordings_by_call", "call_sid"),
-    sa.Index("recordings_by_status", "status"),
-    sa.Index("recordings_by_date", "date_created"),
+    _partial("recordings_unfinished", "status", where=_not_in(FINAL_RECORDING_STATUSES)),
+    sqlite_with_rowid=False,
 )
 
 EVENTS: Final = sa.Table(
@@ -142,8 +162,9 @@ EVENTS: Final = sa.Table(
     _column("column", sa.Integer, null=True),
     _column("leg_id", null=True),
     _column("details", Json),
-    sa.Column("sid", sa.Text, primary_key=True),
-    sa.Index("events_by_call", "call_sid", "at"),
+    sa.Column("position", sa.BigInteger, nullable=False),
+    sa.PrimaryKeyConstraint("call_sid", "position"),
+    sqlite_with_rowid=False,
 )
 
 OUTBOX: Final = sa.Table(
@@ -158,9 +179,14 @@ OUTBOX: Final = sa.Table(
     _column("awaits_recording", null=True),
     _column("attempts", sa.Integer),
     _column("due_at", Instant, null=True),
-    sa.Column("token", sa.Text, primary_key=True),
-    sa.Column("position", sa.BigInteger, nullable=False),
-    sa.Index("outbox_by_position", "position"),
+    _column("token"),
+    # On SQLite only INTEGER is the table's own order.
+    sa.Column(
+        "position",
+        sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+        primary_key=True,
+        autoincrement=False,
+    ),
 )
 
 SCHEMA: Final = sa.Table(

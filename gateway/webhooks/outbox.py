@@ -242,7 +242,7 @@ class Outbox:
 
     def _settle(self, callback: OwedCallback, complaint: str | None, *, level: str = "warning") -> None:
         """No longer owed; what there is to complain about goes on the call's record in the same transaction."""
-        settled = SettledCallback(callback.token)
+        settled = SettledCallback(callback.position)
         if complaint is None:
             self._write(settled)
             return
@@ -263,7 +263,7 @@ class Outbox:
 
     def _defer(self, callback: OwedCallback, due_at: float) -> None:
         when = datetime.fromtimestamp(due_at, UTC)
-        self._write(DeferredCallback(token=callback.token, attempts=callback.attempts, due_at=when))
+        self._write(DeferredCallback(position=callback.position, attempts=callback.attempts, due_at=when))
 
     def _write(self, *operations: Operation) -> None:
         # A store that was closed first still holds the row: the callback is sent again, with the same token.

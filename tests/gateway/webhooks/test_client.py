@@ -74,7 +74,8 @@ async def test_fetch_get_appends_parameters_to_the_query(client: WebhookClient, 
 
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8)
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
-PATHS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=10).map(lambda text: text.replace("#", ""))
+# twilio-python's validator drops a ";" that ends a path before it computes, and so refuses what was signed as sent.
+PATHS = st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="#;"), max_size=10)
 
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
