@@ -23,6 +23,7 @@ from signaling.sip.core import ACCEPT, ALLOW, SUPPORTED, UNDERSTOOD_OPTIONS, Sip
 from signaling.sip.credentials import ChallengeAnswers
 from signaling.sip.dial_target import DialTarget
 from signaling.sip.dialog import Dialog, DialogId
+from signaling.sip.goodbye import Peer
 from signaling.sip.leg import LegFacts, SipLeg
 from signaling.sip.leg_media import LegMedia, codecs_named
 from signaling.sip.message import Request, Response, respond
@@ -214,9 +215,8 @@ class SipAgent:
             sender=from_value(request.caller, domain=settings.domain, tag=secrets.token_hex(8)),
             call_id=call_id,
             fields=tuple(fields),
-            pinned=target.flow is not None,
             route=target.route,
-            answers=ChallengeAnswers(target.credentials),
+            peer=Peer(pinned=target.flow is not None, answers=ChallengeAnswers(target.credentials)),
         )
         outbound = OutboundInvite(core, leg, template)
         leg.attach(outbound=outbound)
@@ -369,9 +369,8 @@ class SipAgent:
             dialog,
             flow,
             we_called=False,
-            pinned=admitted.identity is not None,
+            peer=Peer(pinned=admitted.identity is not None, answers=ChallengeAnswers(None)),
             timer=SessionTimer(interval_s=self._settings.session_interval_s),
-            answers=ChallengeAnswers(None),
         )
         inbound = InboundInvite(core, leg, session, request, flow)
         leg.attach(session=session, inbound=inbound)

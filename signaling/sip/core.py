@@ -74,6 +74,10 @@ class SipCore:
     def identification(self) -> tuple[str, str]:
         return ("Server", self.settings.user_agent)
 
+    @property
+    def user_agent(self) -> tuple[str, str]:
+        return ("User-Agent", self.settings.user_agent)
+
     def contact(self, flow: Flow) -> str:
         """Our Contact towards whoever is at the other end of the flow."""
         host, port = flow.local

@@ -24,6 +24,19 @@ def codecs_named(names: Sequence[str]) -> tuple[Codec, ...]:
     return known or CODECS
 
 
+class _Relay:
+    """Events of a port to its leg until the port is closed; afterwards nothing ties the two together."""
+
+    __slots__ = ("target",)
+
+    def __init__(self, target: Callable[[PortEvent], None]) -> None:
+        self.target: Callable[[PortEvent], None] | None = target
+
+    def __call__(self, event: PortEvent) -> None:
+        if self.target is not None:
+            self.target(event)
+
+
 class LegMedia:
     """The audio of one leg. Opens the port at once and raises PortsExhausted when there is none left.
 
@@ -38,7 +51,8 @@ class LegMedia:
         codecs: Sequence[Codec] = CODECS,
         learn_from: str | None,
     ) -> None:
-        self.port: MediaPort = engine.open_port(on_event)
+        self._relay = _Relay(on_event)
+        self.port: MediaPort = engine.open_port(self._relay)
         self.learn_from = learn_from
         self._codecs = tuple(codecs)
         address, number = self.port.address
@@ -123,6 +137,7 @@ class LegMedia:
 
     def close(self) -> None:
         self._watching = False
+        self._relay.target = None
         self.port.close()
 
     def _connect(self, agreed: Negotiated) -> None:

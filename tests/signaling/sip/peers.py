@@ -33,6 +33,7 @@ class RecordedPort:
 
     address: tuple[str, int]
     tell: Callable[[PortEvent], None]
+    on_closed: Callable[[], None]
     connected: list[RemoteMedia] = field(default_factory=list)
     watched: list[tuple[float | None, float | None]] = field(default_factory=list)
     digits: str = ""
@@ -49,26 +50,26 @@ class RecordedPort:
 
     def close(self) -> None:
         self.closed += 1
+        if self.closed == 1:
+            self.on_closed()
 
 
 class RecordedEngine:
     """The used part of an Engine: ports that write down what they are told."""
 
     def __init__(self, capacity: int = 1000) -> None:
-        self.ports: list[RecordedPort] = []
+        self.live = 0
         self._capacity = capacity
-        self._numbers = itertools.count(40000, 2)
+        self._numbers = itertools.cycle(range(40000, 60000, 2))
 
-    @property
-    def live(self) -> int:
-        return sum(not port.closed for port in self.ports)
+    def on_closed(self) -> None:
+        self.live -= 1
 
     def open_port(self, on_event: Callable[[PortEvent], None]) -> MediaPort:
         if self.live >= self._capacity:
             raise PortsExhausted("expected a free port, found none")
-        port = RecordedPort(("127.0.0.1", next(self._numbers)), on_event)
-        self.ports.append(port)
-        return cast(MediaPort, port)
+        self.live += 1
+        return cast(MediaPort, RecordedPort(("127.0.0.1", next(self._numbers)), on_event, self.on_closed))
 
 
 def port_of(leg: SipLeg) -> RecordedPort:
