@@ -82,7 +82,7 @@ def encode(operations: Iterable[Operation], positions: Iterator[int]) -> Rows:
             case RecordingRecord():
                 recordings[operation.sid] = operation
             case _:
-                raise UsageError(f"expected a record or an outbox operation, found {operation!r:.80}")
+                raise UsageError(f"expected a record or an outbox operation, found {type(operation).__name__}")
     rows = {
         Statement.PUT_CALL: [CALL_ROWS.encode(each) for each in calls.values()],
         Statement.PUT_LEG: [LEG_ROWS.encode(each) for each in legs.values()],

@@ -211,7 +211,8 @@ class Store:
         except TimeoutError:
             raise StorageUnavailable(f"expected an answer of the database in {timeout_s} s, found none") from None
         except (sa.exc.DBAPIError, sa.exc.TimeoutError) as error:
-            raise StorageUnavailable(f"expected an answer of the database, found {error}") from error
+            reason = getattr(error, "orig", None) or error
+            raise StorageUnavailable(f"expected an answer of the database, found {reason}") from error
 
     def _check_open(self) -> None:
         if self._closed:

@@ -152,7 +152,8 @@ class Writer:
         try:
             self._keep(scrubbed(encode(submission.operations, self._positions)))
         except Exception as second:  # noqa: BLE001  # the writer outlives every submission
-            _log.error("record refused by the database", error=str(error), kind=type(second).__name__)
+            # By kind only: drivers quote the row they refuse.
+            _log.error("record refused by the database", first=type(error).__name__, then=type(second).__name__)
             return second
         return None
 
@@ -186,7 +187,7 @@ class Writer:
         except Exception as error:
             if self._sink.is_unavailable(error):
                 raise StorageUnavailable(f"expected the database to take records, found {error}") from error
-            _log.error("record that waited refused by the database", error=str(error))
+            _log.error("record that waited refused by the database", kind=type(error).__name__)
 
     def _come_back(self) -> None:
         try:

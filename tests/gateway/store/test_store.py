@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from structlog.testing import capture_logs
 
 from gateway.store.batch import Statement, encode
 from gateway.store.records import CallRecord, DeferredCallback, OwedCallback, SettledCallback
@@ -155,6 +156,28 @@ async def test_store_any_text_a_peer_may_send_is_kept(store: Store, text: str) -
     assert found is not None
     assert found.caller_name is not None
     assert len(found.caller_name) == len(text)
+
+
+async def test_store_log_never_shows_what_stands_in_a_row(store: Store, tmp_path: Path) -> None:
+    secret = "http://user:hunter2@app.example.com/"
+    await store.write(replace(call(), status_callback=secret), owed("CA1", url=secret))
+
+    def damage() -> None:
+        with sqlite3.connect(tmp_path / "ringfork.db") as raw:
+            raw.execute("UPDATE calls SET details = status_callback, date_created = status_callback")
+            raw.execute("UPDATE outbox SET params = url")
+        raw.close()
+
+    await asyncio.to_thread(damage)
+    with capture_logs() as logs:
+        await store.unfinished_calls()
+        await store.owed_callbacks()
+        for bad in (replace(call(), status_callback=secret, sequence=1 << 70), replace(call(), date_updated=secret)):  # type: ignore[arg-type]
+            with pytest.raises(Exception, match=".*") as caught:
+                await store.write(bad)
+            assert "hunter2" not in str(caught.value)
+    assert len(logs) == 4
+    assert "hunter2" not in str(logs)
 
 
 async def test_store_unreadable_rows_are_left_out(store: Store, tmp_path: Path) -> None:
