@@ -37,7 +37,6 @@ from media.kernel.layout import (
     HEARS_SILENCE,
     LIVE,
     MAX_BATCH,
-    MIX_FREED,
     RECORD_DELAY,
     SOUND_OVER,
     Record,
@@ -219,7 +218,6 @@ def _close_mix(state: State, number: Any) -> None:
             _join(port, 0)
         if port.hears == HEARS_MIX and port.source == number:
             hear(state, port, HEARS_SILENCE, 0)
-    post(engine, MIX_FREED, number, 0, 0, 0)
 
 
 @compiled

@@ -2,7 +2,7 @@
 
 One writer per field, by turns where a slot changes hands:
 
-* A FREE slot of ports, mixes and recordings belongs to the event loop. It fills the fields marked [loop] and hands the
+* A FREE slot of ports and recordings belongs to the event loop. It fills the fields marked [loop] and hands the
   slot over with its OPEN command; from then on the media thread alone writes, until the slot's last event hands it
   back.
 * What the loop wants of a LIVE slot it says by a command. Commands go through a pipe, so each is taken whole, in order,
@@ -94,8 +94,7 @@ EVENT_WORDS_64 = 8
     DIGITS_SENT,
     CLOSED,
     FREED,
-    MIX_FREED,
-) = range(10)
+) = range(9)
 """Events, 8 words each: kind, slot, generation, then what the kind says."""
 
 READY_WORDS = 4
