@@ -49,6 +49,7 @@ from signaling.sip.values import SipParseError, parse_uri
 
 Field = tuple[str, str]
 API_VERSION = "2010-04-01"
+_GOODBYE_POLL_S = 0.02
 # Requests that only make sense inside a dialog; outside of one there is nothing they could mean.
 _DIALOG_ONLY = frozenset({"BYE", "UPDATE", "PRACK", "INFO", "NOTIFY"})
 _KNOWN_ELSEWHERE = frozenset({"MESSAGE", "SUBSCRIBE", "PUBLISH", "REFER"})
@@ -168,6 +169,10 @@ class SipAgent:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
+        for _ in range(round(self._settings.goodbye_s / _GOODBYE_POLL_S)):
+            if not core.layer.unanswered:
+                break
+            await asyncio.sleep(_GOODBYE_POLL_S)
         core.layer.close()
         await self.transports.close()
 

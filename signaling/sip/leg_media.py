@@ -40,7 +40,7 @@ class _Relay:
 class LegMedia:
     """The audio of one leg. Opens the port at once and raises PortsExhausted when there is none left.
 
-    learn_from: host the signalling comes from, for RTP from behind NAT; None until it is known.
+    learn_from: host the signalling comes from, for RTP from behind NAT; None until it is known. An IPv6 one is no help.
     """
 
     def __init__(
@@ -152,8 +152,10 @@ class LegMedia:
                 send=agreed.send,
                 receive=agreed.receive,
                 ptime_ms=agreed.ptime_ms,
-                learn_from=self.learn_from,
+                learn_from=self.learn_from if self.learn_from and ":" not in self.learn_from else None,
                 rtcp_mux=agreed.rtcp_mux,
+                receive_payload_type=agreed.receive_payload_type,
+                receive_digits_payload_type=agreed.receive_digits_payload_type,
             )
         )
         if self._watching:

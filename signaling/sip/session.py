@@ -164,7 +164,7 @@ class Session:
 
         def acknowledged(ack: Request) -> None:
             if not offer:
-                self.take_answer(session_description(ack))
+                self.take_answer(ack)
             self._leg.media_changed()
 
         self.send_success(request, server, response, on_ack=acknowledged)
@@ -239,9 +239,10 @@ class Session:
         )
         self._waiting[sequence] = _Success(repetition, on_ack)
 
-    def take_answer(self, body: bytes) -> None:
-        """The answer to an offer we made in a 2xx; without a usable one the call ends."""
+    def take_answer(self, ack: Request) -> None:
+        """The ACK has the answer to an offer we made in a 2xx; without a usable one the call ends."""
         try:
+            body = session_description(ack)
             if not body:
                 raise SipParseError("expected an answer in ACK, found none")
             self._leg.audio.accept(body)

@@ -38,6 +38,7 @@ ServerOutcome = TimedOut | TransportFailed
 # A and E and G repeat a message and must be on time; the others only end things, many at once.
 _EXACT = frozenset({Event.TIMER_A, Event.TIMER_E, Event.TIMER_G})
 _SLACK_S = 0.05
+_WITHOUT_ANSWER = frozenset({State.CALLING, State.TRYING, State.PROCEEDING})
 
 
 class Sender(Protocol):
@@ -114,6 +115,11 @@ class TransactionLayer:
     @property
     def live(self) -> int:
         return len(self._running)
+
+    @property
+    def unanswered(self) -> int:
+        """Requests of ours without a final answer; counts them, so not for every message."""
+        return sum(client.transaction.state in _WITHOUT_ANSWER for client in self._clients.values())
 
     def receive(self, message: Request | Response, flow: Flow) -> None:
         if isinstance(message, Response):

@@ -113,7 +113,7 @@ class InboundInvite:
 
         def acknowledged(ack: Request) -> None:
             if answers_in_ack:
-                self._session.take_answer(session_description(ack))
+                self._session.take_answer(ack)
 
         self._session.send_success(self._request, self._server, response, on_ack=acknowledged)
         self._session.schedule(schedule)

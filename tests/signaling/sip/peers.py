@@ -339,6 +339,7 @@ async def rig(
     passwords: dict[str, str] | None = None,
     capacity: int = 1000,
     calls: int = 1000,
+    goodbye_s: float = 0.05,
     timers: TimerValues | None = None,
     scheduler: Scheduler | None = None,
     on_call: Callable[[SipLeg], None] | None = None,
@@ -349,7 +350,7 @@ async def rig(
     loop = asyncio.get_running_loop()
     agent = SipAgent(
         engine=cast(Engine, engine),
-        settings=SipSettings(listen=listen, domain="ringfork.test", calls=calls),
+        settings=SipSettings(listen=listen, domain="ringfork.test", calls=calls, goodbye_s=goodbye_s),
         authenticator=DigestAuthenticator(
             realm="ringfork.test", secret=b"s" * 32, clock=loop.time, credentials=(passwords or {}).get
         ),

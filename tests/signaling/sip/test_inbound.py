@@ -471,6 +471,29 @@ async def test_stop_hangs_up_everything(line: Line) -> None:
     assert {message.code if isinstance(message, Response) else message.method for message in heard} == {503, "BYE"}
 
 
+async def test_stop_waits_until_its_goodbyes_are_answered() -> None:
+    clock = SteppedScheduler()
+    async with rig(scheduler=clock, goodbye_s=3.0) as gateway, phone(gateway) as caller:
+        await Line(caller, gateway, clock).up()
+        stopping = asyncio.ensure_future(gateway.agent.stop())
+        bye = await caller.request("BYE")
+        clock.advance(0.5)
+        assert bytes(await caller.request("BYE")) == bytes(bye) and not stopping.done()
+        caller.answer(bye, 200)
+        async with asyncio.timeout(1):
+            await stopping
+
+
+async def test_ack_whose_body_is_no_answer_ends_the_call(line: Line) -> None:
+    leg, _ = await line.call(body=b"")
+    await leg.answer()
+    answer = await line.phone.response(200)
+    line.phone.say(line.phone.inside("ACK", answer, sequence=answer.cseq.sequence, body=b"x", kind="text/plain"))
+    line.phone.answer(await line.phone.request("BYE"), 200)
+    assert await ended(leg) == Ended(HangupCause.NOT_ACCEPTABLE)
+    await line.over()
+
+
 async def test_stranger_is_challenged_and_nothing_is_kept() -> None:
     async with rig(trunks={}, passwords={"alice": "wonder"}) as gateway, phone(gateway) as caller:
         invite = caller.make("INVITE", body=OFFER, fields=[("User-Agent", "Phone/1")])
