@@ -73,7 +73,7 @@ __all__ = [
 
 MAX_MIXES = 1024
 SPARE_SLOTS = 256
-"""Slots beyond capacity: a closed port keeps its own for a third of a second."""
+"""Slots beyond capacity: a closed port that is recorded keeps its own for a quarter of a second."""
 BLOCKS_PER_PORT = 13
 MAX_BIND_TRIES = 64
 EXPEDITED_FORWARDING = 46 << 2
@@ -160,6 +160,15 @@ class Engine:
         self._thread: MediaThread | None = None
         self._drain: RecordingDrain | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def settings(self) -> EngineSettings:
+        return self._settings
+
+    @property
+    def slots_held(self) -> int:
+        """Ports open, and closed ones whose last sounds recorders may still want."""
+        return len(self._ports)
 
     async def start(self) -> None:
         """Compiles (once per installation, up to a minute) or loads the thread's code, and starts the thread."""

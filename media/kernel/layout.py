@@ -190,7 +190,7 @@ PORT = np.dtype(
         # The source lock (source.py). learn_host: IPv4 the source may be learned from, 0 none.
         *_words("signalled learn_host candidate candidate_since_ns candidate_packets"),
         # Seldom.
-        *_words("stream first_sequence misfit_sequence received_before expected_before last_least until_position"),
+        *_words("stream first_sequence misfit_sequence received_before expected_before last_least"),
         *_words("lost_before_stream reordered duplicates concealed foreign malformed refused unsent"),
         ("gap", np.int64, (3,)),
         ("period", np.int64, (3,)),

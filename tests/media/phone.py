@@ -122,6 +122,10 @@ class Phone:
         return [Rtp.parse(octets, time_s) for time_s, octets in self._socket.datagrams if not 192 <= octets[1] <= 223]
 
     @property
+    def datagrams(self) -> list[bytes]:
+        return [octets for _, octets in self._socket.datagrams]
+
+    @property
     def reports(self) -> list[bytes]:
         return [octets for _, octets in self._rtcp_socket.datagrams]
 
