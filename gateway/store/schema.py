@@ -63,6 +63,10 @@ def _not_in(statuses: Sequence[str]) -> str:
     return "status NOT IN ({})".format(", ".join(f"'{status}'" for status in statuses))
 
 
+UNFINISHED_CALLS: Final = _not_in(FINAL_CALL_STATUSES)
+UNFINISHED_RECORDINGS: Final = _not_in(FINAL_RECORDING_STATUSES)
+"""Conditions, word for word those of the partial indexes: a bound parameter would keep the index from being used."""
+
 CALLS: Final = sa.Table(
     "calls",
     METADATA,
@@ -94,7 +98,7 @@ CALLS: Final = sa.Table(
     _column("sip_status", sa.Integer, null=True),
     _column("details", Json),
     _partial("calls_by_parent", "parent_call_sid", where="parent_call_sid IS NOT NULL"),
-    _partial("calls_unfinished", "status", where=_not_in(FINAL_CALL_STATUSES)),
+    _partial("calls_unfinished", "status", where=UNFINISHED_CALLS),
     sqlite_with_rowid=False,
 )
 
@@ -144,7 +148,7 @@ RECORDINGS: Final = sa.Table(
     _column("status_callback_events", Words),
     _column("details", Json),
     sa.Index("recordings_by_call", "call_sid"),
-    _partial("recordings_unfinished", "status", where=_not_in(FINAL_RECORDING_STATUSES)),
+    _partial("recordings_unfinished", "status", where=UNFINISHED_RECORDINGS),
     sqlite_with_rowid=False,
 )
 

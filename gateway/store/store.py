@@ -21,8 +21,6 @@ import structlog
 from gateway.store.database import ANSWER_S, journal_path, open_engine
 from gateway.store.journal import Journal
 from gateway.store.records import (
-    FINAL_CALL_STATUSES,
-    FINAL_RECORDING_STATUSES,
     CallRecord,
     EventRecord,
     LegRecord,
@@ -41,6 +39,8 @@ from gateway.store.schema import (
     OUTBOX_ROWS,
     RECORDING_ROWS,
     RECORDINGS,
+    UNFINISHED_CALLS,
+    UNFINISHED_RECORDINGS,
     RowMap,
     UnreadableRow,
     migrate,
@@ -57,6 +57,7 @@ READERS: Final = 2
 SPACING_S: Final = 0.03
 LINGER_S: Final = 0.05
 STOP_S: Final = 10.0
+START_S: Final = 30.0
 
 
 class Store:
@@ -146,8 +147,7 @@ class Store:
 
     async def unfinished_calls(self) -> list[CallRecord]:
         """Calls that nobody ended: at start, what a crash left behind. Oldest first."""
-        condition = CALLS.c.status.not_in(FINAL_CALL_STATUSES)
-        return await self._many(CALL_ROWS, condition, order=(CALLS.c.sid,))
+        return await self._many(CALL_ROWS, sa.text(UNFINISHED_CALLS), order=(CALLS.c.sid,), timeout_s=START_S)
 
     async def legs(self, call_sid: str) -> list[LegRecord]:
         return await self._many(LEG_ROWS, LEGS.c.call_sid == call_sid, order=(LEGS.c.created_at,))
@@ -162,8 +162,8 @@ class Store:
 
     async def unfinished_recordings(self) -> list[RecordingRecord]:
         """Recordings that nobody completed: at start, what a crash left behind. Oldest first."""
-        condition = RECORDINGS.c.status.not_in(FINAL_RECORDING_STATUSES)
-        return await self._many(RECORDING_ROWS, condition, order=(RECORDINGS.c.sid,))
+        condition = sa.text(UNFINISHED_RECORDINGS)
+        return await self._many(RECORDING_ROWS, condition, order=(RECORDINGS.c.sid,), timeout_s=START_S)
 
     async def events(self, call_sid: str) -> list[EventRecord]:
         """The call's timeline, oldest first."""
@@ -181,14 +181,15 @@ class Store:
     async def _many(
         self,
         rows: RowMap[RecordT],
-        *conditions: sa.ColumnElement[bool],
+        *conditions: sa.ColumnElement[bool] | sa.TextClause,
         order: Sequence[Any] = (),
         limit: int | None = None,
+        timeout_s: float = ANSWER_S,
     ) -> list[RecordT]:
         # Cells come as the driver gives them: a bad one must cost its own row, not the whole answer.
         raw = [sa.type_coerce(column, sa.types.NullType()).label(column.name) for column in rows.table.columns]
         query = sa.select(*raw).where(*conditions).order_by(*order).limit(limit)
-        return await self._read(self._select, query, rows)
+        return await self._read(self._select, query, rows, timeout_s=timeout_s)
 
     def _select(self, query: sa.Select[Any], rows: RowMap[RecordT]) -> list[RecordT]:
         with self._engine.connect() as connection:

@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 
 from gateway.store.batch import Statement, encode
 from gateway.store.records import CallRecord, DeferredCallback, OwedCallback, SettledCallback
+from gateway.store.schema import UNFINISHED_CALLS, UNFINISHED_RECORDINGS
 from gateway.store.store import Store
 from gateway.store.writer import StorageUnavailable
 from tests.gateway.store.records import START, call, completed, event, leg, owed, recording, url_of
@@ -110,6 +111,22 @@ async def test_store_unfinished_finds_only_what_nobody_ended(store: Store) -> No
     await store.write(left, over, open_file, closed_file, call("canceled"), call("no-answer"))
     assert [found.sid for found in await store.unfinished_calls()] == [left.sid]
     assert [found.sid for found in await store.unfinished_recordings()] == [open_file.sid]
+
+
+async def test_store_unfinished_rows_are_found_by_their_index(store: Store, tmp_path: Path) -> None:
+    def plans() -> list[str]:
+        with sqlite3.connect(tmp_path / "ringfork.db") as raw:
+            found = [
+                row[3]
+                for table, condition in (("calls", UNFINISHED_CALLS), ("recordings", UNFINISHED_RECORDINGS))
+                for row in raw.execute(f"EXPLAIN QUERY PLAN SELECT sid FROM {table} WHERE {condition}")
+            ]
+        raw.close()
+        return found
+
+    first, second = await asyncio.to_thread(plans)
+    assert "calls_unfinished" in first
+    assert "recordings_unfinished" in second
 
 
 async def test_store_settled_callback_is_gone_and_deferred_one_knows_when(store: Store) -> None:
