@@ -17,7 +17,8 @@ from signaling.sip.core import SipSettings
 from signaling.sip.dial_target import DialTarget
 from signaling.sip.headers import Headers
 from signaling.sip.leg import SipLeg
-from signaling.sip.message import Request, Response, SipParseError, parse_datagram, respond
+from signaling.sip.message import Request, Response, SipParseError, respond
+from signaling.sip.parser import parse_datagram
 from signaling.sip.resolver import Destination
 from signaling.sip.scheduler import Scheduler, TimerHandle
 from signaling.sip.transaction import TimerValues
