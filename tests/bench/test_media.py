@@ -47,6 +47,7 @@ async def test_media_loses_nothing_and_report_is_sane(
     assert rtp["sent"] == rtp["received"] > 2 * CALLS * 15
     assert 0 < rtp["delay_p50_ms"] <= rtp["delay_p99_ms"]
     assert printed["machine"]["cpus"] == len(os.sched_getaffinity(0))
+    assert 0 < printed["machine"]["udp_pair_us"] < 1000
     assert printed["gateway"]["rss_mb"] > 10
     assert printed["gateway"]["cpu_percent"] > 0
     recordings = printed["recordings"]
