@@ -19,7 +19,7 @@ def call_diagram() -> str:
     for (status, event), target in TRANSITIONS.items():
         end = _name(target.value) if isinstance(target, CallStatus) else "refused"
         lines.append(f"  {_name(status.value)} --> {end}: {event.__name__}")
-    lines += ["  state \"busy | no_answer | failed | canceled\" as refused", "```"]
+    lines += ['  state "busy | no_answer | failed | canceled" as refused', "```"]
     return "\n".join(lines)
 
 

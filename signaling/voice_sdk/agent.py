@@ -78,6 +78,10 @@ class VoiceSdkAgent:
         legs = sum(len(legs) for legs in self._legs.values())
         return {**self._presence.live, "legs": legs}
 
+    @property
+    def connections(self) -> list[Connection]:
+        return self._presence.all()
+
     def devices(self, identity: str) -> Sequence[VoiceSdkDevice]:
         """Registered sockets, longest registered first."""
         return [VoiceSdkDevice(connection, self._dial) for connection in self._presence.registered(identity)]

@@ -126,7 +126,7 @@ _RAN_OUT = (_D.SEND_EXPIRED, _D.SEND_OFFLINE)
 TRANSITIONS: Mapping[tuple[State, Event], Move] = dict(
     [
         # Before login anything but a token is no SDK.
-        ((_S.OPEN, _E.GRANTED), _move(_S.ONLINE, Stop(_T.LOGIN), _D.JOIN, *_WELCOME)),
+        ((_S.OPEN, _E.GRANTED), _move(_S.ONLINE, Stop(_T.LOGIN), *_WELCOME, _D.JOIN)),
         ((_S.OPEN, _E.DENIED), _move(_S.REFUSED, Stop(_T.LOGIN), _D.SEND_DENIAL, Start(_T.IDLE))),
         *_rows([_S.OPEN], _E.REGISTER, _closed(POLICY)),
         *_rows([_S.OPEN], _E.UNREGISTER, _closed(POLICY)),
@@ -136,7 +136,7 @@ TRANSITIONS: Mapping[tuple[State, Event], Move] = dict(
         *_rows([_S.OPEN], _E.BAD, _closed(POLICY)),
         *_rows([_S.OPEN], _E.LOGIN_TIMEOUT, _closed(POLICY)),
         # A wrong token: the socket waits for a better one. What the SDK had queued behind it comes anyway.
-        ((_S.REFUSED, _E.GRANTED), _move(_S.ONLINE, Stop(_T.IDLE), _D.JOIN, *_WELCOME)),
+        ((_S.REFUSED, _E.GRANTED), _move(_S.ONLINE, Stop(_T.IDLE), *_WELCOME, _D.JOIN)),
         *_stay([_S.REFUSED], _E.DENIED, _D.SEND_DENIAL),
         *_stay([_S.REFUSED], _E.UNREGISTER, _D.SEND_OFFLINE),
         *_rows([_S.REFUSED], _E.IDLE_TIMEOUT, _closed(POLICY)),

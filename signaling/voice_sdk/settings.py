@@ -10,7 +10,8 @@ class VoiceSdkSettings:
     origins: pages that may connect (``https://app.example.com``); empty: all, since the token is what admits.
     edge, home: what ``connected`` names. The SDK sends its statistics, and the token with them, to
     ``eventgw.<home>.twilio.com``; the default leads nowhere (RFC 2606), so that our tokens never reach anybody else.
-    beat_s: the SDK gives up after 15 s without a frame. silent_s: three echoes missing.
+    beat_s: the SDK gives up after 15 s without a frame. silent_s: looked at with each
+    beat, so that three missing echoes mean gone within 15 s.
     ring_s: longer than any <Dial timeout>. grace_s: how long a talking device may be without its socket.
     connect_s: until the sound path is up, or is up again; media_s: how long a lost one may stay lost.
     refused_idle_s: how long a socket with a wrong token may wait for a right one.
@@ -22,7 +23,7 @@ class VoiceSdkSettings:
     home: str = "invalid/?h="
     login_s: float = 10.0
     beat_s: float = 5.0
-    silent_s: float = 15.0
+    silent_s: float = 14.0
     ring_s: float = 90.0
     return_s: float = 1.0
     grace_s: float = 30.0

@@ -174,9 +174,7 @@ class Rig:
             clock=lambda: self.now,
         )
 
-    def make_media(
-        self, *, codec_names: Sequence[str], on_event: Callable[[PeerMediaEvent], None]
-    ) -> PeerMedia:
+    def make_media(self, *, codec_names: Sequence[str], on_event: Callable[[PeerMediaEvent], None]) -> PeerMedia:
         if len(self.sounds) >= self._ports:
             raise PortsExhausted("no port is left")
         sound = RecordingSound(codec_names, on_event)
