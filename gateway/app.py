@@ -22,12 +22,14 @@ from gateway.metrics import DaemonCollector, Snapshot, registry_of
 from gateway.parameters import CallDirection, CallFacts
 from gateway.recordings import Recordings
 from gateway.recovery import Heartbeat, end_unfinished_calls
-from gateway.rest.recordings import recording_routes
+from gateway.rest.auth import Credentials
+from gateway.rest.recordings import RecordingApi
+from gateway.rest.sound import RecordingFiles
 from gateway.routing import Router, Script
 from gateway.services import Services
 from gateway.session import CallSession
 from gateway.sids import new_sid
-from gateway.store import Store, StorageUnavailable
+from gateway.store import StorageUnavailable, Store
 from gateway.webhooks.client import WebhookClient
 from gateway.webhooks.guard import Guard
 from gateway.webhooks.outbox import Outbox
@@ -41,8 +43,10 @@ from signaling.sip.core import SipSettings
 from signaling.sip.dial_target import DialTarget
 from signaling.sip.leg import SipLeg
 from signaling.sip.limits import GuessGuard, GuessLimits
+from signaling.sip.outside import OutsideUris
 from signaling.sip.registrar import Registrar, RegistrarSettings
 from signaling.sip.resolver import Resolver
+from signaling.sip.transport import TlsSettings
 from signaling.sip.trunk import Trunk, Trunks
 
 log = structlog.get_logger(__name__)
@@ -62,7 +66,9 @@ class Gateway:
     progress: (step, done, total), called from a worker thread while the media engine is compiled.
     """
 
-    def __init__(self, configuration: Configuration, *, progress: Callable[[str, int, int], None] | None = None) -> None:
+    def __init__(
+        self, configuration: Configuration, *, progress: Callable[[str, int, int], None] | None = None
+    ) -> None:
         self._configuration = configuration
         self._router = Router(configuration)
         self._background = Background()
@@ -81,7 +87,7 @@ class Gateway:
         )
 
     async def start(self) -> None:
-        """Bring up storage, sound, SIP and HTTP, in this order; finish what a killed process left. Raises StartError."""
+        """Bring up storage, sound, SIP and HTTP; finish what a killed process left. Raises StartError."""
         try:
             await self._start()
         except (StorageUnavailable, GatewayError, OSError) as error:
@@ -117,14 +123,28 @@ class Gateway:
             log.warning("finished what a killed process left", calls=calls, recordings=recordings)
         heartbeat.start()
         stack.push_async_callback(heartbeat.stop)
+        account = configuration.account
+        self._recording_api = RecordingApi(
+            store=self._store,
+            files=RecordingFiles(directory),
+            credentials=Credentials(
+                account_sid=account.sid,
+                auth_token=account.auth_token.get_secret_value(),
+                api_keys={key.sid: key.secret.get_secret_value() for key in configuration.api_keys},
+            ),
+            public_url=configuration.public_url,
+        )
         self._outbox = Outbox(
-            store=self._store, sender=self._webhooks, recording_ready=self._recordings.is_ready, now=_now
+            store=self._store,
+            sender=self._webhooks,
+            recording_ready=self._recording_api.is_readable,
+            now=_now,
         )
         stack.push_async_callback(self._outbox.close)
         await self._outbox.start()
         stack.push_async_callback(self._close_background)
         await self._start_sip()
-        await self._start_http(directory)
+        await self._start_http()
         self._is_started = True
 
     async def _start_sip(self) -> None:
@@ -139,14 +159,17 @@ class Gateway:
             guard=GuessGuard(GuessLimits(), clock=time.monotonic),
         )
         trunks = Trunks(
-            Trunk(
-                name=trunk.name,
-                uri=trunk.uri,
-                username=trunk.username,
-                password=trunk.password.get_secret_value(),
-                sources=trunk.sources,
-            )
-            for trunk in configuration.trunks
+            [
+                Trunk(
+                    name=trunk.name,
+                    uri=trunk.uri,
+                    username=trunk.username,
+                    password=trunk.password.get_secret_value(),
+                    sources=trunk.sources,
+                )
+                for trunk in configuration.trunks
+            ],
+            dial=self._dial,
         )
         self._registrar = Registrar(
             settings=RegistrarSettings(
@@ -161,14 +184,14 @@ class Gateway:
         self._stack.callback(self._registrar.stop)
         self._agent = SipAgent(
             engine=self._engine,
-            settings=SipSettings(listen=sip.listen, domain=sip.domain),
+            settings=SipSettings(listen=sip.listen, domain=sip.domain, tls=_tls(configuration)),
             authenticator=authenticator,
             registrar=self._registrar,
             trunks=trunks,
             resolver=Resolver(),
             on_call=self._on_call,
         )
-        location = Location(sources=[self._registrar], numbers=trunks, uris=self._agent)
+        location = Location(sources=[self._registrar], numbers=trunks, uris=OutsideUris(dial=self._dial))
         self._services = Services(
             configuration=configuration,
             router=self._router,
@@ -185,14 +208,14 @@ class Gateway:
         except OSError as error:
             raise StartError(f"sip.listen {' '.join(sip.listen)}: {error.strerror or error}") from error
 
-    async def _start_http(self, directory: Path) -> None:
+    async def _start_http(self) -> None:
         configuration = self._configuration
         collector = DaemonCollector(engine=self._engine.statistics, daemon=self.snapshot)
         self._http = HttpServer(
             configuration,
             registry=registry_of(collector),
             is_ready=lambda: self._is_started and not self._is_draining,
-            routes=(recording_routes(configuration, store=self._store, directory=directory),),
+            routes=(self._recording_api.routes(),),
         )
         self._stack.push_async_callback(self._http.stop)
         await self._http.start()
@@ -289,6 +312,16 @@ class Gateway:
             leg.hangup(HangupCause.SHUTDOWN)
         await self._background.close(timeout_s=BACKGROUND_S)
         await self._store.flush()
+
+
+def _tls(configuration: Configuration) -> TlsSettings | None:
+    """The certificate of SIP's own section, else that of HTTP."""
+    sip, server = configuration.sip, configuration.server
+    certificate = sip.tls_certificate or server.tls_certificate
+    if not certificate:
+        return None
+    key = sip.tls_key if sip.tls_certificate else server.tls_key
+    return TlsSettings(certificate=Path(certificate), key=Path(key))
 
 
 def _now() -> datetime:

@@ -1,7 +1,7 @@
 """The fork of a ``<Dial>``: who of the dialled parties gets the call.
 
 Pure: no IO, no clock, no asyncio. Events in, effects out; what nobody foresaw raises IllegalEvent and changes nothing.
-Owns DialModel and MOVES. gateway/verbs/dial.py is the only shell that runs the effects.
+Owns DialModel and MOVES; events and effects are gateway/fork_events.py. gateway/verbs/dial.py alone runs the effects.
 
 An *attempt* is one noun of the <Dial>, with one CallSid; it may ring several *legs*, one per device of an identity.
 Editing rule: every move is a row of MOVES, IGNORED or ILLEGAL; tests/gateway/test_fork.py fails on a pair that
@@ -23,8 +23,33 @@ from gateway.call import (
     Over,
     PickedUp,
     Placed,
-    PostStatus,
     unanswered_status,
+)
+from gateway.fork_events import (
+    AttemptPlaced,
+    AttemptRefused,
+    AttemptTimedOut,
+    Bridge,
+    CallerEnded,
+    CancelTimer,
+    DialEffect,
+    DialEvent,
+    Finish,
+    Hangup,
+    LegAnswered,
+    LegEarlyMedia,
+    LegEnded,
+    LegKey,
+    LegRinging,
+    PassEarlyMedia,
+    Place,
+    PostAttempt,
+    StarPressed,
+    Started,
+    StartRingback,
+    StartTimer,
+    StopRingback,
+    TimeLimitReached,
 )
 from signaling.leg import HangupCause
 
@@ -34,169 +59,6 @@ class DialState(Enum):
     BRIDGED = "bridged"
     DONE = "done"
 
-
-@dataclass(frozen=True)
-class LegKey:
-    """Leg number ``device`` of attempt number ``attempt``."""
-
-    attempt: int
-    device: int
-
-
-@dataclass(frozen=True)
-class Started:
-    """The verb begins."""
-
-
-@dataclass(frozen=True)
-class AttemptPlaced:
-    """An attempt was sent out to this many devices; none means that nobody is there."""
-
-    attempt: int
-    devices: int
-
-
-@dataclass(frozen=True)
-class AttemptRefused:
-    """An attempt cannot even be sent out (bad number, no caller ID, no trunk)."""
-
-    attempt: int
-    cause: HangupCause = HangupCause.FAILED
-
-
-@dataclass(frozen=True)
-class LegRinging:
-    leg: LegKey
-
-
-@dataclass(frozen=True)
-class LegEarlyMedia:
-    leg: LegKey
-
-
-@dataclass(frozen=True)
-class LegAnswered:
-    leg: LegKey
-
-
-@dataclass(frozen=True)
-class LegEnded:
-    leg: LegKey
-    cause: HangupCause
-
-
-@dataclass(frozen=True)
-class AttemptTimedOut:
-    attempt: int
-
-
-@dataclass(frozen=True)
-class CallerEnded:
-    """The parent is gone, or its script was taken away."""
-
-
-@dataclass(frozen=True)
-class StarPressed:
-    """The caller pressed * and hangupOnStar is set."""
-
-
-@dataclass(frozen=True)
-class TimeLimitReached:
-    pass
-
-
-DialEvent = (
-    Started
-    | AttemptPlaced
-    | AttemptRefused
-    | LegRinging
-    | LegEarlyMedia
-    | LegAnswered
-    | LegEnded
-    | AttemptTimedOut
-    | CallerEnded
-    | StarPressed
-    | TimeLimitReached
-)
-
-
-@dataclass(frozen=True)
-class Place:
-    """Send the attempt out; answer with AttemptPlaced or AttemptRefused."""
-
-    attempt: int
-
-
-@dataclass(frozen=True)
-class StartTimer:
-    """Answer with AttemptTimedOut after the attempt's own time."""
-
-    attempt: int
-
-
-@dataclass(frozen=True)
-class CancelTimer:
-    attempt: int
-
-
-@dataclass(frozen=True)
-class Hangup:
-    leg: LegKey
-    cause: HangupCause
-
-
-@dataclass(frozen=True)
-class PostAttempt:
-    """A status of an attempt's call changed."""
-
-    attempt: int
-    posted: PostStatus
-    cause: HangupCause | None = None
-
-
-@dataclass(frozen=True)
-class StartRingback:
-    """The first of all legs rings: let the caller hear it, begin a recording from ringing."""
-
-
-@dataclass(frozen=True)
-class PassEarlyMedia:
-    """The first of all legs sends audio before its answer."""
-
-    leg: LegKey
-
-
-@dataclass(frozen=True)
-class StopRingback:
-    pass
-
-
-@dataclass(frozen=True)
-class Bridge:
-    leg: LegKey
-
-
-@dataclass(frozen=True)
-class Finish:
-    """The dial is over. attempt: the winner, else the last one tried, else None when nothing was dialled."""
-
-    status: CallStatus
-    attempt: int | None
-    was_bridged: bool
-
-
-DialEffect = (
-    Place
-    | StartTimer
-    | CancelTimer
-    | Hangup
-    | PostAttempt
-    | StartRingback
-    | PassEarlyMedia
-    | StopRingback
-    | Bridge
-    | Finish
-)
 
 # Of several attempts, or devices of one attempt, that all failed, the first of these that occurred is told.
 PRECEDENCE: Final = (CallStatus.NO_ANSWER, CallStatus.BUSY, CallStatus.CANCELED, CallStatus.FAILED)

@@ -41,14 +41,16 @@ class HttpServer:
         application.router.add_get("/metrics", self._metrics)
         for table in routes:
             application.add_routes(table)
-        self._runner = web.AppRunner(application, access_log=None, handle_signals=False, keepalive_timeout=30)
+        self._runner = web.AppRunner(
+            application, access_log=None, handle_signals=False, keepalive_timeout=30, shutdown_timeout=5.0
+        )
         self.port = 0
 
     async def start(self) -> None:
         """Listen; raises ListenError. ``port`` then holds the port that was bound."""
         server = self._configuration.server
         await self._runner.setup()
-        site = web.TCPSite(self._runner, server.host, server.port, ssl_context=self._tls(), shutdown_timeout=5.0)
+        site = web.TCPSite(self._runner, server.host, server.port, ssl_context=self._tls())
         try:
             await site.start()
         except OSError as error:

@@ -126,10 +126,6 @@ class Recordings:
         self._background.start(self._complete(record, recorder), name=f"recording {record.sid}")
         return RecordingMention(sid=record.sid, url=self.url(record.sid), duration_s=whole_seconds(elapsed_s))
 
-    async def is_ready(self, sid: str) -> bool:
-        """Whether the recording's file can be read at its URL."""
-        return await asyncio.to_thread(self._final(sid).is_file)
-
     async def recover(self) -> int:
         """Complete what a killed process left; returns how many. One bad record or file never stops the others."""
         recovered = 0

@@ -35,7 +35,7 @@ from signaling.leg import DigitReceived, Ended, HangupCause, Leg
 
 log = structlog.get_logger(__name__)
 
-DigitListener = Callable[[str], None]
+DigitListener = Callable[[DigitReceived], None]
 
 
 class CallEnded(Exception):
@@ -97,9 +97,9 @@ class CallSession:
     async def _follow_leg(self) -> None:
         async for event in self.leg.events:
             match event:
-                case DigitReceived(digit):
+                case DigitReceived():
                     for listener in tuple(self._listeners):
-                        listener(digit)
+                        listener(event)
                 case Ended():
                     raise CallEnded
                 case _:
@@ -136,8 +136,11 @@ class CallSession:
             self._listeners.remove(listener)
 
     def parameters(self) -> Parameters:
-        """The standard parameters of a request made now."""
-        return call_parameters(self.facts, self.status)
+        """The standard parameters of a request made now; of one whose caller is gone, with the status it ends with."""
+        ended = self.leg.events.ended
+        if ended is None:
+            return call_parameters(self.facts, self.status)
+        return call_parameters(self.facts, CallStatus.COMPLETED if self.is_answered else self._final_status(ended))
 
     def event(self, name: str, **more: Any) -> EventRecord:
         return EventRecord(call_sid=self.facts.sid, at=self.services.now(), name=name, **more)

@@ -8,13 +8,13 @@ A file is right after every write: samples first, then the sizes in its header. 
 written, a power cut what was not yet synced. What a slow disk made us drop is silence of the same length in the file
 (a hole, which costs no writing): the time line of the call holds. A disk error ends that one recording where it is.
 
-Appends with pwritev rather than through soundfile, which design favoured for its ease: half a second of two channels
-costs 15 us here against 23 us there (148 us with its own flush and header update), a full disk says ENOSPC where
-libsndfile says nothing, and a hole cannot be made through it.
+Appends with pwritev rather than through soundfile: half a second of two channels costs 15 us against 23 us there,
+148 us with flush and header update; a full disk says ENOSPC where libsndfile says nothing, and it cannot make a hole.
 """
 
 import asyncio
 import errno
+import math
 import threading
 import time
 from collections import deque
@@ -36,7 +36,7 @@ __all__ = ["RecordingWriter", "WriterHandle", "WriterStatistics", "Written", "fi
 
 WRITE_PERIOD_S = 0.5
 WRITE_PHASES = 2
-SYNC_PERIOD_S = 1.0
+WRITES_PER_SYNC = 2
 BACKLOG_S = 10.0
 STOP_S = 10.0
 MAX_BUFFERS = 512
@@ -79,7 +79,6 @@ class RecordingWriter:
         self,
         *,
         write_period_s: float = WRITE_PERIOD_S,
-        sync_period_s: float = SYNC_PERIOD_S,
         backlog_s: float = BACKLOG_S,
         disk: Disk | None = None,
     ) -> None:
@@ -95,7 +94,7 @@ class RecordingWriter:
         self._slowest_sync_s = 0.0
         self._is_running = False
         self.writers = Crew("recording-write", self._due_writes, workers=4, beat_s=write_period_s / WRITE_PHASES)
-        self.syncers = Crew("recording-sync", self._due_syncs, workers=2, beat_s=sync_period_s)
+        self.syncers = Crew("recording-sync", lambda: None, workers=2, beat_s=math.inf)
 
     def start(self) -> None:
         with self._lock:
@@ -115,7 +114,6 @@ class RecordingWriter:
             self._phases[self._next_phase].add(handle)
             self._next_phase = (self._next_phase + 1) % WRITE_PHASES
         self.writers.wake()
-        self.syncers.wake()
         return handle
 
     async def stop(self) -> None:
@@ -138,31 +136,31 @@ class RecordingWriter:
             return [handle for phase in self._phases for handle in phase]
 
     def _due_writes(self) -> Iterable[Job] | None:
+        """Half of the recordings at each beat; behind every second write of a half, its sync."""
         with self._lock:
             if not any(self._phases):
                 return None
-            self._turn = (self._turn + 1) % WRITE_PHASES
-            return [handle.write for handle in self._phases[self._turn] if handle.claim_write()]
-
-    def _due_syncs(self) -> Iterable[Job] | None:
-        with self._lock:
-            if not any(self._phases):
-                return None
-            directories, self._new_directories = self._new_directories, set()
-        jobs: list[Job] = [partial(sync_directory, directory) for directory in directories]
-        if handles := [handle for handle in self._handles() if handle.claim_sync()]:
-            jobs.append(partial(self._sync_together, handles))
+            self._turn = (self._turn + 1) % (WRITE_PHASES * WRITES_PER_SYNC)
+            handles = list(self._phases[self._turn % WRITE_PHASES])
+        jobs: list[Job] = [handle.write for handle in handles if handle.claim_write()]
+        if self._turn < WRITE_PHASES:
+            jobs.append(partial(self.syncers.submit, partial(self._sync_together, handles)))
         return jobs
 
     def _sync_together(self, handles: "list[WriterHandle]") -> None:
-        """All files are on their way to the disk before the first is waited for.
+        """Syncer thread: all files are on their way to the disk before the first is waited for.
 
         So the disk gets them in one sorted batch, and the first wait commits a journal that holds the sizes of all:
         a third of the waits of one file after the other, and on a spinning disk the difference between works and not.
         """
-        for handle in handles:
+        with self._lock:
+            directories, self._new_directories = self._new_directories, set()
+        for directory in directories:
+            sync_directory(directory)
+        claimed = [handle for handle in handles if handle.claim_sync()]
+        for handle in claimed:
             handle.begin_sync()
-        self.syncers.submit(*(handle.sync for handle in handles))
+        self.syncers.submit(*(handle.sync for handle in claimed))
 
     def note_created(self, path: Path) -> None:
         with self._lock:

@@ -118,10 +118,14 @@ class Answered:
 
 @dataclass(frozen=True)
 class DigitReceived:
-    """One key, from RFC 4733 packets, SIP INFO or the detector: ``0-9 A-D # *``."""
+    """One key, from RFC 4733 packets, SIP INFO or the detector: ``0-9 A-D # *``.
+
+    is_in_media: it came with the sound, so a bridge carries it by itself; else whoever bridges has to pass it on.
+    """
 
     digit: str
     duration_ms: int = 0
+    is_in_media: bool = True
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,10 @@ APPLICATION_PATHS = ("/voice", "/dialled", "/status", "/recording")
 GOODBYE = "<Response><Hangup/></Response>"
 
 
+def document_for(identities: tuple[str, ...]) -> str:
+    return DOCUMENT.format(clients="\n".join(CLIENT.format(identity=name) for name in identities))
+
+
 @dataclass(frozen=True)
 class Request:
     """One request of the gateway. t: seconds of the loop's clock, which is the machine's monotonic one."""
@@ -55,19 +59,15 @@ class SampleApplication:
     def voice_url(self) -> str:
         return f"http://127.0.0.1:{self._port}/voice"
 
-    @property
-    def document(self) -> str:
-        return DOCUMENT.format(clients="\n".join(CLIENT.format(identity=name) for name in self.identities))
-
     async def __aenter__(self) -> Self:
         app = web.Application()
         app.router.add_post("/voice", self._voice)
         app.router.add_post("/dialled", self._dialled)
         app.router.add_post("/status", self._told)
         app.router.add_post("/recording", self._told)
-        self._runner = web.AppRunner(app, access_log=None)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0, shutdown_timeout=1).start()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
         self._port = self._runner.addresses[0][1]
         return self
 
@@ -98,7 +98,7 @@ class SampleApplication:
 
     async def _voice(self, request: web.Request) -> web.Response:
         await self._take_in(request)
-        return web.Response(text=self.document, content_type="text/xml")
+        return web.Response(text=document_for(self.identities), content_type="text/xml")
 
     async def _dialled(self, request: web.Request) -> web.Response:
         await self._take_in(request)

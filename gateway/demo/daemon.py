@@ -4,6 +4,7 @@ The daemon runs as a user runs it, ``ringfork serve --config FILE``, and writes 
 Everything here waits and is for a thread, not for an event loop; ``Daemon.start`` must be called on the main thread.
 """
 
+import base64
 import http.client
 import json
 import os
@@ -42,6 +43,11 @@ def free_port() -> int:
             except OSError:
                 continue
             return port
+
+
+def basic_authorization(user: str, password: str) -> dict[str, str]:
+    """HTTP Basic as a header. Source: RFC 7617."""
+    return {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
 
 
 def rtp_ports(count: int) -> tuple[int, int]:

@@ -12,12 +12,12 @@ import time
 from pathlib import Path
 
 from rich.console import Console
-from rich.panel import Panel
 from rich.text import Text
 
+from gateway.demo.application import document_for
 from gateway.demo.daemon import DaemonError
 from gateway.demo.report import Report, examine
-from gateway.demo.scene import CALLED, CALLER, Played, SceneError, play
+from gateway.demo.scene import CALLED, CALLER, SceneError, play
 from gateway.demo.timeline import Timeline
 from gateway.endpoint_command import MISSING_PJSUA2
 from signaling.endpoints.process import PhoneError
@@ -53,14 +53,14 @@ async def _perform(directory: Path, work: Path, console: Console) -> Report:
         f"[bold]{CALLER}[/] calls; [bold]{', '.join(CALLED)}[/] ring; one answers, the others are cancelled.\n"
     )
     played = await play(timeline, directory=directory, work=work)
-    _show_document(console, played)
     elapsed_s = time.monotonic() - started_s
     return await asyncio.to_thread(examine, played, timeline=tuple(timeline.moments), elapsed_s=elapsed_s)
 
 
-def _show_document(console: Console, played: Played) -> None:
-    console.print()
-    console.print(Panel(Text(played.document.strip()), title="what the application answered", title_align="left"))
+def _introduce(console: Console) -> None:
+    console.print(f"[bold]{CALLER}[/] calls; [bold]{', '.join(CALLED)}[/] ring; one answers, the others are cancelled.")
+    console.print("What happens to the call is decided by a TwiML application, over HTTP. Its answer is:\n")
+    console.print(Text(document_for(CALLED).partition("\n")[2], style="dim"), soft_wrap=True)
 
 
 def _fail(out: Console, message: str, *, as_json: bool) -> int:

@@ -61,12 +61,15 @@ class Report:
         }
 
     def show(self, console: Console) -> None:
-        table = Table(title="Checks", title_justify="left", show_edge=False, pad_edge=False)
-        for heading in ("", "claim", "measured", "expected"):
-            table.add_column(heading, overflow="fold")
+        table = Table(box=None, pad_edge=False, show_header=False)
+        for _ in range(3):
+            table.add_column(overflow="fold")
         for check in self.checks:
             mark = Text("✓", style="green") if check.is_true else Text("✗", style="bold red")
-            table.add_row(mark, check.name, check.measured, Text(check.expected, style="dim"))
+            measured = Text(check.measured, style="dim" if check.is_true else "bold red")
+            if not check.is_true:
+                measured.append(f"  expected: {check.expected}", style="red")
+            table.add_row(mark, check.name, measured)
         console.print()
         console.print(table)
         console.print()

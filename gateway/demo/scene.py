@@ -12,7 +12,7 @@ from pathlib import Path
 import aiohttp
 
 from gateway.demo.application import APPLICATION_PATHS, Request, SampleApplication
-from gateway.demo.daemon import Daemon, DaemonError, Secrets, loopback_configuration
+from gateway.demo.daemon import Daemon, DaemonError, Secrets, basic_authorization, loopback_configuration
 from gateway.demo.timeline import Timeline
 from signaling.endpoints.events import Event, EventName
 from signaling.endpoints.options import Incoming, SipEndpointOptions
@@ -45,7 +45,6 @@ class Played:
     recording_status_without_credentials: int
     heard_by_caller: Path
     heard_by_answerer: Path
-    document: str
 
 
 async def play(timeline: Timeline, *, directory: Path, work: Path) -> Played:
@@ -132,7 +131,6 @@ async def _call(phones: dict[str, Phone], application: SampleApplication, accoun
         recording_status_without_credentials=status,
         heard_by_caller=directory / f"heard-by-{CALLER}.wav",
         heard_by_answerer=directory / f"heard-by-{ANSWERER}.wav",
-        document=application.document,
     )
 
 
@@ -142,8 +140,8 @@ async def _fetch(url: str, account: Secrets, path: Path) -> int:
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=SIGNAL_S)) as session:
             async with session.get(url) as refused:
                 status = refused.status
-            owner = aiohttp.BasicAuth(account.account_sid, account.auth_token)
-            async with session.get(url, auth=owner) as answer:
+            owner = basic_authorization(account.account_sid, account.auth_token)
+            async with session.get(url, headers=owner) as answer:
                 if answer.status != 200:
                     raise SceneError(f"the recording at {url} was answered with {answer.status}")
                 content = await answer.read()

@@ -29,8 +29,12 @@ class Journal:
         line = json.dumps({statement.value: found for statement, found in rows.items()})
         if self._file is None:
             self._file = self._path.open("ab", buffering=0)
-        # A line that was cut short before must not swallow this one.
-        self._file.write(b"\n" + line.encode("ascii") + b"\n")
+            _sync_directory(self._path.parent)
+        # The first line feed ends a line that was cut short before, which would swallow this one.
+        text = b"\n" + line.encode("ascii") + b"\n"
+        written = self._file.write(text)
+        if written != len(text):
+            raise OSError(f"expected to write {len(text)} bytes, wrote {written}")
         os.fsync(self._file.fileno())
 
     def batches(self) -> Iterator[Rows]:
@@ -45,13 +49,25 @@ class Journal:
                 try:
                     yield _rows(json.loads(line))
                 except (ValueError, TypeError, AttributeError, RecursionError) as error:
-                    _log.error("unreadable line in the journal skipped", line=number, error=str(error))
+                    _log.error("unreadable line in the journal skipped", line=number, kind=type(error).__name__)
 
     def clear(self) -> None:
+        self.close()
+        self._path.unlink(missing_ok=True)
+
+    def close(self) -> None:
         if self._file is not None:
             self._file.close()
             self._file = None
-        self._path.unlink(missing_ok=True)
+
+
+def _sync_directory(path: Path) -> None:
+    """So that the name of a new file survives a power cut too."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _rows(found: dict[str, list[list[Any]]]) -> Rows:

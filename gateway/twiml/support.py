@@ -43,6 +43,8 @@ EXECUTED: Mapping[str, frozenset[str]] = {
     "Dial/Client/Identity": frozenset(),
     "Dial/Client/Parameter": frozenset({"name", "value"}),
     "Dial/Sip": _STATUS_CALLBACK | {"username", "password"},
+    "Dial/Sip/Headers": frozenset(),
+    "Dial/Sip/Headers/Header": frozenset({"name", "value"}),
     "Hangup": frozenset(),
     "Pause": frozenset({"length"}),
     "Play": frozenset({"digits", "loop"}),

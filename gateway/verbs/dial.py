@@ -11,7 +11,8 @@ import asyncio
 from collections import deque
 
 from gateway.call import CallStatus
-from gateway.fork import (
+from gateway.fork import DialModel, DialState
+from gateway.fork_events import (
     AttemptPlaced,
     AttemptRefused,
     AttemptTimedOut,
@@ -20,7 +21,6 @@ from gateway.fork import (
     CancelTimer,
     DialEffect,
     DialEvent,
-    DialModel,
     Finish,
     Hangup,
     LegAnswered,
@@ -45,7 +45,7 @@ from gateway.twiml.model import Dial
 from gateway.verbs.attempt import NOT_EXECUTED, Dialled, Refused, attempt_for
 from gateway.verbs.dial_sound import DialSound
 from gateway.verbs.outcome import Continue, Fetch, Next
-from signaling.leg import Answered, EarlyMedia, Ended, HangupCause, Leg, Ringing
+from signaling.leg import Answered, DigitReceived, EarlyMedia, Ended, HangupCause, Leg, Ringing
 
 # What a caller who was never answered is refused with when the script ends after this dial.
 _REFUSALS = {
@@ -187,6 +187,8 @@ class _DialRun:
                     self._inbox.put_nowait(LegAnswered(key))
                 case Ended(cause):
                     self._inbox.put_nowait(LegEnded(key, cause))
+                case DigitReceived() if key == self._model.winner:
+                    self._pass_on(event, self._call.leg)
                 case _:
                     pass
 
@@ -225,6 +227,14 @@ class _DialRun:
     def _leg(self, key: LegKey) -> Leg:
         return self._attempts[key.attempt].legs[key.device]
 
-    def _digit(self, digit: str) -> None:
-        if digit == "*" and self._verb.hangup_on_star:
+    def _digit(self, pressed: DigitReceived) -> None:
+        """A key of the caller: his way out, or something for the other party."""
+        if pressed.digit == "*" and self._verb.hangup_on_star:
             self._inbox.put_nowait(StarPressed())
+        elif self._model.state is DialState.BRIDGED and self._model.winner is not None:
+            self._pass_on(pressed, self._leg(self._model.winner))
+
+    def _pass_on(self, pressed: DigitReceived, leg: Leg) -> None:
+        """Keys that came beside the sound (SIP INFO) are not carried by the bridge."""
+        if not pressed.is_in_media:
+            self._call.spawn(leg.send_digits(pressed.digit), name="digit")

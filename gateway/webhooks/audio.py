@@ -66,10 +66,12 @@ class AudioFetcher:
         sign: Callable[[Target], Mapping[str, str]],
         clock: Callable[[], float],
         capacity: int = CACHE_BYTES,
+        total_s: float = TOTAL_S,
     ) -> None:
         self._exchanger = exchanger
         self._sign = sign
         self._clock = clock
+        self._total_s = total_s
         self._cache = _Cache(capacity)
         self._turns: dict[str, _Turn] = {}
 
@@ -79,13 +81,13 @@ class AudioFetcher:
         target = parse_target(clean)
         key = target.base_url
         try:
-            async with asyncio.timeout(TOTAL_S), self._turn(key):
+            async with asyncio.timeout(self._total_s), self._turn(key):
                 stored = self._cache.get(key)
                 if stored is not None and stored.fresh_until > self._clock():
                     return stored.audio
                 return await self._ask(key, target, stored, overrides, cookies)
         except TimeoutError:
-            message = f"expected the sound file within {TOTAL_S:g} s, found no end of it"
+            message = f"expected the sound file within {self._total_s:g} s, found no end of it"
             raise FetchError(FetchCode.TOTAL_TIMEOUT, target.url, message) from None
 
     async def _ask(

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from typing import Final
 from uuid import uuid4
 
-import structlog
 from aiohttp import hdrs
 
 from gateway.webhooks.answer import bounded_body, error_status, media_type
@@ -27,8 +26,6 @@ from gateway.webhooks.redirects import Hop, following
 from gateway.webhooks.resolver import GuardedResolver, LookUp, system_addresses
 from gateway.webhooks.signature import SIGNATURE_HEADER, sign
 from gateway.webhooks.target import Target, form, parse_target
-
-_log = structlog.get_logger()
 
 __all__ = ["Audio", "CallCookies", "Fetched", "Request", "WebhookClient"]
 
@@ -113,7 +110,6 @@ class WebhookClient:
             try:
                 return await self._attempt(target, request, overrides)
             except FetchError as error:
-                _log.debug("webhook failed", call_sid=request.call_sid, code=int(error.code), retries_left=left)
                 if not left or error.kind not in overrides.retry_on:
                     raise
                 left -= 1

@@ -17,7 +17,7 @@ from numba.core import event
 
 F = TypeVar("F", bound=Callable[..., object])
 
-_OPTIONS = {"nogil": True, "error_model": "numpy"}
+_OPTIONS = {"nogil": True, "error_model": "numpy", "_nrt": False}
 """Integer division by zero gives zero instead of raising: the media thread has nobody to raise to."""
 
 _names: list[str] = []

@@ -6,8 +6,10 @@ Source: the idea of ITU-T G.711 Appendix I (pitch repetition, fade to silence af
 
 from typing import Any
 
+import numpy as np
+
 from media.kernel.compiled import compiled
-from media.kernel.layout import FRAME, MISSING, RING_MASK
+from media.kernel.layout import FRAME, MISSING, RING
 
 SHORTEST_PERIOD, LONGEST_PERIOD = 40, 160
 COMPARED = 160
@@ -23,16 +25,18 @@ def conceal(ring: Any, position: Any, gaps: Any, periods: Any, reader: Any) -> A
     gaps, periods: per reader, how long its gap has lasted and the period repeated in it; kept from frame to frame.
     """
     gap, period = gaps[reader], periods[reader]
+    if gap == 0 and is_whole(ring, position):
+        return 0
     made_up = 0
     for at in range(position, position + FRAME):
-        if ring[at & RING_MASK] != MISSING:
+        if ring[at % RING] != MISSING:
             if 0 < gap < FADED and period > 0:
                 _blend(ring, at, gap, period)
             gap = 0
             continue
         if gap == 0:
             period = _period_before(ring, at)
-        ring[at & RING_MASK] = _repeated(ring, at, gap, period)
+        ring[at % RING] = _repeated(ring, at, gap, period)
         made_up += gap < FADED and period > 0
         gap += 1
     gaps[reader], periods[reader] = gap, period
@@ -40,11 +44,24 @@ def conceal(ring: Any, position: Any, gaps: Any, periods: Any, reader: Any) -> A
 
 
 @compiled
+def is_whole(ring: Any, position: Any) -> Any:
+    """Whether nothing is missing in the frame from `position`: the usual case, and quick to see."""
+    start = position % RING
+    unwrapped = min(FRAME, RING - start)
+    lowest = np.int16(0)
+    for index in range(start, start + unwrapped):
+        lowest = min(lowest, ring[index])
+    for index in range(FRAME - unwrapped):
+        lowest = min(lowest, ring[index])
+    return lowest != MISSING
+
+
+@compiled
 def _repeated(ring: Any, at: Any, gap: Any, period: Any) -> Any:
     """What stands `gap` samples into a gap: the period before it, faded."""
     if period == 0 or gap >= FADED:
         return 0
-    sample = ring[(at - gap - period + gap % period) & RING_MASK]
+    sample = ring[(at - gap - period + gap % period) % RING]
     if sample == MISSING:
         return 0
     if gap < FADE_AFTER:
@@ -56,11 +73,11 @@ def _repeated(ring: Any, at: Any, gap: Any, period: Any) -> Any:
 def _blend(ring: Any, at: Any, gap: Any, period: Any) -> None:
     """Crosses from what would have been made up to what has come."""
     for index in range(BLEND):
-        come = ring[(at + index) & RING_MASK]
+        come = ring[(at + index) % RING]
         if come == MISSING:
             return
         made = _repeated(ring, at + index, gap + index, period)
-        ring[(at + index) & RING_MASK] = (come * (index + 1) + made * (BLEND - index)) // (BLEND + 1)
+        ring[(at + index) % RING] = (come * (index + 1) + made * (BLEND - index)) // (BLEND + 1)
 
 
 @compiled
@@ -79,7 +96,7 @@ def _period_before(ring: Any, at: Any) -> Any:
             score = _likeness(ring, at, lag)
             if score > best_score:
                 best, best_score = lag, score
-    if best == 0 and ring[(at - 1) & RING_MASK] != MISSING and ring[(at - 1) & RING_MASK] != 0:
+    if best == 0 and ring[(at - 1) % RING] != MISSING and ring[(at - 1) % RING] != 0:
         return LONGEST_PERIOD
     return best
 
@@ -89,7 +106,7 @@ def _likeness(ring: Any, at: Any, lag: Any) -> Any:
     """Normalised cross-correlation of the last COMPARED samples with those `lag` before; 0 where negative."""
     product, energy = 0.0, 1.0
     for index in range(at - COMPARED, at):
-        now, then = ring[index & RING_MASK], ring[(index - lag) & RING_MASK]
+        now, then = ring[index % RING], ring[(index - lag) % RING]
         if now != MISSING and then != MISSING:
             product += float(now) * float(then)
             energy += float(then) * float(then)

@@ -83,9 +83,9 @@ def close_event(engine: Record, port: Record) -> Any:
 
 
 @compiled
-def watch_events(engine: Record, port: Record) -> Any:
-    """Every tick: an event whose end was lost is over when nothing of it came for a while. As close_event."""
-    port.digit_budget = min(port.digit_budget + DIGIT_PACE, DIGIT_BURST)
+def watch_events(engine: Record, port: Record, ticks: Any) -> Any:
+    """Every few ticks: an event whose end was lost is over when nothing of it came for a while. As close_event."""
+    port.digit_budget = min(port.digit_budget + ticks * DIGIT_PACE, DIGIT_BURST)
     if port.digit_is_open and engine.now_ns - port.digit_last_ns > LOST_END_NS:
         return close_event(engine, port)
     return -1

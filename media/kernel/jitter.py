@@ -20,7 +20,6 @@ from media.kernel.layout import (
     NOWHERE,
     RECORD_DELAY,
     RING,
-    RING_MASK,
     Record,
 )
 from media.kernel.libc import NS_PER_S
@@ -30,6 +29,8 @@ MIN_DELAY, MAX_DELAY = 160, 1600
 INTAKE_MARGIN = 24
 """Samples: a packet may lie in its socket for an intake rhythm, and a tick may be a little late."""
 WINDOW_NS = NS_PER_S
+FIRST_SPREAD = 160
+"""What a stream of which nothing is known yet may vary."""
 SETTLING_PACKETS = 25
 """Packets within which an anchor moves at once: the first of a stream often came late."""
 DEAD_BAND = 16
@@ -46,19 +47,23 @@ def open_ring(ring: Any) -> None:
 
 
 @compiled
-def forget_before(ring: Any, position: Any) -> None:
-    """Clears the frame that ends at `position`: its place in the ring is needed for what comes."""
-    for index in range(position - FRAME, position):
-        ring[index & RING_MASK] = MISSING
+def forget_frame(ring: Any, position: Any) -> None:
+    """Clears the frame that begins at `position`, a tick's: its place in the ring is needed for what comes."""
+    start = position % RING
+    for index in range(start, start + FRAME):
+        ring[index] = MISSING
 
 
 @compiled
 def write(engine: Record, ring: Any, packet: Record) -> None:
     table = engine.decoded[packet.codec]
     octets = engine.octets
-    offset, position = packet.offset, packet.position
-    for index in range(packet.size):
-        ring[(position + index) & RING_MASK] = table[octets[offset + index]]
+    offset, start = packet.offset, packet.position % RING
+    unwrapped = min(packet.size, RING - start)
+    for index in range(unwrapped):
+        ring[start + index] = table[octets[offset + index]]
+    for index in range(unwrapped, packet.size):
+        ring[start + index - RING] = table[octets[offset + index]]
 
 
 @compiled
@@ -110,6 +115,7 @@ def _anchor(port: Record, packet: Record, timestamp: Any) -> None:
     port.highest_timestamp = timestamp
     port.anchored_packets = 0
     port.slew = 0
+    port.spread_0 = max(port.spread_0, FIRST_SPREAD)
     port.last_least = NO_LEAST
     port.window_ns = packet.arrival_ns
     port.window_packets = 0
@@ -125,8 +131,8 @@ def _shift_back(port: Record, by: Any) -> None:
     if port.received_users > 0:
         end = port.highest_timestamp + port.anchor + by
         for position in range(end - AHEAD, end):
-            ahead = port.received[(position + by) & RING_MASK] if position + by < end else MISSING
-            port.received[position & RING_MASK] = ahead
+            ahead = port.received[(position + by) % RING] if position + by < end else MISSING
+            port.received[position % RING] = ahead
 
 
 @compiled

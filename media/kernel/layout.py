@@ -2,7 +2,7 @@
 
 One writer per field, by turns where a slot changes hands:
 
-* A FREE slot of ports, mixes and recordings belongs to the event loop. It fills the fields marked [loop] and hands the
+* A FREE slot of ports and recordings belongs to the event loop. It fills the fields marked [loop] and hands the
   slot over with its OPEN command; from then on the media thread alone writes, until the slot's last event hands it
   back.
 * What the loop wants of a LIVE slot it says by a command. Commands go through a pipe, so each is taken whole, in order,
@@ -35,8 +35,8 @@ INTAKE_NS = 2_000_000
 FRAME = 160
 """Samples of one tick."""
 
-RING = 4096
-RING_MASK = RING - 1
+RING = 4000
+"""Whole frames: what begins at a tick lies in one piece."""
 MISSING = -32768
 """A ring's sample that nobody has written. No codec of ours decodes to it."""
 
@@ -94,8 +94,7 @@ EVENT_WORDS_64 = 8
     DIGITS_SENT,
     CLOSED,
     FREED,
-    MIX_FREED,
-) = range(10)
+) = range(9)
 """Events, 8 words each: kind, slot, generation, then what the kind says."""
 
 READY_WORDS = 4
@@ -156,59 +155,51 @@ PACKET = np.dtype(
 
 NOWHERE = -(1 << 62)
 
-_BULK_PORT = [
-    ("digits", np.uint8, (QUEUED_DIGITS,)),
-    ("pending", np.uint8, (MAX_PACKET_SAMPLES + FRAME,)),
-    ("mix_frame", np.int16, (FRAME,)),
-    ("received", np.int16, (RING,)),
-    ("heard", np.int16, (RING,)),
-]
 PORT = np.dtype(
     [
-        # [loop] before OPEN.
-        *_words("slot generation rtp_fd rtcp_fd ssrc remote_address rtcp_remote_address"),
-        *_words("sent_sequence sent_base"),
-        # The slot. until_position: end of DRAINING.
-        *_words("state until_position"),
-        # What was agreed (CONNECT); *_type -1: none.
-        *_words("remote rtcp_remote signalled codec sends receives rtcp_mux packet_samples"),
-        *_words("send_type receive_type send_digits_type receive_digits_type"),
-        # The source lock. learn_host: IPv4 the source may be learned from, 0 none.
-        *_words("learn_host source_is_fixed candidate candidate_since_ns candidate_packets"),
-        # What it hears: kind, and slot | address of PCM | mix. *_listener: chain of those who hear one port, slot + 1.
-        *_words("hears source first_listener next_listener"),
+        # Fields that are used together stand together: a port's every cache line is cold when its packet comes.
+        # Taking in. [loop]: slot generation rtp_fd. remote: where it sends from and is sent to.
+        *_words("state slot generation rtp_fd remote source_is_fixed receives rtcp_mux"),
+        *_words("has_packets last_packet_ns packets_in octets_in codec receive_type receive_digits_type"),
+        *_words("first_listener received_users"),
+        # The stream from the phone: numbers, then its place on our clock (jitter.py).
+        *_words("has_stream in_ssrc highest received_in_stream last_transit jitter_q4"),
+        *_words("is_anchored highest_timestamp anchor anchored_packets misfits slew in_packet_samples late"),
+        *_words("window_ns window_packets window_least window_most window_second spread_0 spread_1 spread_2"),
+        # The stream to the phone. [loop]: ssrc remote_address sent_base sent_sequence. relayed_*: which stream of
+        # another port is in it, and what is added to its numbers. *_listener: chain of those who hear one port,
+        # slot + 1, 0 its end.
+        *_words("next_listener sends send_type ssrc remote_address heard_users"),
+        *_words("relayed_stream relayed_sequence relayed_timestamp sent_sequence sent_timestamp sent_base has_sent"),
+        *_words("talk_resumes packets_out octets_out last_sent_ns"),
+        ("sockaddr", np.uint8, (16,)),
+        # What it hears: kind, and slot | address of PCM | mix. Digits to the phone: digit_sending is code + 1.
+        *_words("hears source digits_count digit_sending pause_steps send_digits_type packet_samples"),
+        *_words("digits_head digits_serial digit_step digit_start pending_samples pending_timestamp"),
         *_words("sound_length sound_position sound_loops sound_serial"),
         # What it speaks into: mix + 1, 0 none.
         *_words("mix mix_delay"),
-        # The stream from the phone.
-        *_words("has_packets last_packet_ns stream in_ssrc has_stream highest first_sequence misfit_sequence"),
-        *_words("received_before expected_before last_transit jitter_q4 timestamp highest_timestamp"),
-        *_words("anchor is_anchored anchored_packets misfits in_packet_samples"),
-        *_words("window_ns window_packets window_least window_most window_second last_least slew"),
-        *_words("spread_0 spread_1 spread_2 budget"),
-        # The stream to the phone. relayed_*: the other port's stream in it, and what is added to its numbers.
-        *_words("relayed_stream relayed_sequence relayed_timestamp sent_timestamp has_sent talk_resumes last_sent_ns"),
-        *_words("pending_samples pending_timestamp"),
         # Digits from the phone: the last event by its timestamp. carried: length of its earlier segments.
         *_words("digit_has digit_is_open digit_code digit_timestamp digit_duration digit_carried digit_last_ns"),
         *_words("digit_budget"),
-        # Digits towards it: digit_sending is code + 1, 0 none.
-        *_words("digits_head digits_count digits_serial digit_sending digit_step digit_start pause_steps"),
-        # Watch.
+        # Housekeeping. rtcp_*: [loop] rtcp_fd rtcp_remote_address. report_*: of the last sender report that came.
         *_words("watch_first_ns watch_silence_ns watch_since_ns"),
-        # RTCP. report_*: of the last sender report that came.
-        *_words("rtcp_due_ns rtcp_packets_sent rtcp_learned report_ntp report_ns"),
-        *_words("far_fraction_lost far_lost far_jitter rtt_us reports_in"),
-        # Counters.
-        *_words("packets_in octets_in packets_out octets_out lost_before_stream received_in_stream"),
-        *_words("late reordered duplicates concealed foreign malformed refused unsent"),
-        # Readers of the rings.
-        *_words("received_users heard_users mix_users"),
+        *_words("rtcp_due_ns rtcp_fd rtcp_remote rtcp_remote_address rtcp_packets_sent report_ntp report_ns"),
+        ("rtcp_sockaddr", np.uint8, (16,)),
+        *_words("far_lost far_jitter rtt_us reports_in"),
+        # The source lock (source.py). learn_host: IPv4 the source may be learned from, 0 none.
+        *_words("signalled learn_host candidate candidate_since_ns candidate_packets"),
+        # Seldom.
+        *_words("stream first_sequence misfit_sequence received_before expected_before last_least"),
+        *_words("lost_before_stream reordered duplicates concealed foreign malformed refused unsent"),
         ("gap", np.int64, (3,)),
         ("period", np.int64, (3,)),
-        ("sockaddr", np.uint8, (16,)),
-        ("rtcp_sockaddr", np.uint8, (16,)),
-        *_BULK_PORT,
+        # Not zeroed with the rest (PORT_SCALAR_BYTES): cleared when they come into use.
+        ("digits", np.uint8, (QUEUED_DIGITS,)),
+        ("pending", np.uint8, (MAX_PACKET_SAMPLES + FRAME,)),
+        ("mix_frame", np.int16, (FRAME,)),
+        ("received", np.int16, (RING,)),
+        ("heard", np.int16, (RING,)),
     ],
     align=True,
 )

@@ -9,7 +9,7 @@ from typing import Any
 from media.kernel.compiled import compiled
 from media.kernel.concealment import conceal
 from media.kernel.jitter import wanted_delay
-from media.kernel.layout import FRAME, LIVE, MISSING, MIX_READER, RING_MASK, Record
+from media.kernel.layout import FRAME, LIVE, MISSING, MIX_READER, RING, Record
 
 DEAD_BAND = 40
 LONGER_STEP, SHORTER_STEP = 80, 40
@@ -36,7 +36,7 @@ def add_member(engine: Record, port: Record, mix: Record) -> None:
     start = engine.tick_position - FRAME - port.mix_delay
     port.concealed += conceal(port.received, start, port.gap, port.period, MIX_READER) > 0
     for index in range(FRAME):
-        port.mix_frame[index] = port.received[(start + index) & RING_MASK]
+        port.mix_frame[index] = port.received[(start + index) % RING]
     _follow_jitter(port, start)
     for index in range(FRAME):
         mix.total[index] += port.mix_frame[index]
@@ -56,7 +56,7 @@ def _follow_jitter(port: Record, start: Any) -> None:
     port.mix_delay += longer
     start -= longer
     for index in range(FRAME):
-        sample = port.received[(start + index) & RING_MASK]
+        sample = port.received[(start + index) % RING]
         if sample == MISSING:
             sample = port.mix_frame[index]
         share = min(index + 1, BEND)

@@ -25,7 +25,7 @@ from media.kernel.layout import (
     RECEIVED_READER,
     RECORD_DELAY,
     RECORDING_OVER,
-    RING_MASK,
+    RING,
     Record,
     State,
 )
@@ -155,32 +155,44 @@ def cut_all(state: State) -> None:
 
 @compiled
 def _cut(state: State, number: Any, recording: Record) -> None:
-    engine = state.engine[0]
-    position = recording.position
     if _has_block(state, number, recording):
-        samples = state.blocks[recording.block]
-        channels = recording.channels
-        for channel in range(channels):
-            for index in range(FRAME):
-                engine.sum[index] = 0
-            for tap in range(recording.taps):
-                is_due = recording.tap_from[tap] <= position and position < recording.tap_to[tap]
-                if is_due and recording.tap_channel[tap] == channel:
-                    port = state.ports[recording.tap_slot[tap]]
-                    ring = port.heard if recording.tap_heard[tap] else port.received
-                    for index in range(FRAME):
-                        engine.sum[index] += ring[(position + index) & RING_MASK]
-            start = recording.filled * channels + channel
-            for index in range(FRAME):
-                samples[start + index * channels] = clipped(engine.sum[index])
+        for channel in range(recording.channels):
+            _cut_channel(state, recording, channel)
         recording.filled += FRAME
-        if recording.filled + FRAME > min(BLOCK_FRAMES, BLOCK_SAMPLES // channels):
+        if recording.filled + FRAME > min(BLOCK_FRAMES, BLOCK_SAMPLES // recording.channels):
             _hand_over(state, number, recording)
     else:
         recording.lost += FRAME
         recording.lost_frames += FRAME
     recording.position += FRAME
     _drop_taps(state, recording, recording.position)
+
+
+@compiled
+def _cut_channel(state: State, recording: Record, channel: Any) -> None:
+    """Adds up the channel's taps; frames of a channel lie `channels` samples apart."""
+    samples, channels = state.blocks[recording.block], recording.channels
+    start = recording.filled * channels + channel
+    position = recording.position
+    read_from = position % RING
+    is_first = True
+    for tap in range(recording.taps):
+        is_due = recording.tap_from[tap] <= position and position < recording.tap_to[tap]
+        if not is_due or recording.tap_channel[tap] != channel:
+            continue
+        port = state.ports[recording.tap_slot[tap]]
+        ring = port.heard if recording.tap_heard[tap] else port.received
+        if is_first:
+            for index in range(FRAME):
+                samples[start + index * channels] = ring[read_from + index]
+        else:
+            for index in range(FRAME):
+                at = start + index * channels
+                samples[at] = clipped(samples[at] + ring[read_from + index])
+        is_first = False
+    if is_first:
+        for index in range(FRAME):
+            samples[start + index * channels] = 0
 
 
 @compiled

@@ -26,10 +26,10 @@ def ntp(engine: Record) -> Any:
 
 
 @compiled
-def schedule(engine: Record, port: Record) -> None:
-    """The next report 0.5 to 1.5 intervals from now. Source: RFC 3550 6.3.1."""
+def schedule(engine: Record, port: Record, interval_ns: Any) -> None:
+    """The next report 0.5 to 1.5 intervals from now; the first comes in half the time. Source: RFC 3550 6.2, 6.3.1."""
     engine.random = engine.random * 1103515245 + 12345 & 0x7FFFFFFF
-    port.rtcp_due_ns = engine.now_ns + INTERVAL_NS // 2 + INTERVAL_NS * (engine.random >> 8) // (1 << 23)
+    port.rtcp_due_ns = engine.now_ns + interval_ns // 2 + interval_ns * (engine.random >> 8) // (1 << 23)
 
 
 @compiled
@@ -140,7 +140,6 @@ def take(engine: Record, port: Record, octets: Any, length: Any, source: Any) ->
 
 @compiled
 def _note_block(engine: Record, port: Record, octets: Any, at: Any) -> None:
-    port.far_fraction_lost = octets[at + 4]
     port.far_lost = u32(octets, at + 4) & 0xFFFFFF
     port.far_jitter = u32(octets, at + 12)
     echoed, held = u32(octets, at + 16), u32(octets, at + 20)

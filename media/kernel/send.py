@@ -10,7 +10,7 @@ from typing import Any
 
 from media.kernel import g711, jitter
 from media.kernel.compiled import compiled
-from media.kernel.layout import FRAME, NOWHERE, RATE_HZ, RING_MASK, Record
+from media.kernel.layout import FRAME, NOWHERE, RATE_HZ, RING, Record
 from media.kernel.libc import DONT_WAIT, sendto
 from media.kernel.rtp import HEADER, later_by, put_u16, put_u32
 
@@ -145,9 +145,9 @@ def _unmap_payload(engine: Record, packet: Record) -> None:
 def send_frame(engine: Record, port: Record) -> None:
     """Has the port's phone hear the 20 ms in engine.frame, which end at the tick."""
     if port.heard_users > 0:
-        start = engine.tick_position - FRAME
+        start = (engine.tick_position - FRAME) % RING
         for index in range(FRAME):
-            port.heard[(start + index) & RING_MASK] = engine.frame[index]
+            port.heard[start + index] = engine.frame[index]
     if can_send(port):
         table = engine.encoded[port.codec]
         for index in range(FRAME):

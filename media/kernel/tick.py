@@ -37,6 +37,8 @@ MAX_LATE_NS = 5 * TICK_NS
 QUIET_SPEAKER_NS = NS_PER_S
 """A phone whose bridged party sends nothing for this long gets silence, so that nothing on its way forgets the call."""
 FLUSH_TICKS = 5
+KEEP_TICKS = 8
+"""Each port is looked after every 160 ms: what is overdue may be told that much later."""
 
 
 @compiled
@@ -62,7 +64,8 @@ def _keep_ports(state: State) -> None:
         port = state.ports[state.live[index]]
         _keep_rings(engine, port)
         if port.state == LIVE:
-            _keep_live(state, port)
+            if (engine.ticks + port.slot) % KEEP_TICKS == 0:
+                _keep_live(state, port)
         elif port.state == CLOSING:
             commands.let_go(engine, port)
         elif port.state == DRAINING and commands.free_if_drained(state, index):
@@ -74,25 +77,25 @@ def _keep_ports(state: State) -> None:
 def _keep_rings(engine: Record, port: Record) -> None:
     """Makes whole what recorders read this tick, and room for what comes."""
     position = engine.tick_position - RECORD_DELAY - FRAME
-    oldest = engine.tick_position + AHEAD - RING
+    oldest = engine.tick_position + AHEAD - FRAME - RING
     if port.received_users > 0:
         made_up = conceal(port.received, position, port.gap, port.period, RECEIVED_READER)
         port.concealed += made_up > 0
-        jitter.forget_before(port.received, oldest)
+        jitter.forget_frame(port.received, oldest)
     if port.heard_users > 0:
         conceal(port.heard, position, port.gap, port.period, HEARD_READER)
-        jitter.forget_before(port.heard, oldest)
+        jitter.forget_frame(port.heard, oldest)
 
 
 @compiled
 def _keep_live(state: State, port: Record) -> None:
     engine = state.engine[0]
-    ended = digits.watch_events(engine, port)
+    ended = digits.watch_events(engine, port, KEEP_TICKS)
     if ended >= 0:
         intake.sound_digit(state, port, ended)
     if engine.now_ns >= port.rtcp_due_ns:
         rtcp.report(engine, port, False)
-        rtcp.schedule(engine, port)
+        rtcp.schedule(engine, port, rtcp.INTERVAL_NS)
     _watch(engine, port)
 
 

@@ -5,22 +5,28 @@ be the identity whose password was used, so nobody calls in another's name.
 Source: RFC 3261 22; RFC 3261 8.2; reliability checks S-02, S-04, S-08.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import structlog
+
 from signaling.sip.auth import Refused, Verified
+from signaling.sip.challenge_choice import Challenged
+from signaling.sip.limits import RateTable
 from signaling.sip.message import Request
 from signaling.sip.transport import Flow
+
+log = structlog.get_logger()
 
 
 class Authenticator(Protocol):
     """What is used of DigestAuthenticator."""
 
-    def challenge(self, *, stale: bool = False) -> list[str]: ...
+    def challenge(self, peer: Challenged | None = None, *, stale: bool = False) -> list[str]: ...
 
     def verify(
-        self, method: str, authorization: Sequence[str], *, uri: str, body: bytes = b""
+        self, method: str, authorization: Sequence[str], *, uri: str, body: bytes = b"", source: str = ""
     ) -> Verified | Refused: ...
 
 
@@ -53,9 +59,15 @@ class Forbidden:
 
 
 class Admission:
-    def __init__(self, *, authenticator: Authenticator, trunks: SourceTrunks) -> None:
+    """clock: monotonic seconds, for how much is logged."""
+
+    def __init__(self, *, authenticator: Authenticator, trunks: SourceTrunks, clock: Callable[[], float]) -> None:
         self._authenticator = authenticator
         self._trunks = trunks
+        self._logged = RateTable(rate=1, burst=5, clock=clock, limit=8)
+
+    def is_trunk(self, source: str) -> bool:
+        return self._trunks.name_of_source(source) is not None
 
     def judge(self, request: Request, flow: Flow) -> Admitted | Challenge | Forbidden:
         """Raises nothing; costs a hash only when there is an answer to a challenge."""
@@ -63,13 +75,25 @@ class Admission:
         if trunk is not None:
             return Admitted(trunk=trunk)
         answers = request.headers.getlist("Authorization") or request.headers.getlist("Proxy-Authorization")
+        peer = Challenged(
+            source=flow.source,
+            username=request.from_address.uri.user or "",
+            user_agent=request.headers.get("User-Agent") or "",
+            has_answered=bool(answers),
+        )
         if not answers:
-            return Challenge(tuple(self._authenticator.challenge()))
-        verdict = self._authenticator.verify(request.method, answers, uri=request.uri_text, body=request.body)
+            return Challenge(tuple(self._authenticator.challenge(peer)))
+        verdict = self._authenticator.verify(
+            request.method, answers, uri=request.uri_text, body=request.body, source=flow.source
+        )
         match verdict:
             case Verified(identity) if request.from_address.uri.user == identity:
                 return Admitted(identity=identity)
             case Verified(identity):
+                if self._logged.take("forbidden"):
+                    log.info("sip.call_forbidden", identity=identity, source=flow.source)
                 return Forbidden(identity)
             case Refused():
-                return Challenge(tuple(self._authenticator.challenge(stale=verdict.stale)))
+                if verdict.attempted and self._logged.take("refused"):
+                    log.info("sip.call_refused", claimed=verdict.username, source=flow.source)
+                return Challenge(tuple(self._authenticator.challenge(peer, stale=verdict.stale)))

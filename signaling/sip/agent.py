@@ -13,16 +13,17 @@ import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, Protocol
 
-import structlog
 from sipmessage import Address
 
 from media.engine import Engine, PortsExhausted
 from signaling.errors import GatewayError, PeerError, UsageError
-from signaling.leg import Direction, HangupCause, OutboundCall
+from signaling.leg import Direction, HangupCause, LegState, OutboundCall
 from signaling.sip.admission import Admission, Admitted, Authenticator, Challenge, Forbidden, SourceTrunks
 from signaling.sip.core import ACCEPT, ALLOW, SUPPORTED, UNDERSTOOD_OPTIONS, SipCore, SipSettings
+from signaling.sip.credentials import ChallengeAnswers
 from signaling.sip.dial_target import DialTarget
 from signaling.sip.dialog import Dialog, DialogId
+from signaling.sip.goodbye import Peer
 from signaling.sip.leg import LegFacts, SipLeg
 from signaling.sip.leg_media import LegMedia, codecs_named
 from signaling.sip.message import Request, Response, respond
@@ -35,44 +36,44 @@ from signaling.sip.naming import (
     outgoing_headers,
     party_of,
 )
-from signaling.sip.scheduler import LoopScheduler
+from signaling.sip.resolver import Destination
+from signaling.sip.scheduler import LoopScheduler, Scheduler
 from signaling.sip.session import Session
 from signaling.sip.session_timer import SessionTimer
-from signaling.sip.transaction import Key, TimerValues, server_key
+from signaling.sip.transaction import TimerValues, server_key
 from signaling.sip.transaction_layer import TransactionLayer
 from signaling.sip.transport import Flow, SipTransports
 from signaling.sip.uac import InviteTemplate, OutboundInvite
 from signaling.sip.uas import InboundInvite
+from signaling.sip.values import SipParseError, parse_uri
 
-log = structlog.get_logger()
 Field = tuple[str, str]
 API_VERSION = "2010-04-01"
+_GOODBYE_POLL_S = 0.02
 # Requests that only make sense inside a dialog; outside of one there is nothing they could mean.
 _DIALOG_ONLY = frozenset({"BYE", "UPDATE", "PRACK", "INFO", "NOTIFY"})
 _KNOWN_ELSEWHERE = frozenset({"MESSAGE", "SUBSCRIBE", "PUBLISH", "REFER"})
 
 
 class Registrar(Protocol):
+    """What is used of registrar.Registrar."""
+
     def handle(self, request: Request, flow: Flow) -> Response: ...
+    def flow_closed(self, flow: Flow) -> None: ...
+    def is_registered_source(self, source: str) -> bool: ...
 
 
 class Resolver(Protocol):
-    async def resolve(self, uri: str) -> "Sequence[Destination]": ...
+    """What is used of resolver.Resolver."""
 
-
-class Destination(Protocol):
-    @property
-    def protocol(self) -> str: ...
-    @property
-    def host(self) -> str: ...
-    @property
-    def port(self) -> int: ...
+    async def resolve(self, uri: str) -> Sequence[Destination]: ...
 
 
 class SipAgent:
     """Ties transports, admission, registrar, trunks and engine together.
 
     on_call: gets each admitted inbound leg, 100 already sent; it rings, answers or hangs up, now or later.
+    clock: for limits and digest; scheduler: for everything timed, the running loop's if None.
     """
 
     def __init__(
@@ -87,18 +88,19 @@ class SipAgent:
         on_call: Callable[[SipLeg], None],
         clock: Callable[[], float] = time.monotonic,
         timers: TimerValues | None = None,
+        scheduler: Scheduler | None = None,
     ) -> None:
         self._engine = engine
         self._settings = settings
-        self._admission = Admission(authenticator=authenticator, trunks=trunks)
+        self._admission = Admission(authenticator=authenticator, trunks=trunks, clock=clock)
         self._registrar = registrar
         self._resolver = resolver
         self._on_call = on_call
         self._clock = clock
         self._timers = timers
+        self._scheduler = scheduler
         self._secret = secrets.token_bytes(16)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._inbound: dict[Key, SipLeg] = {}
         self._is_draining = False
         self._transports: SipTransports | None = None
         self._core: SipCore | None = None
@@ -127,10 +129,12 @@ class SipAgent:
         transports = SipTransports(
             on_message=self._on_message,
             on_transport_error=lambda flow, _: self._on_flow_gone(flow),
-            on_flow_closed=self._on_flow_gone,
+            on_flow_closed=self._on_flow_closed,
+            is_trusted=self._is_trusted,
+            tls=self._settings.tls,
             clock=self._clock,
         )
-        scheduler = LoopScheduler()
+        scheduler = self._scheduler or LoopScheduler()
         layer = TransactionLayer(
             sender=transports,
             scheduler=scheduler,
@@ -156,13 +160,19 @@ class SipAgent:
     async def stop(self) -> None:
         """Hang up every leg, wait a moment for the goodbyes to be answered, close everything."""
         self.drain()
-        core = self.core
+        if self._core is None:
+            return
+        core = self._core
         for leg in list(core.legs):
             leg.hangup(HangupCause.SHUTDOWN)
         for task in self._tasks:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
+        for _ in range(round(self._settings.goodbye_s / _GOODBYE_POLL_S)):
+            if not core.layer.unanswered:
+                break
+            await asyncio.sleep(_GOODBYE_POLL_S)
         core.layer.close()
         await self.transports.close()
 
@@ -174,6 +184,7 @@ class SipAgent:
         settings = self._settings
         call_id = secrets.token_hex(12)
         to_uri = target.to_uri or target.request_uri
+        extension = dict(outgoing_headers({**target.headers, **request.headers}))
         leg = SipLeg(
             core,
             LegFacts(
@@ -182,7 +193,7 @@ class SipAgent:
                 caller=request.caller,
                 callee=request.callee,
                 device=target.device,
-                headers=dict(request.headers),
+                headers=extension,
                 diversion=request.diversion,
                 call_id=call_id,
                 domain=settings.domain,
@@ -199,7 +210,7 @@ class SipAgent:
             ("X-Twilio-AccountSid", clean(request.account_sid)),
             ("X-Twilio-CallSid", clean(request.call_sid)),
             ("X-Twilio-ApiVersion", API_VERSION),
-            *outgoing_headers({**target.headers, **request.headers}),
+            *extension.items(),
         ]
         if request.diversion:
             fields.append(("Diversion", diversion_value(request.diversion, settings.domain)))
@@ -209,11 +220,16 @@ class SipAgent:
             sender=from_value(request.caller, domain=settings.domain, tag=secrets.token_hex(8)),
             call_id=call_id,
             fields=tuple(fields),
-            pinned=target.flow is not None,
-            authorise=lambda request, response: None,
+            route=target.route,
+            peer=Peer(pinned=target.flow is not None, answers=ChallengeAnswers(target.credentials)),
         )
         outbound = OutboundInvite(core, leg, template)
         leg.attach(outbound=outbound)
+        try:
+            parse_uri(target.request_uri), parse_uri(to_uri)
+        except SipParseError as error:
+            leg.end(HangupCause.UNREACHABLE, reason=str(error), sip_status=404)
+            return leg
         leg.log.info("sip.dialling", device=target.device, call_sid=request.call_sid)
         if target.flow is not None:
             outbound.start([target.flow])
@@ -224,7 +240,10 @@ class SipAgent:
     async def _look_up(self, leg: SipLeg, outbound: OutboundInvite, uri: str) -> None:
         try:
             found = await self._resolver.resolve(uri)
-            flows = [self.transports.flow_to(place.protocol, place.host, place.port) for place in found]  # type: ignore[arg-type]
+            flows = [
+                self.transports.flow_to(place.protocol, place.host, place.port, server_name=place.server_name)
+                for place in found
+            ]
         except GatewayError as error:
             leg.end(HangupCause.UNREACHABLE, reason=str(error), sip_status=404)
             return
@@ -246,6 +265,13 @@ class SipAgent:
 
     def _on_flow_gone(self, flow: Flow) -> None:
         self.core.layer.connection_lost(flow)
+
+    def _on_flow_closed(self, flow: Flow) -> None:
+        self._on_flow_gone(flow)
+        self._registrar.flow_closed(flow)
+
+    def _is_trusted(self, source: str) -> bool:
+        return self._admission.is_trunk(source) or self._registrar.is_registered_source(source)
 
     def _on_stray_response(self, response: Response, flow: Flow) -> None:
         """A late copy, or nothing of ours: there is nobody to tell."""
@@ -289,32 +315,42 @@ class SipAgent:
         )
 
     def _on_register(self, request: Request, flow: Flow) -> None:
-        self.transports.send(self._registrar.handle(request, flow), flow)
+        """A success gets a transaction, because a copy of it must not look like a step back in CSeq."""
+        response = self._registrar.handle(request, flow)
+        if response.code < 300:
+            self.transports.prove(flow)
+            layer = self.core.layer
+            layer.respond(layer.serve(request, flow), response)
+        elif self.transports.penalise(flow.source):
+            self.transports.send(bytes(response), flow)
 
     def _on_cancel(self, request: Request, flow: Flow) -> None:
         """Source: RFC 3261 9.2."""
         layer = self.core.layer
-        branch, sent_by, *_ = server_key(request)
-        leg = self._inbound.get((branch, sent_by, "INVITE"))
-        if leg is None:
+        invite = layer.server_of((*server_key(request)[:-1], "INVITE"))
+        if invite is None:
             self._refuse(request, flow, 481)
             return
         layer.respond(layer.serve(request, flow), respond(request, 200, fields=[self.core.identification]))
-        leg.on_cancel()
+        if invite.on_cancel is not None:
+            invite.on_cancel()
 
     def _on_invite(self, request: Request, flow: Flow) -> None:
         verdict = self._admission.judge(request, flow)
         match verdict:
             case Challenge(values):
                 self._refuse(request, flow, 401, fields=[("WWW-Authenticate", value) for value in values])
-            case Forbidden(identity):
-                log.warning("sip.forbidden", identity=identity, source=flow.source)
+            case Forbidden():
                 self._refuse(request, flow, 403)
             case Admitted():
                 self._admit(request, flow, verdict)
 
     def _admit(self, request: Request, flow: Flow, admitted: Admitted) -> None:
         core = self.core
+        if core.callers.get((request.call_id, request.from_tag)) == request.cseq.sequence:
+            # The same INVITE by another way. Source: RFC 3261 8.2.2.2.
+            self._refuse(request, flow, 482)
+            return
         busy = [("Retry-After", str(self._settings.retry_after_s))]
         if self._is_draining or len(core.legs) >= self._settings.calls:
             self._refuse(request, flow, 503, fields=busy)
@@ -323,6 +359,7 @@ class SipAgent:
         if unknown:
             self._refuse(request, flow, 420, fields=[("Unsupported", ", ".join(sorted(unknown)))])
             return
+        self.transports.prove(flow)
         dialog = Dialog.of_request(request, local_tag=secrets.token_hex(8), local_contact=core.contact(flow))
         leg = SipLeg(core, self._facts_of(request, flow, admitted))
         try:
@@ -337,19 +374,14 @@ class SipAgent:
             dialog,
             flow,
             we_called=False,
-            pinned=admitted.identity is not None,
+            peer=Peer(pinned=admitted.identity is not None, answers=ChallengeAnswers(None)),
             timer=SessionTimer(interval_s=self._settings.session_interval_s),
-            authorise=lambda request, response: None,
         )
         inbound = InboundInvite(core, leg, session, request, flow)
         leg.attach(session=session, inbound=inbound)
-        key = server_key(request)
-        self._inbound[key] = leg
         leg.log.info("sip.incoming", device=leg.device, dialled=leg.dialled, source=str(flow))
-        try:
-            inbound.serve()
-        except PeerError as error:
-            leg.end(HangupCause.NOT_ACCEPTABLE, reason=str(error), sip_status=error.status)
+        inbound.serve()
+        if leg.state is LegState.ENDED:
             return
         taken = False
         try:

@@ -14,10 +14,11 @@ import re
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum
 from itertools import count
+from urllib.parse import unquote
 
 from signaling.errors import PeerError
+from signaling.sip.challenge_choice import STRONGEST_FIRST, Algorithm, ChallengeChoice, Challenged
 from signaling.sip.limits import GuessGuard
 
 MAX_HEADER = 2048
@@ -34,20 +35,14 @@ _ESCAPE = re.compile(r"\\(.)")
 _NC_MATCH = re.compile(r"[0-9A-Fa-f]{8}").fullmatch
 
 
-class Algorithm(Enum):
-    """Hashes in the order in which we challenge and answer. Source: RFC 8760 2.4."""
-
-    SHA_256 = "SHA-256"
-    MD5 = "MD5"
-
-    def hash(self, text: str) -> str:
-        octets = text.encode("utf-8", "surrogateescape")
-        if self is Algorithm.MD5:
-            return hashlib.md5(octets, usedforsecurity=False).hexdigest()
-        return hashlib.sha256(octets).hexdigest()
-
-
 _ALGORITHMS = {algorithm.value.upper(): algorithm for algorithm in Algorithm}
+
+
+def _hash(algorithm: Algorithm, text: str) -> str:
+    octets = text.encode("utf-8", "surrogateescape")
+    if algorithm is Algorithm.MD5:
+        return hashlib.md5(octets, usedforsecurity=False).hexdigest()
+    return hashlib.sha256(octets).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -149,6 +144,7 @@ class DigestAuthenticator:
         self._clock = clock
         self._credentials = credentials
         self._guard = guard
+        self._choice = ChallengeChoice(clock=clock)
         self._lifetime_ms = int(nonce_lifetime_s * 1000)
         self._replay_limit = replay_limit
         self._windows: dict[str, _Window] = {}
@@ -160,13 +156,17 @@ class DigestAuthenticator:
     def realm(self) -> str:
         return self._realm
 
-    def challenge(self, *, stale: bool = False) -> list[str]:
-        """Values for WWW-Authenticate or Proxy-Authenticate headers, strongest first. Source: RFC 8760 2.4."""
+    def challenge(self, peer: Challenged | None = None, *, stale: bool = False) -> list[str]:
+        """Values for WWW-Authenticate or Proxy-Authenticate headers, strongest first. Source: RFC 8760 2.4.
+
+        peer: whom they are for; some cannot cope with several, or with the strongest first (challenge_choice.py).
+        """
+        algorithms = STRONGEST_FIRST if peer is None else self._choice.algorithms(peer)
         nonce = self._new_nonce()
         tail = ", stale=true" if stale else ""
         return [
             f'Digest realm="{self._realm_quoted}", nonce="{nonce}", algorithm={algorithm.value}, qop="auth"{tail}'
-            for algorithm in Algorithm
+            for algorithm in algorithms
         ]
 
     def verify(
@@ -183,6 +183,7 @@ class DigestAuthenticator:
         claimed = answer["username"]
         identity = self._identity(claimed)
         account = (claimed if identity is None else identity)[:64]
+        self._choice.answered(source=source, username=account)
         wrong = Refused(attempted=True, username=account)
         algorithm = _ALGORITHMS.get(answer.get("algorithm", "MD5").upper())
         if algorithm is None or answer["qop"].lower() != "auth" or _NC_MATCH(answer["nc"]) is None:
@@ -190,7 +191,7 @@ class DigestAuthenticator:
         if self._guard is not None and self._guard.refuses(source, account):
             return wrong
         password = self._credentials(identity) if identity is not None else None
-        secret = algorithm.hash(f"{claimed}:{self._realm}:{self._decoy_password if password is None else password}")
+        secret = _hash(algorithm, f"{claimed}:{self._realm}:{self._decoy_password if password is None else password}")
         expected = _response(algorithm, answer, secret=secret, method=method)
         is_right = hmac.compare_digest(expected.encode(), answer["response"].lower().encode("utf-8", "replace"))
         if not is_right or password is None or identity is None:
@@ -276,20 +277,25 @@ _REQUIRED = frozenset({"username", "realm", "nonce", "uri", "response", "qop", "
 
 def _response(algorithm: Algorithm, answer: Mapping[str, str], *, secret: str, method: str) -> str:
     """request-digest with qop=auth. secret: H(username:realm:password). Source: RFC 7616 3.4.1."""
-    resource = algorithm.hash(f"{method}:{answer['uri']}")
-    return algorithm.hash(f"{secret}:{answer['nonce']}:{answer['nc']}:{answer['cnonce']}:auth:{resource}")
+    resource = _hash(algorithm, f"{method}:{answer['uri']}")
+    return _hash(algorithm, f"{secret}:{answer['nonce']}:{answer['nc']}:{answer['cnonce']}:auth:{resource}")
 
 
 def _same_resource(stated: str, requested: str) -> bool:
-    """Whether the digest's uri names the Request-URI. Phones leave out parameters or the default port there."""
-    return stated == requested or _plain(stated) == _plain(requested)
+    """Whether the digest's uri may stand for the Request-URI: nobody's answer serves to call somebody else.
+
+    Only the user is compared, where both name one: phones leave out parameters and ports or write the server's address
+    for its domain, and SIPp always writes the address it sends to. Source: RFC 7616 3.4.6.
+    """
+    if stated == requested:
+        return True
+    user = _user(stated)
+    return not user or user == (_user(requested) or user)
 
 
-def _plain(uri: str) -> str:
-    scheme, _, rest = uri.partition(":")
-    rest = rest.partition(">")[0].partition(";")[0].partition("?")[0]
-    user, at, host = rest.rpartition("@")
-    return f"{scheme.lower()}:{user}{at}{host.lower().removesuffix(':5060')}"
+def _user(uri: str) -> str:
+    rest = uri.partition(":")[2].partition("?")[0]
+    return unquote(rest.rpartition("@")[0].partition(":")[0].partition(";")[0])
 
 
 def answer_challenge(
@@ -313,7 +319,7 @@ def answer_challenge(
     return _authorization(
         challenge,
         algorithm,
-        secret=algorithm.hash(f"{username}:{challenge['realm']}:{password}"),
+        secret=_hash(algorithm, f"{username}:{challenge['realm']}:{password}"),
         username=username,
         method=method,
         uri=uri,
@@ -357,7 +363,7 @@ def _authorization(
     nonce = challenge["nonce"]
     session = challenge.get("algorithm", "").upper().endswith("-SESS")
     if session:
-        secret = algorithm.hash(f"{secret}:{nonce}:{cnonce}")
+        secret = _hash(algorithm, f"{secret}:{nonce}:{cnonce}")
     parts = [
         f'username="{_quoted(username)}"',
         f'realm="{_quoted(challenge["realm"])}"',
@@ -370,8 +376,8 @@ def _authorization(
         parts += [f'response="{response}"', f'cnonce="{cnonce}"', "qop=auth", f"nc={number:08x}"]
     else:
         # Without qop as RFC 2069 had it: some carriers still challenge so. Source: RFC 3261 22.4 (8).
-        resource = algorithm.hash(f"{method}:{uri}")
-        parts.append(f'response="{algorithm.hash(f"{secret}:{nonce}:{resource}")}"')
+        resource = _hash(algorithm, f"{method}:{uri}")
+        parts.append(f'response="{_hash(algorithm, f"{secret}:{nonce}:{resource}")}"')
         if session:
             parts.append(f'cnonce="{cnonce}"')
     if "algorithm" in challenge:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from enum import Enum
 
 import structlog
-from sipmessage import URI
 
 from signaling.sip.flow import Flow
 from signaling.sip.message import parse_address
@@ -31,12 +30,13 @@ class BindingChange(Enum):
 class Binding:
     """One device of an identity.
 
-    contact: its URI as written. instance: its ``+sip.instance`` as written, or empty. path: proxies on the way to it.
-    since, refreshed_at, expires_at: by the registrar's clock.
+    contact: its URI as written; address: the same for comparison. instance: its ``+sip.instance`` as written, or empty.
+    path: proxies on the way to it. since, refreshed_at, expires_at: by the registrar's clock.
     """
 
     identity: str
     contact: str
+    address: str
     flow: Flow
     call_id: str
     sequence: int
@@ -50,7 +50,7 @@ class Binding:
     @property
     def key(self) -> str:
         """What makes two registrations the same device's."""
-        return self.instance or comparable(self.contact)
+        return self.instance or self.address
 
     @property
     def place(self) -> tuple[str, str]:
@@ -172,9 +172,6 @@ def comparable(uri: str) -> str:
 
     Source: RFC 3261 19.1.4, coarser: a phone that changes only other parameters is still the same phone.
     """
-    address = parse_address(f"<{uri}>").uri
-    return (
-        str(URI(address.scheme, address.host.lower(), user=address.user, port=address.port))
-        + ";transport="
-        + (address.parameters.get("transport") or "").lower()
-    )
+    parsed = parse_address(f"<{uri}>").uri
+    transport = (parsed.parameters.get("transport") or "").lower()
+    return f"{parsed.scheme}:{parsed.user or ''}@{parsed.host.lower()}:{parsed.port or ''};transport={transport}"

@@ -18,6 +18,7 @@ from signaling.sip.message import Request
 from signaling.sip.scheduler import Scheduler
 from signaling.sip.session_timer import DEFAULT_INTERVAL_S
 from signaling.sip.transaction_layer import TransactionLayer
+from signaling.sip.transport import TlsSettings
 from signaling.sip.values import SipParseError, parse_uri
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class SipSettings:
     """listen: ``udp:127.0.0.1:5060`` …. domain: of our identities, and the digest realm.
 
     calls: legs at once, over which new ones get 503. session_interval_s: RFC 4028. retry_after_s: told with a 503.
+    goodbye_s: how long ``stop`` waits for its last requests to be answered.
     """
 
     listen: tuple[str, ...]
@@ -43,6 +45,8 @@ class SipSettings:
     calls: int = 4000
     session_interval_s: int = DEFAULT_INTERVAL_S
     retry_after_s: int = 10
+    goodbye_s: float = 2.0
+    tls: TlsSettings | None = None
 
 
 class InDialog(typing.Protocol):
@@ -53,7 +57,10 @@ class InDialog(typing.Protocol):
 
 @dataclass
 class SipCore:
-    """flow_to: an open or new flow to an address. is_open: whether a flow can still be used."""
+    """flow_to: an open or new flow to an address. is_open: whether a flow can still be used.
+
+    callers: Call-ID and From tag of each inbound call, with the CSeq number of its INVITE.
+    """
 
     settings: SipSettings
     engine: Engine
@@ -62,11 +69,16 @@ class SipCore:
     flow_to: Callable[[Protocol, str, int], Flow]
     is_open: Callable[[Flow], bool]
     dialogs: dict[DialogId, InDialog] = field(default_factory=dict)
+    callers: dict[tuple[str, str], int] = field(default_factory=dict)
     legs: "set[SipLeg]" = field(default_factory=set)
 
     @property
     def identification(self) -> tuple[str, str]:
         return ("Server", self.settings.user_agent)
+
+    @property
+    def user_agent(self) -> tuple[str, str]:
+        return ("User-Agent", self.settings.user_agent)
 
     def contact(self, flow: Flow) -> str:
         """Our Contact towards whoever is at the other end of the flow."""

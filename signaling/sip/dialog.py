@@ -79,11 +79,12 @@ class Dialog:
     def of_response(request: Request, response: Response, *, local_contact: str) -> "Dialog":
         """The calling side's dialog, one for each To tag. Source: RFC 3261 12.1.2.
 
-        Raises SipParseError for a success without Contact; an early answer without one keeps the Request-URI.
+        Without a usable Contact the Request-URI, which led there, stays the target. Raises SipParseError for a route
+        that cannot be read.
         """
-        if response.code >= 200 or response.headers.get("Contact"):
+        try:
             target = _contact_of(response)
-        else:
+        except SipParseError:
             target = request.uri_text
         return Dialog(
             dialog_id=DialogId(request.call_id, request.from_tag, response.to_tag),

@@ -24,10 +24,23 @@ def codecs_named(names: Sequence[str]) -> tuple[Codec, ...]:
     return known or CODECS
 
 
+class _Relay:
+    """Events of a port to its leg until the port is closed; afterwards nothing ties the two together."""
+
+    __slots__ = ("target",)
+
+    def __init__(self, target: Callable[[PortEvent], None]) -> None:
+        self.target: Callable[[PortEvent], None] | None = target
+
+    def __call__(self, event: PortEvent) -> None:
+        if self.target is not None:
+            self.target(event)
+
+
 class LegMedia:
     """The audio of one leg. Opens the port at once and raises PortsExhausted when there is none left.
 
-    learn_from: host the signalling comes from, for RTP from behind NAT; None until it is known.
+    learn_from: host the signalling comes from, for RTP from behind NAT; None until it is known. An IPv6 one is no help.
     """
 
     def __init__(
@@ -38,7 +51,8 @@ class LegMedia:
         codecs: Sequence[Codec] = CODECS,
         learn_from: str | None,
     ) -> None:
-        self.port: MediaPort = engine.open_port(on_event)
+        self._relay = _Relay(on_event)
+        self.port: MediaPort = engine.open_port(self._relay)
         self.learn_from = learn_from
         self._codecs = tuple(codecs)
         address, number = self.port.address
@@ -70,10 +84,19 @@ class LegMedia:
         self._theirs = sdp.offered_codecs(sdp.parse(offer), self._codecs)
 
     def offer(self) -> bytes:
-        """Our offer; the same description again if nothing changed (a session refresh)."""
+        """Our offer of all we can. Source: RFC 6337 5.2.1 (also to a re-INVITE without one)."""
         if self._offered is None:
             self._offered = sdp.create_offer(self._local, codecs=self._codecs, previous=self._described)
         return sdp.serialise(self._offered)
+
+    def repeat_offer(self) -> bytes:
+        """What was agreed, offered again as it is, so that a session refresh changes nothing. RFC 4028 7.4."""
+        agreed = self.agreed
+        if self._offered is None and agreed is not None:
+            self._offered = sdp.create_offer(
+                self._local, codecs=(agreed.codec,), direction=agreed.direction, previous=self._described
+            )
+        return self.offer()
 
     def withdraw_offer(self) -> None:
         """Our offer was refused: what was agreed before still holds. Source: RFC 3264 8."""
@@ -114,6 +137,7 @@ class LegMedia:
 
     def close(self) -> None:
         self._watching = False
+        self._relay.target = None
         self.port.close()
 
     def _connect(self, agreed: Negotiated) -> None:
@@ -128,8 +152,10 @@ class LegMedia:
                 send=agreed.send,
                 receive=agreed.receive,
                 ptime_ms=agreed.ptime_ms,
-                learn_from=self.learn_from,
+                learn_from=self.learn_from if self.learn_from and ":" not in self.learn_from else None,
                 rtcp_mux=agreed.rtcp_mux,
+                receive_payload_type=agreed.receive_payload_type,
+                receive_digits_payload_type=agreed.receive_digits_payload_type,
             )
         )
         if self._watching:

@@ -21,6 +21,7 @@ from signaling.leg import Leg, OutboundCall
 from signaling.location import Device
 from signaling.sip.auth import Refused, Verified
 from signaling.sip.bindings import Binding, BindingChange, BindingTable, comparable
+from signaling.sip.challenge_choice import Challenged
 from signaling.sip.dial_target import DialTarget
 from signaling.sip.flow import Flow
 from signaling.sip.limits import RateTable
@@ -38,7 +39,7 @@ _SWEEP_S = 1.0
 class Authenticator(Protocol):
     """What is used of DigestAuthenticator."""
 
-    def challenge(self, *, stale: bool = False) -> list[str]: ...
+    def challenge(self, peer: Challenged | None = None, *, stale: bool = False) -> list[str]: ...
     def verify(
         self, method: str, authorization: Sequence[str], *, uri: str, body: bytes = b"", source: str = ""
     ) -> Verified | Refused: ...
@@ -76,6 +77,7 @@ class RegisteredDevice:
                 to_uri=f"sip:{binding.identity}@{self._domain}",
                 device=binding.device,
                 flow=binding.flow,
+                route=binding.path,
             ),
             request,
         )
@@ -83,15 +85,16 @@ class RegisteredDevice:
 
 @dataclass(frozen=True)
 class _Contact:
-    """One Contact of a REGISTER: what it asks for."""
+    """One Contact of a REGISTER: what it asks for. address: the URI for comparison."""
 
     uri: str
+    address: str
     instance: str
     expires_s: int
 
     @property
     def key(self) -> str:
-        return self.instance or comparable(self.uri)
+        return self.instance or self.address
 
 
 class _Rejected(Exception):
@@ -195,7 +198,13 @@ class Registrar:
             case Refused():
                 if verdict.attempted and self._log_budget.take("refused"):
                     log.info("sip.register_refused", claimed=verdict.username, source=flow.source)
-                challenges = self._authenticator.challenge(stale=verdict.stale)
+                peer = Challenged(
+                    source=flow.source,
+                    username=request.from_address.uri.user or "",
+                    user_agent=request.headers.get("User-Agent") or "",
+                    has_answered=bool(answers),
+                )
+                challenges = self._authenticator.challenge(peer, stale=verdict.stale)
                 raise _Rejected(401, *(("WWW-Authenticate", value) for value in challenges))
             case Verified(identity):
                 named = {request.to_address.uri.user, request.from_address.uri.user}
@@ -247,13 +256,15 @@ class Registrar:
             expires_s = settings.default_s
         if 0 < expires_s < settings.least_s:
             raise _Rejected(423, ("Min-Expires", str(settings.least_s)))
-        return _Contact(_uri_text(text), address.parameters.get("+sip.instance") or "", min(expires_s, settings.most_s))
+        uri = _uri_text(text)
+        instance = address.parameters.get("+sip.instance") or ""
+        return _Contact(uri, comparable(uri), instance, min(expires_s, settings.most_s))
 
     def _remove(self, identity: str, contact: _Contact) -> None:
         """By address, whatever the instance: a device that moved may remove the address it had."""
-        for key in {contact.key, comparable(contact.uri)}:
+        for key in {contact.key, contact.address}:
             binding = self._table.find(identity, key)
-            if binding is not None and comparable(binding.contact) == comparable(contact.uri):
+            if binding is not None and binding.address == contact.address:
                 self._table.drop(binding, BindingChange.UNREGISTERED)
 
     def _bind(self, identity: str, contact: _Contact, request: Request, flow: Flow) -> None:
@@ -263,6 +274,7 @@ class Registrar:
             Binding(
                 identity=identity,
                 contact=contact.uri,
+                address=contact.address,
                 flow=_flow_back(request, contact.uri, flow),
                 call_id=request.call_id,
                 sequence=request.cseq.sequence,

@@ -15,6 +15,7 @@ from signaling.leg import DigitReceived, HangupCause
 from signaling.sip.bodies import key_press, session_description
 from signaling.sip.core import ACCEPT, ALLOW, SUPPORTED, UNDERSTOOD_OPTIONS, SipCore
 from signaling.sip.dialog import Dialog
+from signaling.sip.goodbye import Peer, say_bye
 from signaling.sip.message import Request, Response, respond
 from signaling.sip.naming import extension_headers
 from signaling.sip.repeat import Repetition
@@ -32,6 +33,19 @@ _GONE = frozenset({404, 408, 410, 416, 480, 481, 482, 483, 484, 485, 502, 604})
 Field = tuple[str, str]
 
 
+def refusal_fields(error: PeerError) -> list[Field]:
+    """What a refusal for this error has to tell besides its status. Source: RFC 3261 14.2, 21.4.13; RFC 4028 9."""
+    if isinstance(error, IntervalTooSmall):
+        return list(error.fields)
+    match error.status:
+        case 415:
+            return [ACCEPT]
+        case 500:
+            return [("Retry-After", str(random.randint(0, 10)))]
+        case _:
+            return []
+
+
 @dataclass
 class _Success:
     """A 2xx of ours that waits for its ACK."""
@@ -43,8 +57,7 @@ class _Success:
 class Session:
     """A dialog and what runs inside it.
 
-    we_called: we sent the INVITE. pinned: the peer is a registered device (SipCore.flow_of).
-    authorise: an answer to a 401 or 407 of this peer, or None; only where the leg has credentials for it.
+    we_called: we sent the INVITE.
     """
 
     def __init__(
@@ -55,18 +68,16 @@ class Session:
         flow: Flow,
         *,
         we_called: bool,
-        pinned: bool,
+        peer: Peer,
         timer: SessionTimer,
-        authorise: "Callable[[Request, Response], Field | None]",
     ) -> None:
         self._core = core
         self._leg = leg
         self.dialog = dialog
         self.flow = flow
         self._we_called = we_called
-        self._pinned = pinned
+        self._peer = peer
         self.timer = timer
-        self._authorise = authorise
         self._waiting: dict[int, _Success] = {}
         self._acks: dict[int, tuple[bytes, Flow]] = {}
         self._asking = False
@@ -76,6 +87,8 @@ class Session:
         self._bye: Callable[[], None] | None = None
         self._closed = False
         core.dialogs[dialog.id] = self
+        if not we_called and dialog.remote_sequence is not None:
+            core.callers[dialog.id.call_id, dialog.id.remote_tag] = dialog.remote_sequence
 
     # What the peer sends
 
@@ -89,7 +102,7 @@ class Session:
         if unknown:
             self._answer(request, flow, 420, fields=[("Unsupported", ", ".join(sorted(unknown)))])
             return
-        if self._pinned or flow.reliable:
+        if self._peer.pinned or flow.reliable:
             self.flow = flow
         match request.method:
             case "INVITE":
@@ -128,7 +141,7 @@ class Session:
             return
         if request.body:
             digit, duration_ms = key_press(request)
-            self._leg.post(DigitReceived(digit, duration_ms))
+            self._leg.post(DigitReceived(digit, duration_ms, is_in_media=False))
         self._answer(request, flow, 200)
 
     def _on_invite(self, request: Request, flow: Flow) -> None:
@@ -151,7 +164,7 @@ class Session:
 
         def acknowledged(ack: Request) -> None:
             if not offer:
-                self.take_answer(session_description(ack))
+                self.take_answer(ack)
             self._leg.media_changed()
 
         self.send_success(request, server, response, on_ack=acknowledged)
@@ -226,9 +239,10 @@ class Session:
         )
         self._waiting[sequence] = _Success(repetition, on_ack)
 
-    def take_answer(self, body: bytes) -> None:
-        """The answer to an offer we made in a 2xx; without a usable one the call ends."""
+    def take_answer(self, ack: Request) -> None:
+        """The ACK has the answer to an offer we made in a 2xx; without a usable one the call ends."""
         try:
+            body = session_description(ack)
             if not body:
                 raise SipParseError("expected an answer in ACK, found none")
             self._leg.audio.accept(body)
@@ -243,14 +257,10 @@ class Session:
         )
 
     def _refuse(self, request: Request, server: ServerTransaction, error: PeerError) -> None:
-        fields: list[Field] = []
-        if isinstance(error, IntervalTooSmall):
-            fields += error.fields
-        elif error.status == 500:
-            fields.append(("Retry-After", str(random.randint(0, 10))))
-        elif error.status == 415:
-            fields.append(ACCEPT)
-        self._core.layer.respond(server, respond(request, error.status, to_tag=self.dialog.id.local_tag, fields=fields))
+        self._core.layer.respond(
+            server,
+            respond(request, error.status, to_tag=self.dialog.id.local_tag, fields=refusal_fields(error)),
+        )
 
     # What we send
 
@@ -263,15 +273,16 @@ class Session:
         body: bytes = b"",
     ) -> Request:
         """A request of ours inside the dialog."""
-        self.flow = self._core.flow_of(self.dialog, self.flow, pinned=self._pinned)
-        request = self.dialog.request(
-            method, fields=[*fields, ("User-Agent", self._core.settings.user_agent)], body=body
-        )
+        self.flow = self._core.flow_of(self.dialog, self.flow, pinned=self._peer.pinned)
+        request = self.dialog.request(method, fields=[*fields, self._core.user_agent], body=body)
         return self._core.layer.request(request, self.flow, listener).request
+
+    def _answer_to(self, sent: Request, challenge: Response) -> Field | None:
+        return self._peer.answers.answer(sent, challenge, host=self.flow.source)
 
     def acknowledge(self, sequence: int) -> tuple[bytes, Flow]:
         """ACK the 2xx to our INVITE; gives what to send again when the 2xx comes again."""
-        self.flow = self._core.flow_of(self.dialog, self.flow, pinned=self._pinned)
+        self.flow = self._core.flow_of(self.dialog, self.flow, pinned=self._peer.pinned)
         return self._core.layer.send_ack(self.dialog.acknowledge(sequence), self.flow), self.flow
 
     def confirm(self, message: Request | Response) -> None:
@@ -286,23 +297,15 @@ class Session:
         self._stop_timers()
 
         def bye() -> None:
+            self._bye = None
             if not self._closed:
                 self.close()
-                self._say_bye(fields)
+                say_bye(self._core, self.dialog, self.flow, self._peer, fields=fields)
 
         if self._waiting and not self._we_called:
             self._bye = bye
         else:
             bye()
-
-    def _say_bye(self, fields: Iterable[Field]) -> None:
-        def done(outcome: Outcome) -> None:
-            if isinstance(outcome, Response) and outcome.code in (401, 407):
-                answer = self._authorise(request, outcome)
-                if answer is not None:
-                    self.send("BYE", lambda _: None, fields=[*fields, answer])
-
-        request = self.send("BYE", done, fields=fields)
 
     def close(self) -> None:
         """The dialog is over on both sides; late requests get 481 from now on."""
@@ -314,6 +317,8 @@ class Session:
             waiting.repetition.stop()
         self._waiting.clear()
         self._core.dialogs.pop(self.dialog.id, None)
+        if not self._we_called:
+            self._core.callers.pop((self.dialog.id.call_id, self.dialog.id.remote_tag), None)
 
     # Session timer
 
@@ -354,7 +359,7 @@ class Session:
         if by_update:
             sent = self.send("UPDATE", done, fields=asked)
         else:
-            sent = self.send("INVITE", done, fields=asked, body=self._leg.audio.offer())
+            sent = self.send("INVITE", done, fields=asked, body=self._leg.audio.repeat_offer())
 
     def _refresh_later(self, delay_s: float) -> None:
         self._refresh_timer = self._core.scheduler.call_later(delay_s, self._refresh)
@@ -383,7 +388,9 @@ class Session:
             self._leg.end(HangupCause.SESSION_EXPIRED, reason="refresh not answered")
             return
         match outcome.code:
-            case 401 | 407 if not is_retry and (answer := self._authorise(sent, outcome)) is not None:
+            case 401 | 407 if (
+                not is_retry and (answer := self._peer.answers.answer(sent, outcome, host=self.flow.source)) is not None
+            ):
                 self._refresh(fields=(answer,))
             case 422 if self.timer.refused(outcome):
                 self._refresh_later(0.0)

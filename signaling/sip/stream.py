@@ -38,11 +38,18 @@ class SipStream(asyncio.Protocol):
     """One connection.
 
     flow: its way to the peer. incoming: the peer opened it. server_name: whose certificate the peer has shown, if any.
-    proven: somebody vouched for it, so that it may stay idle.
+    proven: somebody vouched for it, so that it may stay idle. connect: called when the first message is sent, for a
+    connection of ours; one that is never used is never made.
     """
 
     def __init__(
-        self, owner: StreamOwner, flow: Flow, *, clock: Callable[[], float], incoming: bool, server_name: str = ""
+        self,
+        owner: StreamOwner,
+        flow: Flow,
+        *,
+        clock: Callable[[], float],
+        server_name: str = "",
+        connect: "Callable[[SipStream], None] | None" = None,
     ) -> None:
         self._owner = owner
         self._clock = clock
@@ -53,9 +60,10 @@ class SipStream(asyncio.Protocol):
         self._heard_at = clock()
         self._partial_since: float | None = None
         self.flow = flow
-        self.incoming = incoming
+        self._connect = connect
+        self.incoming = connect is None
         self.server_name = server_name
-        self.proven = not incoming
+        self.proven = not self.incoming
         self.closed = False
         self._finishing = False
 
@@ -67,6 +75,9 @@ class SipStream(asyncio.Protocol):
             assert self._pending is not None
             self._unsent += len(octets)
             self._pending.append(octets)
+            if self._connect is not None:
+                connect, self._connect = self._connect, None
+                connect(self)
             if self._unsent <= MAX_UNSENT:
                 return True
             self.end(ConnectionAbortedError("too much queued for a connection that is not up yet"))
@@ -94,6 +105,10 @@ class SipStream(asyncio.Protocol):
             self.end()
         elif not self.closed:
             self._transport.close()
+
+    def is_unused(self, times: StreamTimes) -> bool:
+        """Whether nothing was sent over a connection of ours that is not made yet."""
+        return self._connect is not None and self._clock() - self._heard_at >= times.unproven_idle_s
 
     def overdue(self, times: StreamTimes) -> str | None:
         """Why the connection should end by now, or None."""

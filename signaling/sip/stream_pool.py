@@ -69,8 +69,8 @@ class StreamCounts:
 class StreamPool:
     """The connections, by number and by peer.
 
-    owner: gets what the streams have to say. local_address(host): our address as that host can reach it, with the port
-    of a listener.
+    owner: gets what the streams have to say. local_host(bound, remote): our address as the remote host can reach it,
+    for a listener bound to ``bound``.
     """
 
     def __init__(
@@ -141,15 +141,16 @@ class StreamPool:
         return self._streams.get(flow.connection)
 
     def to(self, protocol: Protocol, remote: Address, server_name: str) -> SipStream:
-        """An open connection to that peer, or a new one that is being set up."""
+        """An open connection to that peer, or a new one that is made when something is sent."""
         known = self._by_peer.get((protocol, remote, server_name))
         if known is not None:
             return known
         flow = Flow(protocol, self._local_address(protocol, remote[0]), remote, self._next_serial())
-        stream = SipStream(self._owner, flow, clock=self._clock, incoming=False, server_name=server_name)
+        stream = SipStream(
+            self._owner, flow, clock=self._clock, server_name=server_name, connect=self._start_connecting
+        )
         self._streams[flow.connection] = stream
         self._by_peer[_peer_key(stream)] = stream
-        self._spawn(self._connect(stream))
         return stream
 
     def prove(self, flow: Flow) -> None:
@@ -178,6 +179,9 @@ class StreamPool:
     def sweep(self) -> None:
         """Ends connections whose time is over; to be called about once a second."""
         for stream in list(self._streams.values()):
+            if stream.is_unused(self._limits.times):
+                stream.end()
+                continue
             reason = stream.overdue(self._limits.times)
             if reason is not None:
                 self.counts.overdue += 1
@@ -198,7 +202,7 @@ class StreamPool:
         self._accepted += 1
         local = (connection.getsockname()[0], listener.address[1])
         flow = Flow(listener.protocol, local, remote, self._next_serial())
-        stream = SipStream(self._owner, flow, clock=self._clock, incoming=True)
+        stream = SipStream(self._owner, flow, clock=self._clock)
         self._spawn(self._take(stream, connection, listener.context))
 
     def _has_room(self) -> bool:
@@ -242,6 +246,9 @@ class StreamPool:
         self.counts.out_of_files += 1
 
     # Connecting
+
+    def _start_connecting(self, stream: SipStream) -> None:
+        self._spawn(self._connect(stream))
 
     async def _connect(self, stream: SipStream) -> None:
         flow = stream.flow

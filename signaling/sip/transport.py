@@ -147,9 +147,9 @@ class SipTransports:
     def flow_to(self, protocol: Protocol, host: str, port: int, *, server_name: str = "") -> Flow:
         """A flow to an address: on tcp and tls over an open connection to it, else over a new one.
 
-        Returns at once; what is sent while the connection is being set up waits for it, and a connection that does
-        not come up is reported through ``on_transport_error``. server_name: whose certificate a tls peer must show;
-        without it that of the address.
+        Returns at once. A connection is made when something is first sent over the flow; what is sent meanwhile waits
+        for it, and one that does not come up is reported through ``on_transport_error``. server_name: whose
+        certificate a tls peer must show; without it that of the address.
         """
         if not is_address(host) or not 0 < port < 65536:
             raise UsageError(f"expected an IP address and a port to send to, found {host!r} {port}")

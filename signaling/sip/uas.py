@@ -17,11 +17,9 @@ from signaling.sip.core import ALLOW, SUPPORTED, SipCore
 from signaling.sip.message import Request, Response, respond
 from signaling.sip.repeat import Repetition
 from signaling.sip.scheduler import TimerHandle
-from signaling.sip.session import Session
-from signaling.sip.transaction import TimedOut, TransportFailed
+from signaling.sip.session import Session, refusal_fields
 from signaling.sip.transaction_layer import ServerOutcome, ServerTransaction
 from signaling.sip.transport import Flow
-from signaling.sip.values import SipParseError
 
 if TYPE_CHECKING:
     from signaling.sip.leg import SipLeg
@@ -51,6 +49,7 @@ class InboundInvite:
         self._session = session
         self._request = request
         self._server: ServerTransaction = core.layer.serve(request, flow, self._on_outcome)
+        self._server.on_cancel = leg.on_cancel
         self._phase = Phase.PENDING
         self._offer = b""
         self._body = b""
@@ -69,11 +68,17 @@ class InboundInvite:
         return self._phase
 
     def serve(self) -> None:
-        """100, then the offer is examined. Raises PeerError for one that cannot be taken; ``refuse`` it then."""
+        """100, then what the INVITE offers is examined; one that cannot be taken is refused and ends the leg."""
         self._core.layer.respond(self._server, respond(self._request, 100))
-        self._offer = session_description(self._request)
-        if self._offer:
-            self._leg.audio.examine(self._offer)
+        try:
+            self._offer = session_description(self._request)
+            if self._offer:
+                self._leg.audio.examine(self._offer)
+            self._session.timer.answer(self._request)
+        except PeerError as error:
+            self.refuse(error.status, fields=refusal_fields(error))
+            self._leg.end(HangupCause.NOT_ACCEPTABLE, reason=str(error), sip_status=error.status)
+            return
         expires_s = self._request.number("Expires")
         if expires_s:
             self._expiry = self._core.scheduler.call_later(float(expires_s), self._expired)
@@ -101,13 +106,14 @@ class InboundInvite:
             return False
         self._phase = Phase.ANSWERED
         self._stop_timers()
+        self._let_go()
         answers_in_ack = self._leg.audio.offer_is_open
         response = self._session.success(self._request, fields=fields, body=self._body)
         self._session.confirm(self._request)
 
         def acknowledged(ack: Request) -> None:
             if answers_in_ack:
-                self._session.take_answer(session_description(ack))
+                self._session.take_answer(ack)
 
         self._session.send_success(self._request, self._server, response, on_ack=acknowledged)
         self._session.schedule(schedule)
@@ -225,31 +231,27 @@ class InboundInvite:
         self._leg.end(HangupCause.CANCELED, reason="INVITE expired", by_remote=True)
 
     def _on_outcome(self, outcome: ServerOutcome) -> None:
-        match outcome:
-            case TransportFailed() if self._phase is Phase.PENDING:
-                self._close()
-                self._session.close()
-                self._leg.end(HangupCause.UNREACHABLE, reason="connection lost", by_remote=True)
-            case TransportFailed() | TimedOut():
-                # A 2xx is repeated and given up by the session; a refusal nobody acknowledged changes nothing.
-                pass
-            case _:
-                self._session.on_request(outcome, self._server.flow)
+        """No answer can reach the caller any more."""
+        if self._phase is Phase.PENDING:
+            self._close()
+            self._session.close()
+            self._leg.end(HangupCause.UNREACHABLE, reason="connection lost", by_remote=True)
 
     def _close(self) -> None:
         self._phase = Phase.OVER
         self._stop_timers()
+        self._let_go()
         self._queued.clear()
         self._acknowledged.set()
         if self._unacknowledged is not None:
             self._unacknowledged.stop()
             self._unacknowledged = None
 
+    def _let_go(self) -> None:
+        self._server.listener = self._server.on_cancel = None
+
     def _stop_timers(self) -> None:
         for handle in (self._reminder, self._expiry):
             if handle is not None:
                 handle.cancel()
         self._reminder = self._expiry = None
-
-
-__all__ = ["InboundInvite", "Phase", "SipParseError"]

@@ -5,24 +5,26 @@ Parent side. The daemon, the webhook application and the load are three processe
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tests.bench import procfs, recordings
 from tests.bench.daemon import DOMAIN, Daemon, new_phones
-from tests.bench.figures import bucket_percentile, buckets_of, percentile_of
+from tests.bench.figures import bucket_percentile, buckets_of, percentile_of, value_of
 from tests.bench.process import BenchError, Child
 from tests.bench.report import Quantiles, Report, SetUpFigures, TickFigures, build
 from tests.bench.window import Window
 
 MAX_PHONES = 100
 TICK_LATENESS = "ringfork_engine_tick_lateness_seconds"
-_IDLE_S = 3.0
-_SETTLE_S = 2.0
+COUNTED = ("packets_received", "packets_sent", "packets_foreign", "packets_malformed", "packets_unsent")
+LEFT_OVER = ("ringfork_calls", "ringfork_engine_ports", "ringfork_engine_recordings", "ringfork_callbacks_owed")
+Samples = Sequence[tuple[str, Mapping[str, str], float]]
 _DRAIN_S = 0.4
 _SET_UP_S = 10.0
+_CLOSING_TRIES = 50
 _GRACE_S = 60.0
 _HANG_UP_RATE = 100.0
 _RECORD = {"none": "do-not-record", "mono": "record-from-answer", "dual": "record-from-answer-dual"}
@@ -33,6 +35,7 @@ class Plan:
     """What is asked for. seconds: of the measured window, None for a set-up bench; hold_s: of its calls.
 
     rate: calls placed a second. callbacks: status callbacks for each event of each leg, recording callbacks.
+    idle_s: how long the baseline is measured; settle_s: from the last answer to the window.
     """
 
     calls: int
@@ -43,6 +46,8 @@ class Plan:
     answer_after_s: float = 0.05
     callbacks: bool = False
     sound: bool = True
+    idle_s: float = 3.0
+    settle_s: float = 2.0
 
     @property
     def most_at_once(self) -> int:
@@ -115,6 +120,16 @@ class Run:
                 return progress
             await asyncio.sleep(0.1)
 
+    async def left_over(self) -> dict[str, float | None]:
+        """Gauges of the daemon once the calls are over; what is closing gets a moment, what stays is a leak."""
+        for _ in range(_CLOSING_TRIES):
+            samples = await self.daemon.metrics()
+            left = {name: value_of(samples, name) for name in LEFT_OVER}
+            if not any(left.values()):
+                break
+            await asyncio.sleep(0.1)
+        return {f"{name.removeprefix('ringfork_')}_left": value for name, value in left.items()}
+
     async def end(self) -> None:
         for end in (self._load, self._application):
             if end is not None:
@@ -152,11 +167,11 @@ async def _with_run(plan: Plan, directory: Path, measure: Callable[[Run], Awaita
 async def _calls(run: Run) -> Report:
     plan = run.plan
     window = Window(run.daemon.pid, run.load.pid)
-    await window.idle(_IDLE_S)
+    await window.idle(plan.idle_s)
     await run.load.ask("place", calls=plan.calls, rate=plan.rate)
     placing_s = plan.calls / plan.rate + _GRACE_S
     progress = await run.until(lambda now: now["answered"] + now["over"] >= plan.calls, within_s=placing_s)
-    await asyncio.sleep(_SETTLE_S)
+    await asyncio.sleep(plan.settle_s)
     before = await run.daemon.metrics()
     await run.load.ask("epoch", value=1)
     await window.measure(plan.seconds or 0.0)
@@ -168,6 +183,8 @@ async def _calls(run: Run) -> Report:
     await run.load.ask("hang_up", rate=_HANG_UP_RATE)
     ending_s = plan.calls / _HANG_UP_RATE + _GRACE_S
     progress = await run.until(lambda now: now["over"] >= plan.calls and not now["phones_live"], within_s=ending_s)
+    left = await run.left_over()
+    window.note_over()
     set_up = await _set_up_figures(run, progress)
     await run.load.ask("close")
     await run.daemon.end()
@@ -179,6 +196,7 @@ async def _calls(run: Run) -> Report:
         rtp=rtp,
         drops=drops,
         ticks=_ticks(before, after),
+        statistics={**_counted(before, after), **left},
         set_up=set_up,
         recordings=await asyncio.to_thread(recordings.summarise, run.daemon.recordings),
     )
@@ -187,7 +205,7 @@ async def _calls(run: Run) -> Report:
 async def _setup(run: Run) -> Report:
     plan = run.plan
     window = Window(run.daemon.pid, run.load.pid)
-    await window.idle(_IDLE_S)
+    await window.idle(plan.idle_s)
     before = await run.daemon.metrics()
     await window.begin()
     await run.load.ask("place", calls=plan.calls, rate=plan.rate)
@@ -195,6 +213,8 @@ async def _setup(run: Run) -> Report:
     progress = await run.until(lambda now: now["over"] >= plan.calls and not now["phones_live"], within_s=within_s)
     window.end()
     after = await run.daemon.metrics()
+    left = await run.left_over()
+    window.note_over()
     set_up = await _set_up_figures(run, progress)
     drops = procfs.udp_drops(run.daemon.pid), procfs.udp_drops(run.load.pid)
     await run.load.ask("close")
@@ -207,6 +227,7 @@ async def _setup(run: Run) -> Report:
         rtp=None,
         drops=drops,
         ticks=_ticks(before, after),
+        statistics={**_counted(before, after), **left},
         set_up=set_up,
         recordings=await asyncio.to_thread(recordings.summarise, run.daemon.recordings),
     )
@@ -216,14 +237,24 @@ def _described(plan: Plan) -> dict[str, Any]:
     return {name: getattr(plan, name) for name in plan.__dataclass_fields__ if getattr(plan, name) is not None}
 
 
-def _ticks(
-    before: list[tuple[str, dict[str, str], float]], after: list[tuple[str, dict[str, str], float]]
-) -> TickFigures:
+def _counted(before: Samples, after: Samples) -> dict[str, float]:
+    """The engine's own counters over the window."""
+    counted = {}
+    for name in COUNTED:
+        was, now = (value_of(samples, f"ringfork_engine_{name}_total") for samples in (before, after))
+        if was is not None and now is not None:
+            counted[name] = now - was
+    return counted
+
+
+def _ticks(before: Samples, after: Samples) -> TickFigures:
     first, last = buckets_of(before, TICK_LATENESS), buckets_of(after, TICK_LATENESS)
     p50, p99 = (bucket_percentile(first, last, share) for share in (0.5, 0.99))
     if p50 is None or p99 is None:
         return TickFigures()
-    return TickFigures(lateness_p50_ms=p50 * 1000, lateness_p99_ms=p99 * 1000, source=f"/metrics {TICK_LATENESS}")
+    return TickFigures(
+        lateness_p50_ms=round(p50 * 1000, 3), lateness_p99_ms=round(p99 * 1000, 3), source=f"/metrics {TICK_LATENESS}"
+    )
 
 
 async def _set_up_figures(run: Run, progress: Mapping[str, Any]) -> SetUpFigures:

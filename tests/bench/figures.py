@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 _SAMPLE = re.compile(r"^(?P<name>[A-Za-z_:][\w:]*)(?:\{(?P<labels>[^}]*)\})?\s+(?P<value>\S+)")
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 
+Samples = Iterable[tuple[str, Mapping[str, str], float]]
+"""Name, labels and value."""
+
 Buckets = Sequence[tuple[float, float]]
 """Upper bound and cumulative count, ascending; the last bound is infinity."""
 
@@ -46,13 +49,13 @@ def exposition(text: str) -> list[tuple[str, Mapping[str, str], float]]:
     return samples
 
 
-def value_of(samples: Iterable[tuple[str, Mapping[str, str], float]], name: str) -> float | None:
+def value_of(samples: Samples, name: str) -> float | None:
     """Sum over all label sets of ``name``; None when there is no such sample."""
     values = [value for sample, _, value in samples if sample == name]
     return sum(values) if values else None
 
 
-def buckets_of(samples: Iterable[tuple[str, Mapping[str, str], float]], name: str) -> Buckets:
+def buckets_of(samples: Samples, name: str) -> Buckets:
     """Buckets of the histogram ``name``, summed over label sets; empty when there is none."""
     sums: dict[float, float] = {}
     for sample, labels, value in samples:

@@ -19,7 +19,10 @@ _NOTHING = Usage(cpu_percent=0, waited_percent=0, context_switches_per_s=0, rss_
 
 @dataclass(frozen=True, kw_only=True)
 class GatewayFigures:
-    """cpu_percent_per_call: of one core, idle share subtracted. memory_kb_per_call: growth of RSS by live calls."""
+    """cpu_percent_per_call: of one core, idle share subtracted. memory_kb_per_call: growth of RSS by live calls.
+
+    rss_mb: at the end of the window; rss_after_mb: when all calls are over.
+    """
 
     cpu_percent: float
     idle_cpu_percent: float
@@ -29,6 +32,7 @@ class GatewayFigures:
     context_switches_per_s: float
     rss_idle_mb: float
     rss_mb: float
+    rss_after_mb: float | None
     memory_kb_per_call: float | None
     threads: tuple[ThreadShare, ...]
 
@@ -202,6 +206,7 @@ def _gateway(window: Window, calls: int, *, per_call: bool, set_up: SetUpFigures
         context_switches_per_s=used.context_switches_per_s,
         rss_idle_mb=round(window.idle_rss_mb, 1),
         rss_mb=used.rss_mb,
+        rss_after_mb=window.rss_after_mb,
         memory_kb_per_call=round(grown_kb / calls, 1) if per_call else None,
         threads=used.threads,
     )

@@ -52,6 +52,7 @@ class Window:
         self.seconds = 0.0
         self.idle_cpu_percent = 0.0
         self.idle_rss_mb = 0.0
+        self.rss_after_mb: float | None = None
         self.gateway: Usage | None = None
         self.load: Usage | None = None
         self.machine: MachineShare | None = None
@@ -92,6 +93,10 @@ class Window:
             load_average_after=machine.load[0],
             others_cpu_percent=round(max(0.0, others / self.seconds / 1e7), 1),
         )
+
+    def note_over(self) -> None:
+        """All calls are over: what memory is left in use."""
+        self.rss_after_mb = round(procfs.read(self._pids[0]).rss_octets / 1e6, 1)
 
     @property
     def seconds_of_cpu(self) -> float:

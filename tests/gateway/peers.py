@@ -119,8 +119,8 @@ class PeerLeg:
         self.state = LegState.UP
         self.events.post(Answered())
 
-    def presses(self, digit: str) -> None:
-        self.events.post(DigitReceived(digit))
+    def presses(self, digit: str, *, is_in_media: bool = True) -> None:
+        self.events.post(DigitReceived(digit, is_in_media=is_in_media))
 
     def hangs_up(self, cause: HangupCause = HangupCause.NORMAL, sip_status: int | None = None) -> None:
         self.end(cause, by_remote=True, sip_status=sip_status)

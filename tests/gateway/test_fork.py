@@ -9,10 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.call import CallStatus, IllegalEvent, ProgressEvent
-from gateway.fork import (
-    IGNORED,
-    ILLEGAL,
-    MOVES,
+from gateway.fork import IGNORED, ILLEGAL, MOVES, DialModel, DialState, worst_of
+from gateway.fork_events import (
     AttemptPlaced,
     AttemptRefused,
     AttemptTimedOut,
@@ -21,8 +19,6 @@ from gateway.fork import (
     CancelTimer,
     DialEffect,
     DialEvent,
-    DialModel,
-    DialState,
     Finish,
     Hangup,
     LegAnswered,
@@ -39,7 +35,6 @@ from gateway.fork import (
     StartTimer,
     StopRingback,
     TimeLimitReached,
-    worst_of,
 )
 from signaling.leg import HangupCause
 

@@ -24,7 +24,7 @@ RATE_HZ = 8000
 
 @asynccontextmanager
 async def running(disk: Disk | None = None, *, backlog_s: float = 10.0) -> AsyncIterator[RecordingWriter]:
-    writer = RecordingWriter(write_period_s=0.02, sync_period_s=0.02, backlog_s=backlog_s, disk=disk)
+    writer = RecordingWriter(write_period_s=0.02, backlog_s=backlog_s, disk=disk)
     writer.start()
     try:
         yield writer

@@ -10,7 +10,7 @@ from typing import Any
 
 import aiohttp
 
-from gateway.demo.daemon import Daemon, Secrets, free_port, loopback_configuration
+from gateway.demo.daemon import Daemon, Secrets, basic_authorization, free_port, loopback_configuration
 from signaling.endpoints.options import SipEndpointOptions
 from signaling.endpoints.process import Phone
 from tests.wire.harness_ears import Heard, channels, listen
@@ -71,8 +71,9 @@ class RunningGateway:
         return self.daemon.sip_servers[0].removeprefix("udp:")
 
     @property
-    def credentials(self) -> aiohttp.BasicAuth:
-        return aiohttp.BasicAuth(self.secrets.account_sid, self.secrets.auth_token)
+    def authorization(self) -> dict[str, str]:
+        """The account's credentials as a request header."""
+        return basic_authorization(self.secrets.account_sid, self.secrets.auth_token)
 
     async def metrics(self) -> dict[str, float]:
         """Samples without labels, by name."""
@@ -96,7 +97,7 @@ class RunningGateway:
 
     async def recording(self, url: str, path: Path) -> list[Heard]:
         """Fetch a recording with the account's credentials; its channels."""
-        async with aiohttp.ClientSession(auth=self.credentials) as session, session.get(url) as answer:
+        async with aiohttp.ClientSession(headers=self.authorization) as session, session.get(url) as answer:
             assert answer.status == 200, f"{url}: {answer.status} {await answer.text()}"
             content = await answer.read()
         await asyncio.to_thread(path.write_bytes, content)

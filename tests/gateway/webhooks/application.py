@@ -115,8 +115,8 @@ async def raw_server(script: Script) -> AsyncIterator[RawServer]:
             length = header.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]
             await reader.readexactly(int(length or 0))
             await script(reader, writer)
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass  # the end of the task: nobody above would want to know
         finally:
             writer.close()
             tasks.discard(task)
@@ -135,8 +135,9 @@ async def raw_server(script: Script) -> AsyncIterator[RawServer]:
 def sending(*parts: bytes) -> Script:
     async def script(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         for part in parts:
-            writer.write(part)
-            await writer.drain()
+            for start in range(0, len(part), 16384):
+                writer.write(part[start : start + 16384])
+                await writer.drain()
 
     return script
 

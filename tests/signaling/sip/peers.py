@@ -1,8 +1,10 @@
 """Peers and recorders for the call side: an engine that only writes down what it is told, and agents on loopback."""
 
 import asyncio
+import heapq
 import itertools
-from collections.abc import AsyncIterator, Callable, Sequence
+import secrets
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import cast
@@ -13,11 +15,14 @@ from signaling.sip.agent import SipAgent
 from signaling.sip.auth import DigestAuthenticator
 from signaling.sip.core import SipSettings
 from signaling.sip.dial_target import DialTarget
+from signaling.sip.headers import Headers
 from signaling.sip.leg import SipLeg
-from signaling.sip.message import Request, Response, respond
+from signaling.sip.message import Request, Response, parse_datagram, respond
 from signaling.sip.resolver import Destination
+from signaling.sip.scheduler import Scheduler, TimerHandle
 from signaling.sip.transaction import TimerValues
 from signaling.sip.transport import Flow
+from signaling.sip.values import uri_text_of
 
 FAST = TimerValues(t1_s=0.02, t2_s=0.16, t4_s=0.1)
 
@@ -28,6 +33,7 @@ class RecordedPort:
 
     address: tuple[str, int]
     tell: Callable[[PortEvent], None]
+    on_closed: Callable[[], None]
     connected: list[RemoteMedia] = field(default_factory=list)
     watched: list[tuple[float | None, float | None]] = field(default_factory=list)
     digits: str = ""
@@ -44,35 +50,232 @@ class RecordedPort:
 
     def close(self) -> None:
         self.closed += 1
+        if self.closed == 1:
+            self.on_closed()
 
 
 class RecordedEngine:
     """The used part of an Engine: ports that write down what they are told."""
 
     def __init__(self, capacity: int = 1000) -> None:
-        self.ports: list[RecordedPort] = []
+        self.live = 0
         self._capacity = capacity
-        self._numbers = itertools.count(40000, 2)
+        self._numbers = itertools.cycle(range(40000, 60000, 2))
 
-    @property
-    def live(self) -> int:
-        return sum(not port.closed for port in self.ports)
+    def on_closed(self) -> None:
+        self.live -= 1
 
     def open_port(self, on_event: Callable[[PortEvent], None]) -> MediaPort:
         if self.live >= self._capacity:
             raise PortsExhausted("expected a free port, found none")
-        port = RecordedPort(("127.0.0.1", next(self._numbers)), on_event)
-        self.ports.append(port)
-        return cast(MediaPort, port)
+        self.live += 1
+        return cast(MediaPort, RecordedPort(("127.0.0.1", next(self._numbers)), on_event, self.on_closed))
 
 
 def port_of(leg: SipLeg) -> RecordedPort:
     return cast(RecordedPort, leg.media)
 
 
+class SteppedScheduler:
+    """Timers that fire when the test says so."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self._waiting: list[SteppedTimer] = []
+        self._order = itertools.count()
+
+    def time(self) -> float:
+        return self.now
+
+    def call_later(self, delay_s: float, callback: Callable[[], None]) -> TimerHandle:
+        timer = SteppedTimer(self.now + delay_s, next(self._order), callback)
+        heapq.heappush(self._waiting, timer)
+        return timer
+
+    def advance(self, seconds: float) -> None:
+        """Everything due until then, in order, at its own time."""
+        until = self.now + seconds
+        while self._waiting and self._waiting[0].at <= until:
+            timer = heapq.heappop(self._waiting)
+            self.now = max(self.now, timer.at)
+            if not timer.cancelled:
+                timer.callback()
+        self.now = until
+
+
+@dataclass(order=True)
+class SteppedTimer:
+    at: float
+    order: int
+    callback: Callable[[], None] = field(compare=False)
+    cancelled: bool = field(default=False, compare=False)
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+
+class Phone(asyncio.DatagramProtocol):
+    """A SIP peer on a UDP socket that says and hears single messages; it does nothing by itself."""
+
+    def __init__(self) -> None:
+        self._heard: asyncio.Queue[Request | Response] = asyncio.Queue()
+        self._transport: asyncio.DatagramTransport | None = None
+        self.towards: tuple[str, int] = ("127.0.0.1", 0)
+        self.sequence = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.DatagramTransport, transport)
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        self.towards = addr
+        self._heard.put_nowait(parse_datagram(data))
+
+    @property
+    def address(self) -> tuple[str, int]:
+        assert self._transport is not None
+        host, port = self._transport.get_extra_info("sockname")
+        return host, port
+
+    @property
+    def contact(self) -> str:
+        return "<sip:phone@{}:{}>".format(*self.address)
+
+    def say(self, message: Request | Response | bytes) -> None:
+        assert self._transport is not None
+        self._transport.sendto(message if isinstance(message, bytes) else bytes(message), self.towards)
+
+    async def hear(self, *, within_s: float = 3.0) -> Request | Response:
+        async with asyncio.timeout(within_s):
+            return await self._heard.get()
+
+    @property
+    def has_heard(self) -> bool:
+        return not self._heard.empty()
+
+    async def response(self, code: int, method: str = "") -> Response:
+        """The next message, which has to be this answer."""
+        message = await self.hear()
+        assert isinstance(message, Response), message
+        assert (message.code, message.cseq.method) == (code, method or message.cseq.method), bytes(message)
+        return message
+
+    async def request(self, method: str) -> Request:
+        """The next message, which has to be this request."""
+        message = await self.hear()
+        assert isinstance(message, Request), message
+        assert message.method == method, bytes(message)
+        return message
+
+    async def is_silent(self, *, for_s: float = 0.05) -> bool:
+        await asyncio.sleep(for_s)
+        return self._heard.empty()
+
+    def forget(self) -> None:
+        while not self._heard.empty():
+            self._heard.get_nowait()
+
+    # Requests and answers of a phone
+
+    def make(
+        self,
+        method: str,
+        uri: str = "sip:bob@ringfork.test",
+        *,
+        call_id: str = "",
+        fields: Iterable[tuple[str, str]] = (),
+        body: bytes = b"",
+        user: str = "alice",
+        branch: str = "",
+    ) -> Request:
+        """A request outside of any dialog."""
+        self.sequence += 1
+        host, port = self.address
+        headers = Headers(
+            [
+                ("Via", f"SIP/2.0/UDP {host}:{port};rport;branch={branch or 'z9hG4bK' + secrets.token_hex(6)}"),
+                ("Max-Forwards", "70"),
+                ("From", f"<sip:{user}@ringfork.test>;tag=phone"),
+                ("To", f"<{uri}>"),
+                ("Call-ID", call_id or secrets.token_hex(8)),
+                ("CSeq", f"{self.sequence} {method}"),
+                ("Contact", self.contact),
+                *fields,
+            ]
+        )
+        if body:
+            headers.set("Content-Type", "application/sdp")
+        return Request(method, uri, headers=headers, body=body)
+
+    def inside(
+        self,
+        method: str,
+        answer: Response,
+        *,
+        fields: Iterable[tuple[str, str]] = (),
+        body: bytes = b"",
+        sequence: int | None = None,
+        kind: str = "application/sdp",
+    ) -> Request:
+        """A request of the calling phone in the dialog of an answer to its INVITE."""
+        request = self.make(method, call_id=answer.call_id, fields=fields, body=body)
+        if sequence is not None:
+            self.sequence -= 1
+            request.headers.set("CSeq", f"{sequence} {method}")
+        request.headers.set("From", answer.headers.get("From") or "")
+        request.headers.set("To", answer.headers.get("To") or "")
+        if body:
+            request.headers.set("Content-Type", kind)
+        contact = answer.values("Contact")
+        return Request(
+            method, uri_text_of(contact[0]) if contact else request.uri_text, headers=request.headers, body=body
+        )
+
+    def back(self, method: str, invite: Request, *, tag: str, body: bytes = b"") -> Request:
+        """A request of the called phone in the dialog that its answer with this tag made."""
+        request = self.make(method, uri_text_of(invite.values("Contact")[0]), call_id=invite.call_id, body=body)
+        request.headers.set("From", f"{invite.headers.get('To')};tag={tag}")
+        request.headers.set("To", invite.headers.get("From") or "")
+        return request
+
+    def answer(
+        self, request: Request, code: int, *, tag: str = "t1", fields: Iterable[tuple[str, str]] = (), body: bytes = b""
+    ) -> None:
+        contact = [("Contact", self.contact)] if code < 400 and code != 100 else []
+        self.say(respond(request, code, to_tag="" if code == 100 else tag, fields=[*contact, *fields], body=body))
+
+
+@asynccontextmanager
+async def phone(rig: "Rig | None" = None, *, host: str = "127.0.0.1") -> AsyncIterator[Phone]:
+    """A phone that talks to the agent of a rig."""
+    transport, protocol = await asyncio.get_running_loop().create_datagram_endpoint(Phone, local_addr=(host, 0))
+    if rig is not None:
+        protocol.towards = rig.address()
+    try:
+        yield protocol
+    finally:
+        transport.close()
+        await asyncio.sleep(0)
+
+
+def description(
+    port: int, *, host: str = "127.0.0.1", payloads: str = "0 8 101", direction: str = "sendrecv", version: int = 1
+) -> bytes:
+    """What a phone offers or answers."""
+    return (
+        f"v=0\r\no=- 1 {version} IN IP4 {host}\r\ns=-\r\nc=IN IP4 {host}\r\nt=0 0\r\n"
+        f"m=audio {port} RTP/AVP {payloads}\r\na=rtpmap:101 telephone-event/8000\r\na={direction}\r\n"
+    ).encode()
+
+
 class NoRegistrar:
     def handle(self, request: Request, flow: Flow) -> Response:
-        return respond(request, 403)
+        return respond(request, 403, to_tag="r")
+
+    def flow_closed(self, flow: Flow) -> None:
+        pass
+
+    def is_registered_source(self, source: str) -> bool:
+        return False
 
 
 @dataclass
@@ -136,7 +339,9 @@ async def rig(
     passwords: dict[str, str] | None = None,
     capacity: int = 1000,
     calls: int = 1000,
+    goodbye_s: float = 0.05,
     timers: TimerValues | None = None,
+    scheduler: Scheduler | None = None,
     on_call: Callable[[SipLeg], None] | None = None,
 ) -> AsyncIterator[Rig]:
     """An agent that takes 127.0.0.1 for a trunk, unless told otherwise."""
@@ -145,7 +350,7 @@ async def rig(
     loop = asyncio.get_running_loop()
     agent = SipAgent(
         engine=cast(Engine, engine),
-        settings=SipSettings(listen=listen, domain="ringfork.test", calls=calls),
+        settings=SipSettings(listen=listen, domain="ringfork.test", calls=calls, goodbye_s=goodbye_s),
         authenticator=DigestAuthenticator(
             realm="ringfork.test", secret=b"s" * 32, clock=loop.time, credentials=(passwords or {}).get
         ),
@@ -154,6 +359,7 @@ async def rig(
         resolver=directory,
         on_call=on_call or queue.put_nowait,
         timers=timers,
+        scheduler=scheduler,
     )
     await agent.start()
     try:

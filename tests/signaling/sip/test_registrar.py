@@ -394,6 +394,9 @@ def test_register_path_is_kept_and_told_back(world: World) -> None:
     paths = ["<sip:edge1.example.com;lr>", "<sip:edge2.example.com;lr>"]
     assert response.headers.getlist("Path") == paths
     assert world.registrar.bindings("alice")[0].path == tuple(paths)
+    with pytest.raises(NotImplementedError):
+        world.registrar.devices("alice")[0].dial(CALL)
+    assert world.dialled[0].route == tuple(paths)
 
 
 @pytest.mark.parametrize(

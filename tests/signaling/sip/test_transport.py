@@ -329,6 +329,20 @@ async def test_tcp_outgoing_connection_queues_until_up_and_is_reused(recorder: R
     assert await asyncio.wait_for(recorder.closed.get(), 5) == flow
 
 
+async def test_tcp_connection_is_made_only_when_something_is_sent(recorder: Recorder) -> None:
+    peer = Recorder()
+    address = await peer.transports.listen(f"tcp:{HOST}:0")
+    unused, used = recorder.transports.flow_to("tcp", HOST, 9), recorder.transports.flow_to("tcp", *address)
+    recorder.transports.send(options("TCP"), used)
+    await asyncio.wait_for(recorder.messages.get(), 5)
+    assert recorder.transports.is_open(unused)
+    recorder.clock.now += 61
+    recorder.transports.sweep()
+    assert not recorder.transports.is_open(unused) and recorder.transports.is_open(used)
+    assert recorder.errors.empty()
+    await peer.transports.close()
+
+
 async def test_tcp_connection_refused_is_reported(recorder: Recorder) -> None:
     with socket.socket() as probe:
         probe.bind((HOST, 0))

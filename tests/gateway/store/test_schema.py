@@ -1,0 +1,77 @@
+"""Databases of older and newer versions."""
+
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from gateway.store.database import open_engine
+from gateway.store.schema import SCHEMA, Migration, SchemaTooNew, migrate
+from tests.gateway.store.records import url_of
+
+
+def add_column(name: str) -> Migration:
+    def apply(connection: sa.Connection) -> None:
+        connection.execute(sa.text(f"ALTER TABLE calls ADD COLUMN {name} TEXT"))
+
+    return Migration(apply, readable_from=1)
+
+
+def columns(engine: sa.Engine) -> set[str]:
+    return {column["name"] for column in sa.inspect(engine).get_columns("calls")}
+
+
+def version(engine: sa.Engine) -> tuple[int, int]:
+    with engine.connect() as connection:
+        row = connection.execute(sa.select(SCHEMA)).one()
+    return row.version, row.readable_from
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> sa.Engine:
+    return open_engine(url_of(tmp_path))
+
+
+def test_migrate_makes_a_fresh_database_once(engine: sa.Engine) -> None:
+    assert migrate(engine) == 1
+    assert migrate(engine) == 1
+    assert version(engine) == (1, 1)
+    assert "sid" in columns(engine)
+
+
+def test_migrate_brings_an_older_database_up_to_date_step_by_step(engine: sa.Engine) -> None:
+    migrate(engine)
+    assert migrate(engine, migrations=[add_column("one"), add_column("two")]) == 3
+    assert {"one", "two"} < columns(engine)
+    assert migrate(engine, migrations=[add_column("one"), add_column("two"), add_column("three")]) == 4
+    assert "three" in columns(engine)
+
+
+def test_migrate_step_that_fails_changes_nothing_and_can_be_repeated(engine: sa.Engine) -> None:
+    def half(connection: sa.Connection) -> None:
+        connection.execute(sa.text("ALTER TABLE calls ADD COLUMN half TEXT"))
+        connection.execute(sa.text("ALTER TABLE nowhere ADD COLUMN half TEXT"))
+
+    migrate(engine)
+    with pytest.raises(sa.exc.OperationalError):
+        migrate(engine, migrations=[add_column("one"), Migration(half, readable_from=1)])
+    assert version(engine) == (2, 1)
+    assert "one" in columns(engine)
+    assert "half" not in columns(engine)
+
+
+def test_migrate_newer_database_is_used_if_it_may_and_refused_if_not(engine: sa.Engine) -> None:
+    migrate(engine)
+    assert migrate(engine, migrations=[add_column("one")]) == 2
+    assert migrate(engine) == 2
+    migrate(engine, migrations=[add_column("one"), Migration(lambda _: None, readable_from=3)])
+    with pytest.raises(SchemaTooNew):
+        migrate(engine)
+
+
+def test_migrate_fresh_database_of_a_later_version_skips_its_steps(engine: sa.Engine) -> None:
+    def fail(_: sa.Connection) -> None:
+        raise AssertionError
+
+    assert migrate(engine, migrations=[Migration(fail, readable_from=2)]) == 2
+    assert version(engine) == (2, 2)
