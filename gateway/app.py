@@ -103,7 +103,7 @@ class Gateway:
         await self._engine.start()
         self._webhooks = WebhookClient(
             auth_token=configuration.account.auth_token.get_secret_value(),
-            guard=Guard(configuration.webhooks.allow),
+            guard=Guard(configuration.webhooks.allow, own=[(configuration.server.host, configuration.server.port)]),
         )
         stack.push_async_callback(self._webhooks.close)
         self._recordings = Recordings(
@@ -141,10 +141,11 @@ class Gateway:
             now=_now,
         )
         stack.push_async_callback(self._outbox.close)
-        await self._outbox.start()
         stack.push_async_callback(self._close_background)
         await self._start_sip()
         await self._start_http()
+        # Last: a callback names URLs that have to answer.
+        await self._outbox.start()
         self._is_started = True
 
     async def _start_sip(self) -> None:
