@@ -358,7 +358,7 @@ async def test_answer_waits_for_the_prack_of_an_early_description(line: Line) ->
     assert await line.phone.is_silent()
     assert (await line.ask("PRACK", progress, fields=[("RAck", f"1 {invite.cseq.sequence} INVITE")])).code == 200
     await answering
-    await line.phone.response(200)
+    assert not (await line.phone.response(200)).body, "the description was told reliably"
     assert leg.state is LegState.UP
 
 
@@ -372,6 +372,7 @@ async def test_late_offer_with_reliable_provisional_is_settled_by_prack(line: Li
     assert port_of(leg).connected[-1].address == ("127.0.0.1", 4004)
     await leg.answer()
     answer = await line.phone.response(200)
+    assert not answer.body
     line.phone.say(line.acknowledge(answer))
     await asyncio.sleep(0.01)
     assert leg.state is LegState.UP
@@ -460,6 +461,21 @@ async def test_drain_and_limit_and_exhausted_ports_answer_503_with_retry_after()
         for code in (100, 503):
             caller.say(caller.make("INVITE", body=OFFER))
             await caller.response(code)
+
+
+async def test_flood_of_calls_beyond_the_limit_is_answered_one_by_one() -> None:
+    async with rig(calls=0) as gateway, phone(gateway) as caller:
+        for _ in range(150):
+            caller.say(caller.make("INVITE", body=OFFER))
+            await caller.response(503)
+        for _ in range(150):
+            caller.say(caller.make("OPTIONS"))
+        await asyncio.sleep(0.05)
+        answers = 0
+        while caller.has_heard:
+            await caller.response(200)
+            answers += 1
+        assert 50 <= answers < 100, "strangers' questions are answered up to a limit"
 
 
 async def test_stop_hangs_up_everything(line: Line) -> None:
