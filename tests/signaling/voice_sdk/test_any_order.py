@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from signaling.leg import Ended, HangupCause
-from signaling.peer_media import Connected, Digit, Failed, Gone
+from signaling.peer_media import Connected, Digit, Failed, Gone, PeerMediaEvent
 from signaling.voice_sdk.leg import VoiceSdkLeg
 from signaling.voice_sdk.settings import VoiceSdkSettings
 from tests.signaling.voice_sdk.peers import Browser, Rig, browser_sdp, token
@@ -30,15 +30,29 @@ class Chaos:
 
     async def step(self) -> None:
         chosen = self.random.choice(
-            [self.opens, self.logs_in, self.says, self.says, self.says, self.loses, self.dials, self.owner, self.sound]
+            [
+                self.opens,
+                self.opens,
+                self.logs_in,
+                *[self.says] * 6,
+                self.loses,
+                self.dials,
+                self.owner,
+                self.sound,
+            ]
         )
         chosen()
         if self.random.random() < 0.7:
-            await asyncio.sleep(self.random.choice([0, 0, 0, 0.01, 0.5, 3, 16]))
+            await asyncio.sleep(self.random.choice([0, 0, 0, 0.01, 0.01, 0.5, 3, 16]))
 
     def opens(self) -> None:
+        for sound in self.rig.sounds[-6:]:
+            sound.delay_s = self.random.choice([0, 0.01, 1, 30])
         if len(self.browsers) < 6:
-            self.browsers.append(Browser(self.rig))
+            browser = Browser(self.rig)
+            self.browsers.append(browser)
+            if self.random.random() < 0.8:
+                browser.log_in(token(self.random.choice(["alice", "alice", "bob"]), lifetime_s=60))
 
     def logs_in(self) -> None:
         for browser in self.browsers:
@@ -53,6 +67,11 @@ class Chaos:
         if not self.browsers:
             return
         browser = self.random.choice(self.browsers)
+        leg = self.random.choice(self.legs[-8:] or [None])
+        owners = [one for one in self.browsers if leg is not None and one.connection is leg.connection]
+        if leg is not None and self.random.random() < 0.8:
+            self.says_about(owners[0] if owners and self.random.random() < 0.8 else browser, leg)
+            return
         sids = [*(leg.call_sid for leg in self.legs[-6:]), "TJS1", "TJS2", "CAnone"]
         tokens = [*(leg.reconnect.current for leg in self.legs[-6:]), "wrong"]
         sdp = self.random.choice([browser_sdp(), browser_sdp("22"), "refuse", "refuse " + browser_sdp("33")])
@@ -85,8 +104,18 @@ class Chaos:
                 pass
         browser.say(kind, **payload)
 
+    def says_about(self, browser: Browser, leg: VoiceSdkLeg) -> None:
+        """What makes sense for the call, more or less."""
+        sdp = self.random.choice([*[browser_sdp()] * 6, browser_sdp("22"), "refuse"])
+        kinds = ["answer"] * 6 + ["reconnect"] * 3 + ["reject", "hangup", "reinvite", "reinvite", "dtmf"]
+        kind = self.random.choice(kinds)
+        payload: dict[str, Any] = {"callsid": leg.call_sid, "sdp": sdp, "dtmf": "1"}
+        if kind == "reconnect":
+            kind, payload["reconnect"] = "invite", leg.reconnect.current
+        browser.say(kind, **payload)
+
     def loses(self) -> None:
-        if self.browsers and self.random.random() < 0.5:
+        if self.browsers and self.random.random() < 0.7:
             browser = self.browsers.pop(self.random.randrange(len(self.browsers)))
             browser.connection.lost()
 
@@ -97,7 +126,7 @@ class Chaos:
     def owner(self) -> None:
         if self.legs:
             leg = self.random.choice(self.legs)
-            match self.random.randrange(6):
+            match self.random.randrange(9):
                 case 0:
                     leg.hangup(self.random.choice(list(HangupCause)))
                 case 1:
@@ -116,7 +145,8 @@ class Chaos:
 
     def sound(self) -> None:
         if self.rig.sounds:
-            event = self.random.choice([Connected(), Connected(), Failed(), Gone(), Digit("1")])
+            events: list[PeerMediaEvent] = [Connected(), Connected(), Failed(), Gone(), Digit("1")]
+            event = self.random.choice(events)
             self.random.choice(self.rig.sounds[-6:]).tell(event)
 
 
