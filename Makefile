@@ -44,14 +44,14 @@ $(VENV)/.test: $(VENV)/bin/python pyproject.toml
 	$(BIN)/pip install --quiet --editable '.[test]'
 	@touch $@ $(VENV)/.demo
 
-# SIPp and baresip are peers of the tests. Without root and without them their tests are skipped, and say so.
+# SIPp, baresip and Chromium are peers of the tests. Without root and without them their tests are skipped, and say so.
 .PHONY: packages
 packages:
-	@if command -v sipp >/dev/null && command -v baresip >/dev/null; then :; \
+	@if command -v sipp >/dev/null && command -v baresip >/dev/null && command -v chromium >/dev/null; then :; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-	    sip-tester baresip-core >/dev/null; \
-	else echo "Not root: install sip-tester and baresip-core for the tests against SIPp and baresip."; fi
+	    sip-tester baresip-core chromium >/dev/null; \
+	else echo "Not root: install sip-tester, baresip-core and chromium for the tests against real peers."; fi
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache

@@ -8,6 +8,7 @@ import asyncio
 import json
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -58,6 +59,34 @@ def demo(
     from gateway.demo import run_demo
 
     raise typer.Exit(run_demo(output, as_json=json_output))
+
+
+@app.command()
+def token(
+    identity: Annotated[str, typer.Argument(help="Who the browser is: alice is called by <Client>alice</Client>.")],
+    config: Annotated[Path, typer.Option(help="Configuration file; its first API key signs.")] = Path("ringfork.toml"),
+    ttl: Annotated[int, typer.Option(help="Seconds it is good for, at most a day.")] = 3600,
+    application: Annotated[
+        str, typer.Option(help="Application that answers its calls. Default: the first configured, or the built-in.")
+    ] = "",
+    incoming: Annotated[bool, typer.Option(help="Whether it may register and be called.")] = True,
+    json_output: Annotated[bool, typer.Option("--json", help="Print a JSON object.")] = False,
+) -> None:
+    """Make an access token for the Voice SDK."""
+    from gateway.tokens import TokenIssuer
+    from signaling.errors import GatewayError
+
+    try:
+        made = TokenIssuer(_configuration(config), clock=time.time).issue(
+            identity, lifetime_s=ttl, may_receive=incoming, application_sid=application or None
+        )
+    except GatewayError as error:
+        err.print(str(error), markup=False, highlight=False)
+        raise typer.Exit(1) from None
+    if json_output:
+        out.print_json(json.dumps({"identity": identity, "token": made, "ttl": ttl}))
+    else:
+        out.print(made, markup=False, highlight=False, soft_wrap=True)
 
 
 @app.command("check-config")

@@ -139,6 +139,11 @@ class Media(_Section):
         return self
 
 
+class VoiceSdk(_Section):
+    origins: tuple[HttpUrl, ...] = ()
+    edge: str = Field(default="roaming", min_length=1, max_length=64)
+
+
 class Recordings(_Section):
     directory: str = "recordings"
 
@@ -194,6 +199,7 @@ class Configuration(_Section):
     api_keys: tuple[ApiKey, ...] = ()
     sip: Sip = Sip()
     media: Media = Media()
+    voice_sdk: VoiceSdk = VoiceSdk()
     recordings: Recordings = Recordings()
     storage: Storage = Storage()
     webhooks: Webhooks = Webhooks()

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from gateway.config import Application, Configuration, Number, VoiceUrls
 from signaling.location import ClientTarget, NumberTarget, Target
 
+# Names the built-in application in the tokens of devices, where none is configured: "ringfork" in hex, twice.
+BUILT_IN_APPLICATION_SID = "AP" + b"ringfork".hex() * 2
+
 _NUMBER = re.compile(r"\+?[0-9*#]{2,32}")
 
 
@@ -64,6 +67,18 @@ class Router:
         if urls.voice_url or number is None:
             return Script.of(urls, dialled)
         return self._of_number(number, dialled)
+
+    def for_device(self, application_sid: str, dialled: str) -> Script | None:
+        """A call from a browser: its token names the application. dialled: the ``To`` it passed, may be empty.
+
+        None for an application that there is not. Source: webhooks.md 3 of the specification.
+        """
+        application = self._applications.get(application_sid)
+        if application is not None:
+            return Script.of(application, dialled, application_sid)
+        if application_sid != BUILT_IN_APPLICATION_SID:
+            return None
+        return self.for_phone(dialled.removeprefix("client:"))
 
     def for_trunk(self, dialled: str) -> Script | None:
         """A call from outside to one of our numbers; None when nobody owns the number."""

@@ -1,0 +1,1 @@
+"""The Voice SDK side: browsers with the unmodified @twilio/voice-sdk register, are called and call."""

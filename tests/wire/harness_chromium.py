@@ -1,0 +1,241 @@
+"""Chromium with the unmodified Voice SDK from npm as a peer: pages on a TLS server of ours, steered from the test.
+
+A page keeps what the SDK tells it in ``log``; tests wait for entries there. What the page needs from elsewhere (sounds,
+statistics) is refused, so that nothing leaves the machine.
+"""
+
+import asyncio
+import base64
+import datetime
+import hashlib
+import ipaddress
+import json
+import shutil
+import ssl
+import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from playwright.async_api import Page, async_playwright
+
+SDK_VERSION = "2.18.5"
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+WAIT_S = 10.0
+
+_PAGE = """<!doctype html><meta charset="utf-8"><title>voice sdk</title><script src="/twilio.min.js"></script>
+<script>
+const log = [];
+const note = (name, detail) => log.push({name, ...(detail || {})});
+const devices = {}, calls = {};
+function watch(call, as) {
+  calls[as] = call;
+  for (const name of ['accept', 'cancel', 'disconnect', 'reject', 'ringing', 'reconnecting', 'reconnected'])
+    call.on(name, () => note(as + '.' + name, {sid: call.parameters.CallSid}));
+  call.on('error', error => note(as + '.error', {code: error.code, message: error.message}));
+  call.on('messageReceived', message => note(as + '.message', {content: message.content}));
+  call.on('messageSent', message => note(as + '.sent', {content: message.content}));
+}
+function make(token, options) {
+  const sounds = Object.fromEntries(['incoming', 'outgoing', 'disconnect', 'dtmfs', 'dtmfh',
+    ...Array.from({length: 10}, (_, n) => 'dtmf' + n)].map(name => [name, '/silence.wav']));
+  const device = new Twilio.Device(token, {chunderw: location.host, sounds, ...options});
+  devices.main = device;
+  for (const name of ['registered', 'registering', 'unregistered', 'tokenWillExpire'])
+    device.on(name, () => note(name, {identity: device.identity}));
+  device.on('error', error => note('error', {code: error.code, message: error.message}));
+  device.on('incoming', call => {
+    watch(call, 'in');
+    note('incoming', {parameters: call.parameters, custom: Object.fromEntries(call.customParameters)});
+  });
+}
+async function connect(params) { watch(await devices.main.connect({params}), 'out'); }
+</script>"""
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """Self-signed, for 127.0.0.1. fingerprint: of its public key, what Chromium is told to trust."""
+
+    context: ssl.SSLContext
+    fingerprint: str
+
+
+def make_certificate(directory: Path) -> Certificate:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=7))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.IPv4Address("127.0.0.1"))]), critical=False
+        )
+        .sign(key, hashes.SHA256())
+    )
+    path = directory / "page.pem"
+    path.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        + certificate.public_bytes(serialization.Encoding.PEM)
+    )
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(path)
+    public = key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return Certificate(context, base64.b64encode(hashlib.sha256(public).digest()).decode())
+
+
+def find_sdk(cache: Path) -> Path:
+    """The SDK's bundle, from npm once and then from the cache; skips the test where it cannot be had."""
+    bundle = cache / "node_modules/@twilio/voice-sdk/dist/twilio.min.js"
+    package = bundle.parent.parent / "package.json"
+    if bundle.exists() and json.loads(package.read_text())["version"] == SDK_VERSION:
+        return bundle
+    npm = shutil.which("npm")
+    if npm is None:
+        pytest.skip("npm is not installed: the browser SDK cannot be fetched")
+    command = [npm, "install", "--prefix", str(cache), "--no-audit", "--no-fund", f"@twilio/voice-sdk@{SDK_VERSION}"]
+    try:
+        subprocess.run(command, check=True, capture_output=True, timeout=50)
+    except (subprocess.SubprocessError, OSError) as error:
+        pytest.skip(f"npm could not fetch @twilio/voice-sdk: {error}")
+    return bundle
+
+
+class Tab:
+    """One page with the SDK."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.asked_outside: list[str] = []
+
+    async def make_device(self, token: str, **options: Any) -> None:
+        await self.page.evaluate("([token, options]) => make(token, options)", [token, options])
+
+    async def register(self, token: str, **options: Any) -> None:
+        await self.make_device(token, **options)
+        await self.do("devices.main.register()")
+        await self.wait_for("registered")
+
+    async def do(self, script: str) -> Any:
+        return await self.page.evaluate(script)
+
+    async def log(self) -> list[dict[str, Any]]:
+        entries: list[dict[str, Any]] = await self.page.evaluate("log")
+        return entries
+
+    async def wait_for(self, name: str, *, count: int = 1, within_s: float = WAIT_S) -> dict[str, Any]:
+        """The entry of that name, the count-th one."""
+        try:
+            await self.page.wait_for_function(
+                "([name, count]) => log.filter(entry => entry.name === name).length >= count",
+                arg=[name, count],
+                timeout=within_s * 1000,
+            )
+        except Exception as error:
+            raise AssertionError(f"no {name} ({count}) in {await self.log()}") from error
+        return [entry for entry in await self.log() if entry["name"] == name][count - 1]
+
+
+class Browser:
+    """A running Chromium. Every tab is on the page of the server."""
+
+    def __init__(self, context: Any, url: str) -> None:
+        self._context = context
+        self._url = url
+
+    async def tab(self) -> Tab:
+        page = await self._context.new_page()
+        tab = Tab(page)
+
+        async def refuse(route: Any) -> None:
+            tab.asked_outside.append(route.request.url)
+            await route.abort()
+
+        await page.route(lambda url: not url.startswith(self._url), refuse)
+        await page.goto(self._url)
+        return tab
+
+
+def page_routes(sdk: Path) -> web.RouteTableDef:
+    """The page, the bundle as it came from npm, and a tenth of a second of silence for its sounds."""
+    routes = web.RouteTableDef()
+    bundle = sdk.read_bytes()
+    silence = b"\0" * 1600
+    header = b"RIFF" + (36 + len(silence)).to_bytes(4, "little") + b"WAVEfmt " + (16).to_bytes(4, "little")
+    header += b"\1\0\1\0" + (8000).to_bytes(4, "little") + (16000).to_bytes(4, "little") + b"\2\0\x10\0data"
+    wave = header + len(silence).to_bytes(4, "little") + silence
+
+    @routes.get("/")
+    async def _page(_: web.Request) -> web.Response:
+        return web.Response(text=_PAGE, content_type="text/html")
+
+    @routes.get("/twilio.min.js")
+    async def _bundle(_: web.Request) -> web.Response:
+        return web.Response(body=bundle, content_type="text/javascript")
+
+    @routes.get("/silence.wav")
+    async def _silence(_: web.Request) -> web.Response:
+        return web.Response(body=wave, content_type="audio/wav")
+
+    return routes
+
+
+@asynccontextmanager
+async def serving(tables: list[web.RouteTableDef], certificate: Certificate) -> AsyncIterator[str]:
+    """The URL of a TLS server with these routes."""
+    application = web.Application()
+    for table in tables:
+        application.add_routes(table)
+    runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=1.0)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=certificate.context).start()
+    try:
+        yield f"https://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+@asynccontextmanager
+async def chromium(url: str, certificate: Certificate, directory: Path) -> AsyncIterator[Browser]:
+    """A headless Chromium with a microphone that beeps. Skips the test where there is none."""
+    if CHROMIUM is None:
+        pytest.skip("Chromium is not installed (Debian package chromium)")
+    async with async_playwright() as playwright:
+        context = await playwright.chromium.launch_persistent_context(
+            str(directory),
+            executable_path=CHROMIUM,
+            headless=True,
+            permissions=["microphone"],
+            args=[
+                "--no-sandbox",
+                "--disable-gpu",
+                "--disable-quic",
+                "--no-first-run",
+                "--disable-background-networking",
+                "--disable-component-update",
+                "--disable-sync",
+                "--use-fake-device-for-media-stream",
+                "--use-fake-ui-for-media-stream",
+                "--autoplay-policy=no-user-gesture-required",
+                f"--ignore-certificate-errors-spki-list={certificate.fingerprint}",
+            ],
+        )
+        try:
+            yield Browser(context, url)
+        finally:
+            await context.close()
+    # The driver's transport closes in the background.
+    await asyncio.sleep(0)
