@@ -7,12 +7,14 @@ earlier. Decides which inbound call is taken and which script it gets; all else 
 import asyncio
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import structlog
+from aiohttp import web
 
 from gateway.background import Background
 from gateway.config import Configuration
@@ -25,17 +27,19 @@ from gateway.recovery import Heartbeat, end_unfinished_calls
 from gateway.rest.auth import Credentials
 from gateway.rest.recordings import RecordingApi
 from gateway.rest.sound import RecordingFiles
+from gateway.rest.token import TokenApi
 from gateway.routing import Router, Script
 from gateway.services import Services
 from gateway.session import CallSession
 from gateway.sids import new_sid
 from gateway.store import StorageUnavailable, Store
+from gateway.tokens import TokenIssuer, verifier_of
 from gateway.webhooks.client import WebhookClient
 from gateway.webhooks.guard import Guard
 from gateway.webhooks.outbox import Outbox
 from media.engine import Engine, EngineSettings
 from signaling.errors import Fault, GatewayError
-from signaling.leg import HangupCause, OutboundCall
+from signaling.leg import HangupCause, Leg, OutboundCall
 from signaling.location import Location
 from signaling.sip.agent import SipAgent
 from signaling.sip.auth import DigestAuthenticator
@@ -48,6 +52,10 @@ from signaling.sip.registrar import Registrar, RegistrarSettings
 from signaling.sip.resolver import Resolver
 from signaling.sip.transport import TlsSettings
 from signaling.sip.trunk import Trunk, Trunks
+from signaling.voice_sdk.agent import VoiceSdkAgent
+from signaling.voice_sdk.leg import VoiceSdkLeg
+from signaling.voice_sdk.server import VoiceSdkServer
+from signaling.voice_sdk.settings import VoiceSdkSettings
 
 log = structlog.get_logger(__name__)
 
@@ -67,13 +75,18 @@ class Gateway:
     """
 
     def __init__(
-        self, configuration: Configuration, *, progress: Callable[[str, int, int], None] | None = None
+        self,
+        configuration: Configuration,
+        *,
+        progress: Callable[[str, int, int], None] | None = None,
+        is_development: bool = False,
     ) -> None:
         self._configuration = configuration
         self._router = Router(configuration)
         self._background = Background()
         self._stack = AsyncExitStack()
-        self._calls: dict[str, SipLeg] = {}
+        self._is_development = is_development
+        self._calls: dict[str, Leg] = {}
         self._idle = asyncio.Event()
         self._idle.set()
         self._is_draining = False
@@ -124,14 +137,15 @@ class Gateway:
         heartbeat.start()
         stack.push_async_callback(heartbeat.stop)
         account = configuration.account
+        self._credentials = Credentials(
+            account_sid=account.sid,
+            auth_token=account.auth_token.get_secret_value(),
+            api_keys={key.sid: key.secret.get_secret_value() for key in configuration.api_keys},
+        )
         self._recording_api = RecordingApi(
             store=self._store,
             files=RecordingFiles(directory),
-            credentials=Credentials(
-                account_sid=account.sid,
-                auth_token=account.auth_token.get_secret_value(),
-                api_keys={key.sid: key.secret.get_secret_value() for key in configuration.api_keys},
-            ),
+            credentials=self._credentials,
             public_url=configuration.public_url,
         )
         self._outbox = Outbox(
@@ -192,7 +206,16 @@ class Gateway:
             resolver=Resolver(),
             on_call=self._on_call,
         )
-        location = Location(sources=[self._registrar], numbers=trunks, uris=OutsideUris(dial=self._dial))
+        self._browsers = VoiceSdkAgent(
+            settings=VoiceSdkSettings(origins=configuration.voice_sdk.origins, edge=configuration.voice_sdk.edge),
+            verifier=verifier_of(configuration, clock=time.time),
+            make_media=self._make_peer_media,
+            on_call=self._on_device_call,
+            new_call_sid=lambda: new_sid("CA"),
+        )
+        location = Location(
+            sources=[self._registrar, self._browsers], numbers=trunks, uris=OutsideUris(dial=self._dial)
+        )
         self._services = Services(
             configuration=configuration,
             router=self._router,
@@ -216,10 +239,20 @@ class Gateway:
             configuration,
             registry=registry_of(collector),
             is_ready=lambda: self._is_started and not self._is_draining,
-            routes=(self._recording_api.routes(),),
+            routes=tuple(self._routes()),
         )
         self._stack.push_async_callback(self._http.stop)
         await self._http.start()
+        # Pushed last, so that it runs first: sockets say goodbye while the server still stands.
+        self._stack.callback(self._browsers.stop)
+
+    def _routes(self) -> Iterator[web.RouteTableDef]:
+        configuration = self._configuration
+        yield VoiceSdkServer(self._browsers, own_origin=configuration.public_url).routes()
+        if configuration.api_keys:
+            issuer = TokenIssuer(configuration, clock=time.time)
+            yield TokenApi(issuer, self._credentials, is_open=self._is_development).routes()
+        yield self._recording_api.routes()
 
     async def stop(self) -> None:
         """End what still runs, close recordings, write and tell what became of it. Idempotent."""
@@ -232,6 +265,7 @@ class Gateway:
         self._is_draining = True
         if self._is_started:
             self._agent.drain()
+            self._browsers.drain()
 
     async def wait_idle(self) -> None:
         await self._idle.wait()
@@ -268,8 +302,21 @@ class Gateway:
         return self._agent.dial(target, request)
 
     def _on_call(self, leg: SipLeg) -> None:
-        """An admitted inbound call: find its script and run it."""
-        script = self._script_of(leg)
+        """An admitted inbound call of a phone or a trunk."""
+        self._begin(
+            leg,
+            self._script_of(leg),
+            sid=new_sid("CA"),
+            sip_headers={name: value for name, value in leg.headers.items() if name.lower().startswith("x-")},
+        )
+
+    def _on_device_call(self, leg: VoiceSdkLeg) -> None:
+        """A call of a browser, answered by the application that its token names."""
+        script = self._router.for_device(leg.application_sid or "", leg.callee.address)
+        self._begin(leg, script, sid=leg.call_sid, extra=leg.caller_parameters)
+
+    def _begin(self, leg: Leg, script: Script | None, *, sid: str, **more: Any) -> None:
+        """Run the script of a call that was let in; more: what only this kind of leg knows of it."""
         if script is None:
             leg.hangup(HangupCause.NOT_FOUND)
             return
@@ -279,7 +326,7 @@ class Gateway:
             return
         self._accepted += 1
         facts = CallFacts(
-            sid=new_sid("CA"),
+            sid=sid,
             account_sid=self._configuration.account.sid,
             caller=leg.caller.address,
             callee=leg.callee.address,
@@ -288,7 +335,7 @@ class Gateway:
             caller_name=leg.caller.display_name,
             forwarded_from=leg.diversion,
             sip=leg.sip,
-            sip_headers={name: value for name, value in leg.headers.items() if name.lower().startswith("x-")},
+            **more,
         )
         self._calls[facts.sid] = leg
         self._idle.clear()

@@ -47,7 +47,7 @@ def serve(
     if log_level not in ("debug", "info", "warning", "error"):
         raise typer.BadParameter("expected debug, info, warning or error", param_hint="--log-level")
     configuration = _configuration(config)
-    raise typer.Exit(asyncio.run(run(configuration, log_level=log_level, announce=is_development)))
+    raise typer.Exit(asyncio.run(run(configuration, log_level=log_level, is_development=is_development)))
 
 
 @app.command()

@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 err = Console(stderr=True)
 
 
-async def run(configuration: Configuration, *, log_level: str, announce: bool) -> int:
+async def run(configuration: Configuration, *, log_level: str, is_development: bool) -> int:
     """Serve until told to stop. Returns the exit code."""
     logs.set_up(log_level)
     loop = asyncio.get_running_loop()
@@ -32,7 +32,7 @@ async def run(configuration: Configuration, *, log_level: str, announce: bool) -
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, told)
     compiling = CompileProgress()
-    gateway = Gateway(configuration, progress=compiling.show)
+    gateway = Gateway(configuration, progress=compiling.show, is_development=is_development)
     try:
         with compiling:
             await gateway.start()
@@ -42,7 +42,7 @@ async def run(configuration: Configuration, *, log_level: str, announce: bool) -
         return 1
     _settle_memory()
     log.info("ready", http=gateway.http_url, sip=gateway.sip_urls)
-    if announce:
+    if is_development:
         _announce(configuration, gateway)
     await told_once.wait()
     gateway.drain()
