@@ -6,6 +6,7 @@ Everything is bounded in count and time and ends by itself; what was started is 
 import argparse
 import asyncio
 import resource
+import signal
 import sys
 import tempfile
 from collections.abc import Callable
@@ -25,8 +26,10 @@ MAX_RATE = 1000.0
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Exit code: 0 measured, 1 could not be measured, 2 wrong use."""
+    """Exit code: 0 measured, 1 could not be measured, 2 wrong use, 130 interrupted."""
     options = _parser().parse_args(arguments)
+    # Told to end, it ends its processes and clears up as for Ctrl-C.
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with tempfile.TemporaryDirectory(prefix="ringfork-bench-") as directory:
             run = Path(options.keep or directory)
@@ -35,6 +38,10 @@ def main(arguments: list[str] | None = None) -> int:
     except BenchError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 130
+    finally:
+        signal.signal(signal.SIGTERM, before)
     show(report, as_json=options.json)
     return 0
 

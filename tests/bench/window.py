@@ -35,7 +35,8 @@ class Usage:
 
 @dataclass(frozen=True, kw_only=True)
 class MachineShare:
-    """others_cpu_percent: used by processes that are neither gateway nor load; a loud machine makes loud figures.
+    """others_cpu_percent: used by processes that are neither gateway nor load, the webhook application
+    included; a loud machine makes loud figures.
 
     udp_pair_us: CPU time of one send and one receive on loopback, least of before and after: the machine's own pace.
     """
