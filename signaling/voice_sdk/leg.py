@@ -446,7 +446,9 @@ class VoiceSdkLeg:
             if digit in "w,":
                 at_s += SHORT_PAUSE_S
             else:
-                self._keys.append(self._loop.call_later(at_s, self._events.post, DigitReceived(digit.upper())))
+                self._keys.append(
+                    self._loop.call_later(at_s, self._events.post, DigitReceived(digit.upper(), is_in_media=False))
+                )
 
 
 def _cause_of(move: Move, asked: HangupCause) -> HangupCause:
