@@ -28,8 +28,6 @@ MAX_RATE = 1000.0
 def main(arguments: list[str] | None = None) -> int:
     """Exit code: 0 measured, 1 could not be measured, 2 wrong use, 130 interrupted."""
     options = _parser().parse_args(arguments)
-    # Told to end, it ends its processes and clears up as for Ctrl-C.
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with tempfile.TemporaryDirectory(prefix="ringfork-bench-") as directory:
             run = Path(options.keep or directory)
@@ -38,15 +36,17 @@ def main(arguments: list[str] | None = None) -> int:
     except BenchError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         return 130
-    finally:
-        signal.signal(signal.SIGTERM, before)
     show(report, as_json=options.json)
     return 0
 
 
 async def _measure(options: argparse.Namespace, run: Path) -> Report:
+    """Told to end by SIGTERM, it ends its processes and clears up as for Ctrl-C."""
+    task = asyncio.current_task()
+    if task is not None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     if options.bench == "engine":
         _allow_files(options.calls)
         host = "tests.bench.bare" if options.bare else "tests.bench.engine_host"
