@@ -42,7 +42,9 @@ from media.port import (
 )
 from media.recorder import RecordingWriter
 from media.recording import Channels, Recorded, Recorder, RecordingDrain
+from media.srtp import SrtpKeys, SrtpSessions, SrtpSuite
 from media.thread import MediaThread, compile_kernel
+from media.transport import NO_SOCKET, MediaSocket
 
 __all__ = [
     "CODECS",
@@ -56,6 +58,7 @@ __all__ = [
     "FirstPacket",
     "Heard",
     "MediaPort",
+    "MediaSocket",
     "Mix",
     "PortEvent",
     "PortStatistics",
@@ -68,6 +71,9 @@ __all__ = [
     "SilenceTimeout",
     "Source",
     "SourceLearned",
+    "SrtpKeys",
+    "SrtpSessions",
+    "SrtpSuite",
     "Tap",
 ]
 
@@ -78,6 +84,7 @@ BLOCKS_PER_PORT = 13
 MAX_BIND_TRIES = 64
 EXPEDITED_FORWARDING = 46 << 2
 JOIN_S = 5.0
+NO_SOCKETS = (NO_SOCKET, NO_SOCKET)
 
 Progress = Callable[[str, int, int], None]
 
@@ -106,6 +113,8 @@ class EngineStatistics:
     """Counters since the start.
 
     tick_lateness: ticks by how late they began, in bins of 0.1 ms, the last for all beyond; tick_late_*: from it.
+    dropped_forged: not sealed with the key agreed, or replayed. handed_back: STUN and DTLS that went to the loop;
+    handbacks_lost: of these, what it was too busy for.
     lost_events: facts that did not get through to a loop far behind.
     """
 
@@ -116,6 +125,9 @@ class EngineStatistics:
     packets_sent: int
     dropped_foreign: int
     dropped_malformed: int
+    dropped_forged: int
+    handed_back: int
+    handbacks_lost: int
     unsent: int
     lost_events: int
     ticks: int
@@ -175,7 +187,7 @@ class Engine:
         self._free_mixes = list(range(MAX_MIXES))[::-1]
         self._free_recordings = list(range(capacity))[::-1]
         self._loop = asyncio.get_running_loop()
-        self._thread = MediaThread(state, self._on_event)
+        self._thread = MediaThread(state, self._on_event, self._on_datagram)
         self._drain = RecordingDrain(self._thread, self._on_recording_over)
         self._writer.start()
         self._drain.start()
@@ -199,18 +211,39 @@ class Engine:
 
     def open_port(self, on_event: Callable[[PortEvent], None]) -> MediaPort:
         """A port for one more phone; on_event is called on the loop, never after close(). Raises PortsExhausted."""
-        thread = self._running()
+        self._check_room()
+        return self._open(self._bind(2), on_event)
+
+    def open_bare_port(self, on_event: Callable[[PortEvent], None]) -> MediaPort:
+        """As open_port, for a port that will get its socket by MediaPort.attach. Raises PortsExhausted."""
+        self._check_room()
+        return self._open(None, on_event)
+
+    def bind_socket(self) -> MediaSocket:
+        """A socket in the port range, the caller's until a port attaches it. Raises PortsExhausted."""
+        self._running()
+        return self._bind(1)
+
+    def _check_room(self) -> None:
         if self._open_count >= self._settings.capacity or not self._free_slots:
             raise PortsExhausted(f"expected less than {self._settings.capacity} ports open, found all in use")
-        number, sockets = self._bind()
+
+    def _open(self, sockets: MediaSocket | None, on_event: Callable[[PortEvent], None]) -> MediaPort:
+        thread = self._running()
         slot = self._free_slots.pop()
         generation = next(self._generations)
         ssrc = secrets.randbits(32)
-        _fill_slot(thread.state, slot, generation=generation, ssrc=ssrc, sockets=sockets)
+        _fill_slot(
+            thread.state,
+            slot,
+            generation=generation,
+            ssrc=ssrc,
+            descriptors=NO_SOCKETS if sockets is None else sockets.descriptors,
+        )
         port = MediaPort(
             slot=slot,
             generation=generation,
-            address=(self._settings.address, number),
+            address=(self._settings.address, 0) if sockets is None else sockets.address,
             ssrc=ssrc,
             sockets=sockets,
             thread=thread,
@@ -263,6 +296,9 @@ class Engine:
             packets_sent=int(engine["packets_out"]),
             dropped_foreign=int(engine["foreign"]),
             dropped_malformed=int(engine["malformed"]),
+            dropped_forged=int(engine["forged"]),
+            handed_back=int(engine["handed_back"]),
+            handbacks_lost=int(engine["handbacks_lost"]),
             unsent=int(engine["unsent"]),
             lost_events=int(engine["events_lost"]),
             ticks=int(engine["ticks"]),
@@ -277,17 +313,24 @@ class Engine:
             raise RuntimeError("expected a running Engine, found one not started or stopped")
         return self._thread
 
-    def _bind(self) -> tuple[int, tuple[socket.socket, socket.socket]]:
+    def _bind(self, count: int) -> MediaSocket:
+        """count: sockets, on one number and those after it."""
         for _ in range(MAX_BIND_TRIES):
             number = self._numbers.take()
             if number is None:
                 break
             try:
-                return number, _bound_pair(self._settings.address, number)
+                sockets = _bound(self._settings.address, number, count)
+                return MediaSocket((self._settings.address, number), sockets, give_back=self._numbers.give_back)
             except OSError:
                 # Somebody else's, or no more files: it rests like one of ours.
                 self._numbers.give_back(number)
         raise PortsExhausted(f"expected a free pair of UDP ports in {self._settings.port_range}, found none")
+
+    def _on_datagram(self, slot: int, generation: int, sender: int, octets: bytes) -> None:
+        port = self._ports.get(slot)
+        if port is not None and port.generation == generation:
+            port.take_datagram(octets, unpack_address(sender))
 
     def _on_event(self, words: NDArray[np.int64]) -> None:
         kind, slot, generation, first, second = words[:5].tolist()
@@ -310,9 +353,10 @@ class Engine:
                 port.release_sound(first)
             case layout.DIGITS_SENT:
                 port.settle(first)
+            case layout.TRANSPORT_RETURNED:
+                port.note_transport_returned(first)
             case layout.CLOSED:
                 port.note_sockets_returned()
-                self._numbers.give_back(port.address[1])
                 self._open_count -= 1
             case layout.FREED:
                 del self._ports[slot]
@@ -332,32 +376,30 @@ class Engine:
         self._free_recordings.append(number)
 
 
-def _bound_pair(address: str, number: int) -> tuple[socket.socket, socket.socket]:
-    """Sockets for RTP and RTCP. Raises OSError and leaves none open."""
-    pair: list[socket.socket] = []
+def _bound(address: str, number: int, count: int) -> tuple[socket.socket, ...]:
+    """Sockets for RTP and, if two, RTCP. Raises OSError and leaves none open."""
+    bound: list[socket.socket] = []
     try:
-        for port in (number, number + 1):
+        for port in range(number, number + count):
             sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-            pair.append(sock)
+            bound.append(sock)
             sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, EXPEDITED_FORWARDING)
             sock.bind((address, port))
     except OSError:
-        for sock in pair:
+        for sock in bound:
             sock.close()
         raise
-    return pair[0], pair[1]
+    return tuple(bound)
 
 
-def _fill_slot(
-    state: layout.State, slot: int, *, generation: int, ssrc: int, sockets: tuple[socket.socket, socket.socket]
-) -> None:
+def _fill_slot(state: layout.State, slot: int, *, generation: int, ssrc: int, descriptors: tuple[int, int]) -> None:
     """Writes the loop's fields of a free slot; all others are zero. Source: RFC 3550 5.1 (random beginnings)."""
     octets = state.ports.view(np.uint8).reshape(len(state.ports), layout.PORT.itemsize)
     octets[slot, : layout.PORT_SCALAR_BYTES] = 0
     record = state.ports[slot]
     record["slot"] = slot
     record["generation"] = generation
-    record["rtp_fd"], record["rtcp_fd"] = (sock.fileno() for sock in sockets)
+    record["rtp_fd"], record["rtcp_fd"] = descriptors
     record["ssrc"] = ssrc
     record["sent_sequence"] = secrets.randbits(15)
     record["sent_base"] = secrets.randbits(31)

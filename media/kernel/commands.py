@@ -6,7 +6,7 @@ other side of this file is media/thread.py. A command for a slot that is not LIV
 
 from typing import Any
 
-from media.kernel import digits, record, rtcp, source
+from media.kernel import digits, handback, record, rtcp, source
 from media.kernel.compiled import compiled
 from media.kernel.events import post
 from media.kernel.layout import (
@@ -27,6 +27,7 @@ from media.kernel.layout import (
     DO_STOP,
     DO_STOP_DIGITS,
     DO_STOP_RECORDING,
+    DO_TRANSPORT,
     DO_WATCH,
     DRAINING,
     FRAME,
@@ -40,6 +41,7 @@ from media.kernel.layout import (
     MIX_FREED,
     RECORD_DELAY,
     SOUND_OVER,
+    TRANSPORT_RETURNED,
     Record,
     State,
 )
@@ -93,6 +95,8 @@ def _obey_port(state: State, port: Record, words: Any) -> None:
     what, first = words[0], words[2]
     if what == DO_CONNECT:
         _connect(port, words)
+    elif what == DO_TRANSPORT:
+        _take_transport(engine, port, words)
     elif what == DO_HEAR:
         hear(state, port, first, words[3])
         port.sound_length, port.sound_loops, port.sound_serial = words[4], words[5], words[6]
@@ -136,9 +140,41 @@ def _open(state: State, slot: Any) -> None:
     port.digit_budget = digits.DIGIT_BURST
     state.live[engine.live_count] = slot
     engine.live_count += 1
-    _poll(engine, EPOLL_CTL_ADD, port.rtp_fd, slot << 1)
-    _poll(engine, EPOLL_CTL_ADD, port.rtcp_fd, slot << 1 | 1)
+    _watch_sockets(engine, port, EPOLL_CTL_ADD)
     rtcp.schedule(engine, port)
+
+
+@compiled
+def _watch_sockets(engine: Record, port: Record, operation: Any) -> None:
+    """Begins or ends the taking in of what comes to a port. It may have no socket yet, or RTP's alone."""
+    if port.rtp_fd >= 0:
+        _poll(engine, operation, port.rtp_fd, port.slot << 1)
+    if port.rtcp_fd >= 0:
+        _poll(engine, operation, port.rtcp_fd, port.slot << 1 | 1)
+
+
+@compiled
+def _take_transport(engine: Record, port: Record, words: Any) -> None:
+    """Other sockets, other keys, or both, from the next packet on. What was before is the loop's again."""
+    if words[2] != port.rtp_fd or words[3] != port.rtcp_fd:
+        _watch_sockets(engine, port, EPOLL_CTL_DEL)
+        port.rtp_fd, port.rtcp_fd = words[2], words[3]
+        _watch_sockets(engine, port, EPOLL_CTL_ADD)
+    if words[4] != port.srtp_in:
+        port.ssrc_count = 0
+    port.srtp_in, port.srtp_out, port.shares_socket = words[4], words[5], words[6]
+    port.own_handbacks, port.other_handbacks = handback.OWN_BURST, handback.OTHER_BURST
+    if port.rtcp_fd < 0:
+        port.rtcp_mux = 1
+    # Posted until it got through, with CLOSED at the latest.
+    port.transport_serial = words[7]
+    tell_transport(engine, port)
+
+
+@compiled
+def tell_transport(engine: Record, port: Record) -> None:
+    if port.transport_serial and post(engine, TRANSPORT_RETURNED, port.slot, port.generation, port.transport_serial, 0):
+        port.transport_serial = 0
 
 
 @compiled
@@ -227,8 +263,7 @@ def _close(state: State, port: Record) -> None:
     """No datagram passes this port any more. What it received is still there for the recorders behind."""
     engine = state.engine[0]
     rtcp.report(engine, port, True)
-    _poll(engine, EPOLL_CTL_DEL, port.rtp_fd, 0)
-    _poll(engine, EPOLL_CTL_DEL, port.rtcp_fd, 0)
+    _watch_sockets(engine, port, EPOLL_CTL_DEL)
     record.end_taps_on(state, port.slot)
     hear(state, port, HEARS_SILENCE, 0)
     while port.first_listener:

@@ -7,7 +7,7 @@ Source: RFC 3550 A.1; RFC 5761 4.
 
 from typing import Any
 
-from media.kernel import digits, jitter, rtcp, rtp, send, source
+from media.kernel import digits, handback, jitter, rtcp, rtp, send, source, srtp
 from media.kernel.commands import read_commands
 from media.kernel.compiled import compiled
 from media.kernel.events import post
@@ -71,7 +71,9 @@ def _read_socket(state: State, slot: Any, is_control: Any) -> None:
     if length < 0:
         return
     sender = source.read_sockaddr(engine.source)
-    if is_control or (port.rtcp_mux and rtp.is_rtcp(engine.octets, length)):
+    if port.shares_socket and not rtp.is_rtp_or_rtcp(engine.octets, length):
+        handback.give_back(engine, port, length, sender)
+    elif is_control or (port.rtcp_mux and rtp.is_rtcp(engine.octets, length)):
         if source.is_from_phones_host(port, sender):
             rtcp.take(engine, port, engine.octets, length, sender)
         else:
@@ -98,6 +100,16 @@ def _take_sound(state: State, port: Record, length: Any, sender: Any) -> None:
     if length < rtp.HEADER or engine.octets[0] >> 6 != 2:
         _refuse_malformed(engine, port)
         return
+    if port.srtp_in:
+        # Nobody is learned from by what he cannot have sealed.
+        if not source.may_be_phone(port, sender):
+            _refuse_foreign(engine, port)
+            return
+        length = srtp.open_sound(engine, port, length)
+        if length == 0:
+            port.forged += 1
+            engine.forged += 1
+            return
     remote = port.remote
     if not source.is_from_phone(port, sender, engine.now_ns):
         _refuse_foreign(engine, port)

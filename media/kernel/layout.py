@@ -48,6 +48,12 @@ AHEAD = RING - RECORD_DELAY - HISTORY - 2 * FRAME
 """How far ahead of the last tick a packet may be placed."""
 
 MAX_DATAGRAM = 2048
+MAX_TRAILER = 148
+"""Octets SRTP may add: authentication tag, key identifier and SRTCP's index."""
+MAX_SSRCS = 8
+"""Senders one session may have, over its whole life."""
+HANDBACK_HEADER = 4 * 8
+"""Before a datagram that goes back to the loop, 4 words: slot, generation, sender, length."""
 MAX_BATCH = 256
 MAX_PACKET_SAMPLES = 480
 QUEUED_DIGITS = 256
@@ -80,7 +86,8 @@ COMMAND_WORDS = 16
     DO_RETAP,
     DO_STOP_RECORDING,
     DO_RETURN_BLOCKS,
-) = range(15)
+    DO_TRANSPORT,
+) = range(16)
 
 EVENT_BYTES = 64
 EVENT_WORDS_64 = 8
@@ -95,7 +102,8 @@ EVENT_WORDS_64 = 8
     CLOSED,
     FREED,
     MIX_FREED,
-) = range(10)
+    TRANSPORT_RETURNED,
+) = range(11)
 """Events, 8 words each: kind, slot, generation, then what the kind says."""
 
 READY_WORDS = 4
@@ -117,11 +125,12 @@ ENGINE = np.dtype(
         *_words("start_ns ntp_offset_ns epoll_fd command_fd event_fd ready_fd"),
         *_words("timespec_address commands_address events_address ready_address epoll_address"),
         *_words("octets_address source_address source_length_address output_address control_address"),
+        *_words("handback_fd sealed_address sealed_length_address handback_address"),
         # The thread's own.
         *_words("now_ns next_tick_ns tick_position stopping live_count recording_count mix_count random"),
         *_words("free_block_count ready_count"),
         *_words("ticks packets_in packets_out octets_in octets_out dropped foreign malformed unsent events_lost"),
-        *_words("intakes"),
+        *_words("intakes forged handed_back handbacks_lost"),
         ("lateness", np.int64, (LATENESS_BINS,)),
         ("timespec", np.int64, (2,)),
         ("event", np.int64, (EVENT_WORDS_64,)),
@@ -133,6 +142,10 @@ ENGINE = np.dtype(
         ("octets", np.uint8, (MAX_DATAGRAM,)),
         ("output", np.uint8, (MAX_DATAGRAM,)),
         ("control", np.uint8, (MAX_DATAGRAM,)),
+        ("sealed", np.uint8, (MAX_DATAGRAM + MAX_TRAILER,)),
+        ("sealed_length", np.int32, (2,)),
+        ("handback_words", np.int64, (HANDBACK_HEADER // 8,)),
+        ("handback", np.uint8, (MAX_DATAGRAM,)),
         ("frame", np.int16, (FRAME,)),
         ("sum", np.int32, (FRAME,)),
         # [loop] before the thread starts: see g711.py.
@@ -162,7 +175,7 @@ PORT = np.dtype(
         # Taking in. [loop]: slot generation rtp_fd. remote: where it sends from and is sent to.
         *_words("state slot generation rtp_fd remote source_is_fixed receives rtcp_mux"),
         *_words("has_packets last_packet_ns packets_in octets_in codec receive_type receive_digits_type"),
-        *_words("first_listener received_users"),
+        *_words("first_listener received_users srtp_in shares_socket"),
         # The stream from the phone: numbers, then its place on our clock (jitter.py).
         *_words("has_stream in_ssrc highest received_in_stream last_transit jitter_q4"),
         *_words("is_anchored highest_timestamp anchor anchored_packets misfits slew in_packet_samples late"),
@@ -170,7 +183,7 @@ PORT = np.dtype(
         # The stream to the phone. [loop]: ssrc remote_address sent_base sent_sequence. relayed_*: which stream of
         # another port is in it, and what is added to its numbers. *_listener: chain of those who hear one port,
         # slot + 1, 0 its end.
-        *_words("next_listener sends send_type ssrc remote_address heard_users"),
+        *_words("next_listener sends send_type ssrc remote_address heard_users srtp_out"),
         *_words("relayed_stream relayed_sequence relayed_timestamp sent_sequence sent_timestamp sent_base has_sent"),
         *_words("talk_resumes packets_out octets_out last_sent_ns"),
         ("sockaddr", np.uint8, (16,)),
@@ -193,6 +206,9 @@ PORT = np.dtype(
         # Seldom.
         *_words("stream first_sequence misfit_sequence received_before expected_before last_least until_position"),
         *_words("lost_before_stream reordered duplicates concealed foreign malformed refused unsent"),
+        # SRTP, and what is handed back to the loop in this and the next ticks, from the phone and from others.
+        *_words("forged ssrc_count own_handbacks other_handbacks transport_serial"),
+        ("ssrcs", np.int64, (MAX_SSRCS,)),
         ("gap", np.int64, (3,)),
         ("period", np.int64, (3,)),
         # Not zeroed with the rest (PORT_SCALAR_BYTES): cleared when they come into use.
@@ -260,7 +276,7 @@ def new_state(*, ports: int, mixes: int, recordings: int, blocks: int, start_ns:
     engine = state.engine
     for name in ("timespec", "commands", "event", "ready", "epoll_events", "octets", "source", "source_length"):
         _note_address(engine, name)
-    for name in ("output", "control"):
+    for name in ("output", "control", "sealed", "sealed_length", "handback"):
         _note_address(engine, name)
     engine["start_ns"] = start_ns
     engine["free_block_count"] = blocks

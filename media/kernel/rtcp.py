@@ -6,6 +6,7 @@ Source: RFC 3550 6.2 (interval), 6.4 (reports), 6.5 (CNAME), 6.6 (BYE).
 
 from typing import Any
 
+from media.kernel import srtp
 from media.kernel.compiled import compiled
 from media.kernel.layout import Record
 from media.kernel.libc import DONT_WAIT, NS_PER_S, sendto
@@ -66,7 +67,11 @@ def report(engine: Record, port: Record, is_last: Any) -> None:
     descriptor, address = port.rtcp_fd, port.rtcp_remote_address
     if port.rtcp_mux:
         descriptor, address = port.rtp_fd, port.remote_address
-    sendto(descriptor, engine.control_address, end, DONT_WAIT, address, 16)
+    packet = engine.control_address
+    if port.srtp_out:
+        packet, end = engine.sealed_address, srtp.seal(engine, port, octets, 0, end, True)
+    if end and descriptor >= 0:
+        sendto(descriptor, packet, end, DONT_WAIT, address, 16)
 
 
 @compiled
@@ -116,6 +121,12 @@ def take(engine: Record, port: Record, octets: Any, length: Any, source: Any) ->
         port.malformed += 1
         engine.malformed += 1
         return
+    if port.srtp_in:
+        length = srtp.open_control(engine, port, length)
+        if length == 0:
+            port.forged += 1
+            engine.forged += 1
+            return
     if port.rtcp_mux == 0 and source != port.rtcp_remote and host_of(port.rtcp_remote) != host_of(port.remote):
         set_rtcp_remote(port, source)
     port.reports_in += 1

@@ -57,6 +57,12 @@ def is_rtcp(octets: Any, length: Any) -> Any:
 
 
 @compiled
+def is_rtp_or_rtcp(octets: Any, length: Any) -> Any:
+    """Whether a datagram on a socket shared with STUN and DTLS is one for us. Source: RFC 7983 7."""
+    return length > 0 and 128 <= octets[0] <= 191
+
+
+@compiled
 def parse(octets: Any, length: Any, packet: Record) -> Any:
     """Reads an RTP header. Says False, and leaves packet undefined, for what is none.
 

@@ -8,7 +8,7 @@ Source: RFC 3550 5.1; RFC 3551 4.1 (marker at the beginning of a talkspurt).
 
 from typing import Any
 
-from media.kernel import g711, jitter
+from media.kernel import g711, jitter, srtp
 from media.kernel.compiled import compiled
 from media.kernel.layout import FRAME, NOWHERE, RATE_HZ, RING, Record
 from media.kernel.libc import DONT_WAIT, sendto
@@ -35,8 +35,12 @@ def write_header(
 
 
 @compiled
-def send_octets(engine: Record, port: Record, address: Any, length: Any) -> None:
-    if sendto(port.rtp_fd, address, length, DONT_WAIT, port.remote_address, 16) == length:
+def send_octets(engine: Record, port: Record, octets: Any, address: Any, start: Any, length: Any) -> None:
+    """Sends `length` octets from `start`; address: of octets."""
+    address, sent_length = address + start, length
+    if port.srtp_out:
+        address, sent_length = engine.sealed_address, srtp.seal(engine, port, octets, start, length, False)
+    if sent_length and sendto(port.rtp_fd, address, sent_length, DONT_WAIT, port.remote_address, 16) == sent_length:
         port.packets_out += 1
         port.octets_out += length - HEADER
         engine.packets_out += 1
@@ -73,7 +77,7 @@ def send_own(
     """Sends the `size` octets after the header's place in engine.output; they stand for `samples` of time."""
     sequence = port.sent_sequence
     write_header(engine.output, 0, marker, payload_type, sequence, timestamp, port.ssrc)
-    send_octets(engine, port, engine.output_address, HEADER + size)
+    send_octets(engine, port, engine.output, engine.output_address, 0, HEADER + size)
     note_sent(port, sequence, timestamp + samples)
     port.relayed_stream = 0
 
@@ -107,7 +111,7 @@ def relay(engine: Record, packet: Record, source: Record, port: Record, payload_
     port.talk_resumes = 0
     start = packet.offset - HEADER
     write_header(engine.octets, start, marker, payload_type, sequence, timestamp, port.ssrc)
-    send_octets(engine, port, engine.octets_address + start, HEADER + packet.size)
+    send_octets(engine, port, engine.octets, engine.octets_address, start, HEADER + packet.size)
     note_sent(port, sequence, timestamp + samples)
 
 

@@ -6,7 +6,7 @@ recordings go on: their time is the wall's.
 
 from typing import Any
 
-from media.kernel import commands, digits, intake, jitter, mix, record, rtcp, send
+from media.kernel import commands, digits, handback, intake, jitter, mix, record, rtcp, send
 from media.kernel.compiled import compiled
 from media.kernel.concealment import conceal
 from media.kernel.events import post
@@ -90,6 +90,9 @@ def _keep_rings(engine: Record, port: Record) -> None:
 @compiled
 def _keep_live(state: State, port: Record) -> None:
     engine = state.engine[0]
+    if port.shares_socket:
+        handback.refill(port, KEEP_TICKS)
+    commands.tell_transport(engine, port)
     ended = digits.watch_events(engine, port, KEEP_TICKS)
     if ended >= 0:
         intake.sound_digit(state, port, ended)
