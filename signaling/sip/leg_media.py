@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from media.codec import CODECS, Codec
 from media.engine import Engine, MediaPort, PortEvent, RemoteMedia
 from signaling import sdp
-from signaling.sdp import LocalMedia, Negotiated, SessionDescription
+from signaling.sdp import LocalMedia, Negotiated, SessionDescription, SrtpOffer
 
 FIRST_PACKET_S = 30.0
 SILENCE_S = 15.0
@@ -27,7 +27,8 @@ def codecs_named(names: Sequence[str]) -> tuple[Codec, ...]:
 class LegMedia:
     """The audio of one leg. Opens the port at once and raises PortsExhausted when there is none left.
 
-    learn_from: host the signalling comes from, for RTP from behind NAT; None until it is known.
+    learn_from: host the signalling comes from, for RTP from behind NAT; None until it is known. is_private: the
+    signalling cannot be read on its way, so keys for SRTP may go over it; they are offered for phones that can.
     """
 
     def __init__(
@@ -37,12 +38,14 @@ class LegMedia:
         *,
         codecs: Sequence[Codec] = CODECS,
         learn_from: str | None,
+        is_private: bool = False,
     ) -> None:
         self.port: MediaPort = engine.open_port(on_event)
         self.learn_from = learn_from
         self._codecs = tuple(codecs)
         address, number = self.port.address
-        self._local = LocalMedia(address=address, port=number, session_id=secrets.randbits(31))
+        offer = SrtpOffer.OPTIONAL if is_private else SrtpOffer.NONE
+        self._local = LocalMedia(address=address, port=number, session_id=secrets.randbits(31), srtp=offer)
         self._described: SessionDescription | None = None
         self._offered: SessionDescription | None = None
         self._theirs: tuple[Codec, ...] = ()
@@ -139,6 +142,7 @@ class LegMedia:
                 ptime_ms=agreed.ptime_ms,
                 learn_from=self.learn_from,
                 rtcp_mux=agreed.rtcp_mux,
+                srtp=agreed.srtp,
             )
         )
         if self._watching:
