@@ -46,6 +46,7 @@ from signaling.sip.limits import GuessGuard, GuessLimits
 from signaling.sip.outside import OutsideUris
 from signaling.sip.registrar import Registrar, RegistrarSettings
 from signaling.sip.resolver import Resolver
+from signaling.sip.transport import TlsSettings
 from signaling.sip.trunk import Trunk, Trunks
 
 log = structlog.get_logger(__name__)
@@ -102,7 +103,7 @@ class Gateway:
         await self._engine.start()
         self._webhooks = WebhookClient(
             auth_token=configuration.account.auth_token.get_secret_value(),
-            guard=Guard(configuration.webhooks.allow),
+            guard=Guard(configuration.webhooks.allow, own=[(configuration.server.host, configuration.server.port)]),
         )
         stack.push_async_callback(self._webhooks.close)
         self._recordings = Recordings(
@@ -140,10 +141,11 @@ class Gateway:
             now=_now,
         )
         stack.push_async_callback(self._outbox.close)
-        await self._outbox.start()
         stack.push_async_callback(self._close_background)
         await self._start_sip()
         await self._start_http()
+        # Last: a callback names URLs that have to answer.
+        await self._outbox.start()
         self._is_started = True
 
     async def _start_sip(self) -> None:
@@ -183,7 +185,7 @@ class Gateway:
         self._stack.callback(self._registrar.stop)
         self._agent = SipAgent(
             engine=self._engine,
-            settings=SipSettings(listen=sip.listen, domain=sip.domain),
+            settings=SipSettings(listen=sip.listen, domain=sip.domain, tls=_tls(configuration)),
             authenticator=authenticator,
             registrar=self._registrar,
             trunks=trunks,
@@ -311,6 +313,16 @@ class Gateway:
             leg.hangup(HangupCause.SHUTDOWN)
         await self._background.close(timeout_s=BACKGROUND_S)
         await self._store.flush()
+
+
+def _tls(configuration: Configuration) -> TlsSettings | None:
+    """The certificate of SIP's own section, else that of HTTP."""
+    sip, server = configuration.sip, configuration.server
+    certificate = sip.tls_certificate or server.tls_certificate
+    if not certificate:
+        return None
+    key = sip.tls_key if sip.tls_certificate else server.tls_key
+    return TlsSettings(certificate=Path(certificate), key=Path(key))
 
 
 def _now() -> datetime:

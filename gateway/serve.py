@@ -5,6 +5,7 @@ recordings are closed either way.
 """
 
 import asyncio
+import gc
 import signal
 
 import structlog
@@ -39,6 +40,7 @@ async def run(configuration: Configuration, *, log_level: str, announce: bool) -
         err.print(str(error), markup=False, highlight=False)
         await gateway.stop()
         return 1
+    _settle_memory()
     log.info("ready", http=gateway.http_url, sip=gateway.sip_urls)
     if announce:
         _announce(configuration, gateway)
@@ -49,6 +51,16 @@ async def run(configuration: Configuration, *, log_level: str, announce: bool) -
     await gateway.stop()
     log.info("stopped")
     return 0
+
+
+def _settle_memory() -> None:
+    """What was made until now lives as long as the process; a full collection that walks it stops the loop.
+
+    Seen before: 150 to 260 ms each, and 2 ms of CPU for every call that is set up.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
 
 
 async def _first_of(*waits: object, timeout_s: float) -> None:

@@ -1,11 +1,13 @@
-"""String identifiers: two letters that say what it is, and 128 random bits.
+"""String identifiers: two letters that say what it is, when it was made, and 84 random bits.
 
-Pure apart from the system's random source.
+Those made one after the other sort one after the other, so that the records of recent calls lie side by side in the
+database's trees; nobody can guess one from another.
 Source: Twilio REST API 2010-04-01, SIDs (pattern ``^XX[0-9a-fA-F]{32}$``).
 """
 
 import re
 import secrets
+import time
 from typing import Final
 
 SID_LENGTH: Final = 34
@@ -14,7 +16,7 @@ _HEX = re.compile(r"[0-9a-fA-F]{32}")
 
 def new_sid(prefix: str) -> str:
     """A fresh sid such as ``CA0123…``; prefix: the two upper-case letters of the resource."""
-    return prefix + secrets.token_hex(16)
+    return f"{prefix}{time.time_ns() // 1_000_000:011x}{secrets.randbits(84):021x}"
 
 
 def is_sid(prefix: str, text: str) -> bool:

@@ -124,9 +124,10 @@ class Silence:
 class Mix:
     """A mixing group: who hears it hears all who joined it, but not themselves."""
 
-    def __init__(self, number: int, thread: MediaThread) -> None:
+    def __init__(self, number: int, thread: MediaThread, on_close: Callable[[int], None]) -> None:
         self._number = number
         self._thread = thread
+        self._on_close = on_close
         self._is_closed = False
 
     @property
@@ -142,6 +143,7 @@ class Mix:
         if not self._is_closed:
             self._is_closed = True
             self._thread.command(layout.DO_CLOSE_MIX, self._number)
+            self._on_close(self._number)
 
 
 Source: TypeAlias = Union[Silence, Tone, "MediaPort", Mix]

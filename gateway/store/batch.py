@@ -5,7 +5,7 @@ row; a callback that was both written and settled is none. Tables have no foreig
 which keeps the order of all writes to one row. Writing a batch twice leaves what writing it once leaves.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import Enum
 from typing import Any
 
@@ -54,14 +54,14 @@ class Statement(Enum):
 Rows = Mapping[Statement, list[Row]]
 
 
-def encode(operations: Iterable[Operation]) -> Rows:
-    """Raises UsageError, TypeError or AttributeError for something that is no operation."""
+def encode(operations: Iterable[Operation], positions: Iterator[int]) -> Rows:
+    """positions: for events, rising. Raises UsageError, TypeError or AttributeError for what is no operation."""
     calls: dict[str, CallRecord] = {}
     legs: dict[str, LegRecord] = {}
     recordings: dict[str, RecordingRecord] = {}
     events: list[EventRecord] = []
-    owed: dict[str, Row] = {}
-    deferred: dict[str, Row] = {}
+    owed: dict[int, Row] = {}
+    deferred: dict[int, Row] = {}
     settled: list[Row] = []
     for operation in operations:
         match operation:
@@ -71,23 +71,23 @@ def encode(operations: Iterable[Operation]) -> Rows:
                 calls[operation.sid] = operation
             case LegRecord():
                 legs[operation.leg_id] = operation
-            case OwedCallback(token=token):
-                owed[token] = OUTBOX_ROWS.encode(operation)
-            case SettledCallback(token):
-                deferred.pop(token, None)
-                if owed.pop(token, None) is None:
-                    settled.append((token,))
-            case DeferredCallback(token=token):
-                deferred[token] = (operation.attempts, operation.due_at.timestamp(), token)
+            case OwedCallback(position=position):
+                owed[position] = OUTBOX_ROWS.encode(operation)
+            case SettledCallback(position):
+                deferred.pop(position, None)
+                if owed.pop(position, None) is None:
+                    settled.append((position,))
+            case DeferredCallback(position=position):
+                deferred[position] = (operation.attempts, operation.due_at.timestamp(), position)
             case RecordingRecord():
                 recordings[operation.sid] = operation
             case _:
-                raise UsageError(f"expected a record or an outbox operation, found {operation!r:.80}")
+                raise UsageError(f"expected a record or an outbox operation, found {type(operation).__name__}")
     rows = {
         Statement.PUT_CALL: [CALL_ROWS.encode(each) for each in calls.values()],
         Statement.PUT_LEG: [LEG_ROWS.encode(each) for each in legs.values()],
         Statement.PUT_RECORDING: [RECORDING_ROWS.encode(each) for each in recordings.values()],
-        Statement.ADD_EVENT: [EVENT_ROWS.encode(each) for each in events],
+        Statement.ADD_EVENT: [(*EVENT_ROWS.encode(each)[:-1], next(positions)) for each in events],
         Statement.ADD_OWED: list(owed.values()),
         Statement.DEFER: list(deferred.values()),
         Statement.SETTLE: settled,
@@ -109,16 +109,16 @@ def _scrub(text: str) -> str:
 
 def statements(dialect: sa.Dialect) -> Mapping[Statement, str]:
     """The SQL of each statement in the words of one database; parameters by position."""
-    token = OUTBOX.c.token == sa.bindparam("of")
-    defer = sa.update(OUTBOX).values(attempts=sa.bindparam("n"), due_at=sa.bindparam("due")).where(token)
+    this = OUTBOX.c.position == sa.bindparam("of")
+    defer = sa.update(OUTBOX).values(attempts=sa.bindparam("n"), due_at=sa.bindparam("due")).where(this)
     return {
-        Statement.PUT_CALL: _insert(dialect, CALLS, replace="sid"),
-        Statement.PUT_LEG: _insert(dialect, LEGS, replace="leg_id"),
-        Statement.PUT_RECORDING: _insert(dialect, RECORDINGS, replace="sid"),
+        Statement.PUT_CALL: _insert(dialect, CALLS, key=("sid",)),
+        Statement.PUT_LEG: _insert(dialect, LEGS, key=("call_sid", "leg_id")),
+        Statement.PUT_RECORDING: _insert(dialect, RECORDINGS, key=("sid",)),
         Statement.ADD_EVENT: _insert(dialect, EVENTS),
         Statement.ADD_OWED: _insert(dialect, OUTBOX),
         Statement.DEFER: _compiled(dialect, defer, parameters=["n", "due", "of"]),
-        Statement.SETTLE: _compiled(dialect, sa.delete(OUTBOX).where(token), parameters=["of"]),
+        Statement.SETTLE: _compiled(dialect, sa.delete(OUTBOX).where(this), parameters=["of"]),
     }
 
 
@@ -129,18 +129,18 @@ def execute(rows: Rows, *, sql: Mapping[Statement, str], run: Callable[[str, lis
             run(sql[statement], found)
 
 
-def _insert(dialect: sa.Dialect, table: sa.Table, *, replace: str | None = None) -> str:
-    """An insert that replaces the row of the same key, or leaves a row written before as it is."""
+def _insert(dialect: sa.Dialect, table: sa.Table, *, key: tuple[str, ...] = ()) -> str:
+    """An insert that replaces the row of the same key; without one, leaves a row written before as it is."""
     columns = [column.name for column in table.columns]
     if dialect.name == "postgresql":
         insert: Any = postgresql.insert(table)
     else:
         insert = sqlite.insert(table)
-    if replace is None:
+    if not key:
         insert = insert.on_conflict_do_nothing()
     else:
-        new = {name: insert.excluded[name] for name in columns if name != replace}
-        insert = insert.on_conflict_do_update(index_elements=[replace], set_=new)
+        new = {name: insert.excluded[name] for name in columns if name not in key}
+        insert = insert.on_conflict_do_update(index_elements=list(key), set_=new)
     return _compiled(dialect, insert, parameters=columns)
 
 

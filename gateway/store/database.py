@@ -31,6 +31,7 @@ def open_engine(url: str) -> sa.Engine:
             return sa.create_engine(
                 parsed.set(drivername="postgresql+psycopg"),
                 paramstyle="format",
+                hide_parameters=True,
                 pool_size=4,
                 max_overflow=0,
                 pool_timeout=ANSWER_S,
@@ -53,7 +54,7 @@ def _sqlite(url: sa.URL) -> sa.Engine:
     if not url.database or url.database == ":memory:":
         raise UsageError("expected a file in the storage url (sqlite:///ringfork.db), found none")
     Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = sa.create_engine(url)
+    engine = sa.create_engine(url, hide_parameters=True)
 
     def connected(connection: Any, _record: object) -> None:
         # The driver's own BEGIN comes late and not at all before DDL; ours is below.

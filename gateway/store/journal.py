@@ -49,7 +49,7 @@ class Journal:
                 try:
                     yield _rows(json.loads(line))
                 except (ValueError, TypeError, AttributeError, RecursionError) as error:
-                    _log.error("unreadable line in the journal skipped", line=number, error=str(error))
+                    _log.error("unreadable line in the journal skipped", line=number, kind=type(error).__name__)
 
     def clear(self) -> None:
         self.close()

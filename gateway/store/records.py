@@ -113,6 +113,7 @@ class EventRecord:
     """One line of a call's timeline, or a warning or an error on it.
 
     level: info, warning or error. name: what happened, such as ``ringing`` or ``webhook``. code: Twilio's.
+    position: order of writing, given by the store.
     """
 
     call_sid: str
@@ -126,7 +127,7 @@ class EventRecord:
     column: int | None = None
     leg_id: str | None = None
     details: Mapping[str, object] = field(default_factory=dict)
-    sid: str = field(default_factory=lambda: new_sid("NO"))
+    position: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,16 +154,16 @@ class OwedCallback:
 
 @dataclass(frozen=True)
 class SettledCallback:
-    """The callback with this token is no longer owed."""
+    """The callback at this position is no longer owed."""
 
-    token: str
+    position: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class DeferredCallback:
-    """The callback with this token was tried and will be tried again."""
+    """The callback at this position was tried and will be tried again."""
 
-    token: str
+    position: int
     attempts: int
     due_at: datetime
 

@@ -2,6 +2,8 @@
 
 Owns the table definitions and MIGRATIONS. Knows no thread and no loop. Times are seconds since 1970 in UTC, structured
 values are JSON text; the rest is what it looks like.
+Few trees are touched by a write, and those at their ends: rows lie in the order of their sids or positions, legs and
+events beside those of the same call, and what is looked for at start only has an index of just those rows.
 Editing rule: a change of a table is a new entry of MIGRATIONS with the statements that change a database in use, and
 the same change in the table here; never edit an entry that was released.
 """
@@ -15,7 +17,15 @@ from typing import Any, Final, Generic, TypeVar
 
 import sqlalchemy as sa
 
-from gateway.store.records import CallRecord, EventRecord, LegRecord, OwedCallback, RecordingRecord
+from gateway.store.records import (
+    FINAL_CALL_STATUSES,
+    FINAL_RECORDING_STATUSES,
+    CallRecord,
+    EventRecord,
+    LegRecord,
+    OwedCallback,
+    RecordingRecord,
+)
 from signaling.errors import UsageError
 
 RecordT = TypeVar("RecordT")
@@ -43,6 +53,19 @@ METADATA: Final = sa.MetaData()
 def _column(name: str, kind: type[sa.types.TypeEngine[Any]] = sa.Text, *, null: bool = False) -> sa.Column[Any]:
     return sa.Column(name, Instant(53) if kind is Instant else kind(), nullable=null)
 
+
+def _partial(name: str, column: str, *, where: str) -> sa.Index:
+    """An index of a few rows only: writing the others costs nothing."""
+    return sa.Index(name, column, sqlite_where=sa.text(where), postgresql_where=sa.text(where))
+
+
+def _not_in(statuses: Sequence[str]) -> str:
+    return "status NOT IN ({})".format(", ".join(f"'{status}'" for status in statuses))
+
+
+UNFINISHED_CALLS: Final = _not_in(FINAL_CALL_STATUSES)
+UNFINISHED_RECORDINGS: Final = _not_in(FINAL_RECORDING_STATUSES)
+"""Conditions, word for word those of the partial indexes: a bound parameter would keep the index from being used."""
 
 CALLS: Final = sa.Table(
     "calls",
@@ -74,16 +97,16 @@ CALLS: Final = sa.Table(
     _column("sequence", sa.Integer),
     _column("sip_status", sa.Integer, null=True),
     _column("details", Json),
-    sa.Index("calls_by_parent", "parent_call_sid"),
-    sa.Index("calls_by_status", "status"),
-    sa.Index("calls_by_date", "date_created"),
+    _partial("calls_by_parent", "parent_call_sid", where="parent_call_sid IS NOT NULL"),
+    _partial("calls_unfinished", "status", where=UNFINISHED_CALLS),
+    sqlite_with_rowid=False,
 )
 
 LEGS: Final = sa.Table(
     "legs",
     METADATA,
-    sa.Column("leg_id", sa.Text, primary_key=True),
-    _column("call_sid"),
+    sa.Column("leg_id", sa.Text, nullable=False),
+    sa.Column("call_sid", sa.Text, nullable=False),
     _column("kind"),
     _column("direction"),
     _column("created_at", Instant),
@@ -99,7 +122,8 @@ LEGS: Final = sa.Table(
     _column("cause", null=True),
     _column("sip_status", sa.Integer, null=True),
     _column("statistics", Json),
-    sa.Index("legs_by_call", "call_sid"),
+    sa.PrimaryKeyConstraint("call_sid", "leg_id"),
+    sqlite_with_rowid=False,
 )
 
 RECORDINGS: Final = sa.Table(
@@ -124,8 +148,8 @@ RECORDINGS: Final = sa.Table(
     _column("status_callback_events", Words),
     _column("details", Json),
     sa.Index("recordings_by_call", "call_sid"),
-    sa.Index("recordings_by_status", "status"),
-    sa.Index("recordings_by_date", "date_created"),
+    _partial("recordings_unfinished", "status", where=UNFINISHED_RECORDINGS),
+    sqlite_with_rowid=False,
 )
 
 EVENTS: Final = sa.Table(
@@ -142,8 +166,9 @@ EVENTS: Final = sa.Table(
     _column("column", sa.Integer, null=True),
     _column("leg_id", null=True),
     _column("details", Json),
-    sa.Column("sid", sa.Text, primary_key=True),
-    sa.Index("events_by_call", "call_sid", "at"),
+    sa.Column("position", sa.BigInteger, nullable=False),
+    sa.PrimaryKeyConstraint("call_sid", "position"),
+    sqlite_with_rowid=False,
 )
 
 OUTBOX: Final = sa.Table(
@@ -158,9 +183,14 @@ OUTBOX: Final = sa.Table(
     _column("awaits_recording", null=True),
     _column("attempts", sa.Integer),
     _column("due_at", Instant, null=True),
-    sa.Column("token", sa.Text, primary_key=True),
-    sa.Column("position", sa.BigInteger, nullable=False),
-    sa.Index("outbox_by_position", "position"),
+    _column("token"),
+    # On SQLite only INTEGER is the table's own order.
+    sa.Column(
+        "position",
+        sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+        primary_key=True,
+        autoincrement=False,
+    ),
 )
 
 SCHEMA: Final = sa.Table(
@@ -213,14 +243,14 @@ _dumps: Final = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), defau
 
 def _decode_instant(value: object) -> datetime:
     if not isinstance(value, (int, float)):
-        raise UnreadableRow(f"expected a time, found {value!r:.60}")
+        raise UnreadableRow(f"expected a time, found {type(value).__name__}")
     return datetime.fromtimestamp(value, UTC)
 
 
 def _decode_json(value: object) -> Mapping[str, object]:
     found = json.loads(_text(value))
     if not isinstance(found, dict):
-        raise UnreadableRow(f"expected a JSON object, found {value!r:.60}")
+        raise UnreadableRow(f"expected a JSON object, found {type(value).__name__}")
     return found
 
 
@@ -235,25 +265,25 @@ def _decode_pairs(value: object) -> tuple[tuple[str, str], ...]:
 def _array(value: object) -> list[Any]:
     found = json.loads(_text(value))
     if not isinstance(found, list):
-        raise UnreadableRow(f"expected a JSON array, found {value!r:.60}")
+        raise UnreadableRow(f"expected a JSON array, found {type(value).__name__}")
     return found
 
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise UnreadableRow(f"expected text, found {value!r:.60}")
+        raise UnreadableRow(f"expected text, found {type(value).__name__}")
     return value
 
 
 def _integer(value: object) -> int:
     if not isinstance(value, int):
-        raise UnreadableRow(f"expected an integer, found {value!r:.60}")
+        raise UnreadableRow(f"expected an integer, found {type(value).__name__}")
     return value
 
 
 def _number(value: object) -> float:
     if not isinstance(value, (int, float)):
-        raise UnreadableRow(f"expected a number, found {value!r:.60}")
+        raise UnreadableRow(f"expected a number, found {type(value).__name__}")
     return float(value)
 
 
@@ -302,7 +332,9 @@ def _row_map(record: type[RecordT], table: sa.Table) -> RowMap[RecordT]:
                 }
             )
         except (ValueError, TypeError, OverflowError, OSError, RecursionError) as error:
-            raise UnreadableRow(f"{table.name}: {error}") from error
+            # Without the value: a row may hold a URL with a password.
+            found = str(error) if isinstance(error, UnreadableRow) else type(error).__name__
+            raise UnreadableRow(f"{table.name}: {found}") from error
 
     return RowMap(table, encode, decode, columns)
 

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
+from time import time_ns
 from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
@@ -20,8 +21,6 @@ import structlog
 from gateway.store.database import ANSWER_S, journal_path, open_engine
 from gateway.store.journal import Journal
 from gateway.store.records import (
-    FINAL_CALL_STATUSES,
-    FINAL_RECORDING_STATUSES,
     CallRecord,
     EventRecord,
     LegRecord,
@@ -40,6 +39,8 @@ from gateway.store.schema import (
     OUTBOX_ROWS,
     RECORDING_ROWS,
     RECORDINGS,
+    UNFINISHED_CALLS,
+    UNFINISHED_RECORDINGS,
     RowMap,
     UnreadableRow,
     migrate,
@@ -53,7 +54,10 @@ ResultT = TypeVar("ResultT")
 OwedListener = Callable[[Sequence[OwedCallback]], None]
 
 READERS: Final = 2
+SPACING_S: Final = 0.03
+LINGER_S: Final = 0.05
 STOP_S: Final = 10.0
+START_S: Final = 30.0
 
 
 class Store:
@@ -66,6 +70,9 @@ class Store:
         self._closed = False
         self._on_owed: OwedListener | None = None
         self._positions = count(1)
+        self._gathered: list[Submission] = []
+        self._flush_timer: asyncio.TimerHandle | None = None
+        self._flushed_at = 0.0
         self._writer = Writer(engine, journal=journal, report=self._report_from_thread)
 
     @staticmethod
@@ -82,8 +89,7 @@ class Store:
             undo.callback(readers.shutdown, wait=False)
             engine = await loop.run_in_executor(readers, open_engine, url)
             store = Store(engine, readers, journal=Journal(journal or journal_path(url)))
-            newest = await store._read(store._begin, timeout_s=None)
-            store._positions = count(newest + 1)
+            await store._read(store._begin, timeout_s=None)
             undo.pop_all()
         return store
 
@@ -91,6 +97,7 @@ class Store:
         """Write everything submitted so far, then close. Idempotent."""
         if self._closed:
             return
+        self._hand_over()
         self._closed = True
         finished = await self._loop.run_in_executor(self._readers, self._writer.stop, STOP_S)
         if not finished:
@@ -117,14 +124,14 @@ class Store:
         """
         self._check_open()
         future: asyncio.Future[None] = self._loop.create_future()
-        self._writer.submit(Submission(self._placed(operations), urgent=True, context=future))
+        self._submit(Submission(self._placed(operations), future), urgent=True)
         return future
 
     def write_soon(self, *operations: Operation) -> None:
         """Write in one transaction within a moment, in order with everything else; a failure is logged."""
         self._check_open()
         is_owed = any(isinstance(each, OwedCallback) for each in operations)
-        self._writer.submit(Submission(self._placed(operations) if is_owed else operations, urgent=is_owed))
+        self._submit(Submission(self._placed(operations) if is_owed else operations), urgent=is_owed)
 
     async def flush(self) -> None:
         """Returns when everything submitted before is safe."""
@@ -136,12 +143,11 @@ class Store:
     async def calls(self, *, parent_call_sid: str | None = None, limit: int = 50) -> list[CallRecord]:
         """Newest first."""
         conditions = [] if parent_call_sid is None else [CALLS.c.parent_call_sid == parent_call_sid]
-        return await self._many(CALL_ROWS, *conditions, order=(CALLS.c.date_created.desc(),), limit=limit)
+        return await self._many(CALL_ROWS, *conditions, order=(CALLS.c.sid.desc(),), limit=limit)
 
     async def unfinished_calls(self) -> list[CallRecord]:
         """Calls that nobody ended: at start, what a crash left behind. Oldest first."""
-        condition = CALLS.c.status.not_in(FINAL_CALL_STATUSES)
-        return await self._many(CALL_ROWS, condition, order=(CALLS.c.date_created,))
+        return await self._many(CALL_ROWS, sa.text(UNFINISHED_CALLS), order=(CALLS.c.sid,), timeout_s=START_S)
 
     async def legs(self, call_sid: str) -> list[LegRecord]:
         return await self._many(LEG_ROWS, LEGS.c.call_sid == call_sid, order=(LEGS.c.created_at,))
@@ -152,16 +158,16 @@ class Store:
     async def recordings(self, call_sid: str | None = None, *, limit: int = 50) -> list[RecordingRecord]:
         """Newest first."""
         conditions = [] if call_sid is None else [RECORDINGS.c.call_sid == call_sid]
-        return await self._many(RECORDING_ROWS, *conditions, order=(RECORDINGS.c.date_created.desc(),), limit=limit)
+        return await self._many(RECORDING_ROWS, *conditions, order=(RECORDINGS.c.sid.desc(),), limit=limit)
 
     async def unfinished_recordings(self) -> list[RecordingRecord]:
         """Recordings that nobody completed: at start, what a crash left behind. Oldest first."""
-        condition = RECORDINGS.c.status.not_in(FINAL_RECORDING_STATUSES)
-        return await self._many(RECORDING_ROWS, condition, order=(RECORDINGS.c.date_created,))
+        condition = sa.text(UNFINISHED_RECORDINGS)
+        return await self._many(RECORDING_ROWS, condition, order=(RECORDINGS.c.sid,), timeout_s=START_S)
 
     async def events(self, call_sid: str) -> list[EventRecord]:
         """The call's timeline, oldest first."""
-        return await self._many(EVENT_ROWS, EVENTS.c.call_sid == call_sid, order=(EVENTS.c.at,))
+        return await self._many(EVENT_ROWS, EVENTS.c.call_sid == call_sid, order=(EVENTS.c.position,))
 
     async def owed_callbacks(self, *, after: int = 0, limit: int = 1000) -> list[OwedCallback]:
         """Callbacks still owed with a position above ``after``, in the order they were written."""
@@ -175,14 +181,15 @@ class Store:
     async def _many(
         self,
         rows: RowMap[RecordT],
-        *conditions: sa.ColumnElement[bool],
+        *conditions: sa.ColumnElement[bool] | sa.TextClause,
         order: Sequence[Any] = (),
         limit: int | None = None,
+        timeout_s: float = ANSWER_S,
     ) -> list[RecordT]:
         # Cells come as the driver gives them: a bad one must cost its own row, not the whole answer.
         raw = [sa.type_coerce(column, sa.types.NullType()).label(column.name) for column in rows.table.columns]
         query = sa.select(*raw).where(*conditions).order_by(*order).limit(limit)
-        return await self._read(self._select, query, rows)
+        return await self._read(self._select, query, rows, timeout_s=timeout_s)
 
     def _select(self, query: sa.Select[Any], rows: RowMap[RecordT]) -> list[RecordT]:
         with self._engine.connect() as connection:
@@ -205,11 +212,36 @@ class Store:
         except TimeoutError:
             raise StorageUnavailable(f"expected an answer of the database in {timeout_s} s, found none") from None
         except (sa.exc.DBAPIError, sa.exc.TimeoutError) as error:
-            raise StorageUnavailable(f"expected an answer of the database, found {error}") from error
+            reason = getattr(error, "orig", None) or error
+            raise StorageUnavailable(f"expected an answer of the database, found {reason}") from error
 
     def _check_open(self) -> None:
         if self._closed:
             raise StorageUnavailable("expected an open store, found a closed one")
+
+    def _submit(self, submission: Submission, *, urgent: bool) -> None:
+        """Hand over soon, together with what others write meanwhile.
+
+        The first urgent one after a quiet moment goes at once; under load a transaction begins ``SPACING_S`` after the
+        one before. What nobody waits for, here or at the receiver of a callback, gathers for ``LINGER_S``.
+        """
+        self._gathered.append(submission)
+        now = self._loop.time()
+        due_at = max(now, self._flushed_at + SPACING_S) if urgent else now + LINGER_S
+        if self._flush_timer is not None:
+            if self._flush_timer.when() <= due_at:
+                return
+            self._flush_timer.cancel()
+        self._flush_timer = self._loop.call_at(due_at, self._hand_over)
+
+    def _hand_over(self) -> None:
+        if self._flush_timer is not None:
+            self._flush_timer.cancel()
+            self._flush_timer = None
+        if self._gathered:
+            self._flushed_at = self._loop.time()
+            self._writer.submit(self._gathered)
+            self._gathered = []
 
     def _placed(self, operations: tuple[Operation, ...]) -> tuple[Operation, ...]:
         """Callbacks get their position here: submissions are written in the order of these calls."""
@@ -218,14 +250,14 @@ class Store:
             for each in operations
         )
 
-    def _begin(self) -> int:
-        """Returns the highest position of a callback in the outbox."""
+    def _begin(self) -> None:
         migrate(self._engine)
         self._writer.replay()
         with self._engine.connect() as connection:
             newest = connection.execute(sa.select(sa.func.max(OUTBOX.c.position))).scalar()
-        self._writer.start()
-        return int(newest or 0)
+        # Above everything that is still owed, and by the clock above the events of earlier runs.
+        self._positions = count(max(int(newest or 0) + 1, time_ns() // 1000))
+        self._writer.start(self._positions)
 
     def _report_from_thread(self, outcomes: list[Outcome]) -> None:
         # A loop that is closed already has nobody left to tell.

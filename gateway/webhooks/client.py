@@ -15,6 +15,7 @@ from uuid import uuid4
 
 from aiohttp import hdrs
 
+from gateway.twiml.content import ReplyKind, reply_kind
 from gateway.webhooks.answer import bounded_body, error_status, media_type
 from gateway.webhooks.audio import Audio, AudioFetcher
 from gateway.webhooks.cookies import CallCookies
@@ -122,8 +123,10 @@ class WebhookClient:
         async with following(self._exchanger, first, make=make, limit=MAX_REDIRECTS) as (response, final):
             if not 200 <= response.status < 300:
                 raise error_status(response.status, final.url)
-            body = await bounded_body(response, final.url, limit=MAX_BODY)
-            if not body and not request.may_be_empty:
+            # Sound is fetched by whoever plays it, within limits of its own.
+            is_sound = reply_kind(media_type(response)) is ReplyKind.AUDIO
+            body = b"" if is_sound else await bounded_body(response, final.url, limit=MAX_BODY)
+            if not body and not is_sound and not request.may_be_empty:
                 raise FetchError(FetchCode.BODY_EMPTY, final.url, "expected a body, found none")
             return Fetched(
                 body=body,

@@ -205,9 +205,8 @@ def _failure(error: BaseException, url: str) -> FetchError:
         case aiohttp.ClientPayloadError():
             return FetchError(FetchCode.PROTOCOL_VIOLATION, url, "expected a whole body, found the connection closed")
         case aiohttp.ClientResponseError():
-            return FetchError(
-                FetchCode.PROTOCOL_VIOLATION, url, f"expected an HTTP answer, found: {error.message:.200}"
-            )
+            found = " ".join(error.message.split())
+            return FetchError(FetchCode.PROTOCOL_VIOLATION, url, f"expected an HTTP answer, found: {found:.200}")
         case _:
             return FetchError(FetchCode.RETRIEVAL_FAILURE, url, type(error).__name__)
 

@@ -1,9 +1,9 @@
 """Which owed callback may leave now: order per key, patience with receivers that are away, fairness between them.
 
-Pure: time comes in, callbacks come out. A lane is one order key at one receiver; only its oldest callback is ever
-under way. A receiver that cannot be connected to is probed with one callback at a time, with growing pauses, and its
-lanes all go on when it is back; a receiver that answers badly makes only that lane wait. Receivers never wait for each
-other.
+Pure: time (monotonic seconds) comes in, callbacks come out. A lane is one order key at one receiver; only its oldest
+callback is ever under way. A receiver that cannot be connected to is probed with one callback at a time, with growing
+pauses, and its lanes all go on when it is back; a receiver that answers badly makes only that lane wait. Receivers
+never wait for each other.
 Every callback handed out by ``due`` comes back by exactly one of ``done``, ``wait`` and ``unreachable``.
 """
 
@@ -65,27 +65,26 @@ class Lanes:
         self._receivers: dict[str, _Receiver] = {}
         self._waiting: list[tuple[float, int, _Lane]] = []
         self._serial = 0
-        self._size = 0
+        self._born: dict[str, float] = {}
 
     def __len__(self) -> int:
         """Callbacks held, under way or not."""
-        return self._size
+        return len(self._born)
 
-    def add(self, callback: OwedCallback, *, now: float) -> None:
-        """Behind everything of its key. One that was deferred before keeps the time it was promised."""
+    def add(self, callback: OwedCallback, *, now: float, age_s: float = 0.0, pause_s: float = 0.0) -> None:
+        """Behind everything of its key. pause_s: how long one that was deferred before still has to wait."""
         name = receiver_of(callback.url)
         key = (callback.order_key, name)
         lane = self._lanes.get(key)
         receiver = self._receivers.setdefault(name, _Receiver())
-        self._size += 1
+        self._born[callback.token] = now - age_s
         if lane is not None:
             lane.callbacks.append(callback)
         else:
             lane = self._lanes[key] = _Lane(key, deque([callback]))
             receiver.lanes += 1
-            due_at = callback.due_at.timestamp() if callback.due_at is not None else now
-            if due_at > now:
-                self._sleep(lane, min(due_at, now + LONGEST_PAUSE_S))
+            if pause_s > 0:
+                self._sleep(lane, now + min(pause_s, LONGEST_PAUSE_S))
             else:
                 receiver.ready.append(lane)
         if receiver.probe_at is not None:
@@ -117,7 +116,7 @@ class Lanes:
         """Delivered or given up. was_answered: the receiver is there."""
         lane, receiver = self._returned(callback, was_answered=was_answered)
         lane.callbacks.popleft()
-        self._size -= 1
+        del self._born[callback.token]
         if lane.callbacks:
             receiver.ready.append(lane)
         else:
@@ -140,18 +139,22 @@ class Lanes:
         receiver.ready.append(lane)
         return receiver.probe_at
 
-    def expired(self, callback: OwedCallback, *, before: float) -> list[OwedCallback]:
-        """Takes out what was written before that time and waits at the same receiver as this one."""
+    def age_s(self, callback: OwedCallback, *, now: float) -> float:
+        return now - self._born[callback.token]
+
+    def expired(self, callback: OwedCallback, *, older_than_s: float, now: float) -> list[OwedCallback]:
+        """Takes out what is older than that and waits at the same receiver as this one."""
         name = receiver_of(callback.url)
         receiver = self._receivers.get(name)
         found: list[OwedCallback] = []
         for lane in list(receiver.ready) if receiver is not None else ():
-            while lane.callbacks and lane.callbacks[0].created_at.timestamp() < before:
+            while lane.callbacks and self.age_s(lane.callbacks[0], now=now) > older_than_s:
                 found.append(lane.callbacks.popleft())
             if not lane.callbacks and receiver is not None:
                 receiver.ready.remove(lane)
                 self._close(lane)
-        self._size -= len(found)
+        for old in found:
+            del self._born[old.token]
         return found
 
     def _may_send(self, receiver: _Receiver, now: float) -> bool:

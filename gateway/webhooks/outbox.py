@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import Final, Protocol
 
@@ -40,6 +40,13 @@ class Cancellable(Protocol):
     def cancel(self) -> None: ...
 
 
+class Timers(Protocol):
+    """What of an event loop is needed."""
+
+    def time(self) -> float: ...
+    def call_later(self, delay: float, callback: Callable[[], None], /) -> Cancellable: ...
+
+
 class Sender(Protocol):
     """What of WebhookClient is needed."""
 
@@ -49,7 +56,8 @@ class Sender(Protocol):
 class Outbox:
     """recording_ready: whether the recording's file can be read at its URL. now: wall clock, aware.
 
-    call_later: the loop's unless a test drives time.
+    timers: the running loop unless a test drives time. Pauses and ages are measured by it, so that a step of the wall
+    clock neither delays nor gives up anything; the wall clock only bridges a restart.
     """
 
     def __init__(
@@ -59,14 +67,14 @@ class Outbox:
         sender: Sender,
         recording_ready: Callable[[str], Awaitable[bool]],
         now: Callable[[], datetime],
-        call_later: Callable[[float, Callable[[], None]], Cancellable] | None = None,
+        timers: Timers | None = None,
         capacity: int = CAPACITY,
     ) -> None:
         self._store = store
         self._sender = sender
         self._recording_ready = recording_ready
         self._now = now
-        self._call_later = call_later or asyncio.get_running_loop().call_later
+        self._timers = timers or asyncio.get_running_loop()
         self._capacity = capacity
         self._lanes = Lanes()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -113,11 +121,13 @@ class Outbox:
         self._pump()
 
     def _keep(self, callbacks: Sequence[OwedCallback]) -> None:
-        now = self._now().timestamp()
+        now, today = self._timers.time(), self._now()
         for callback in callbacks:
             if callback.position > self._through:
                 self._through = callback.position
-                self._lanes.add(callback, now=now)
+                age_s = (today - callback.created_at).total_seconds()
+                left_s = (callback.due_at - today).total_seconds() if callback.due_at is not None else 0.0
+                self._lanes.add(callback, now=now, age_s=max(0.0, age_s), pause_s=left_s)
 
     async def _load(self) -> None:
         """Fill up from the store. News that comes while it reads is kept, so that nothing falls in between."""
@@ -143,13 +153,13 @@ class Outbox:
             await self._load()
         except StorageUnavailable as error:
             _log.warning("callbacks wait for the storage", reason=str(error))
-            self._load_at = self._now().timestamp() + RELOAD_S
+            self._load_at = self._timers.time() + RELOAD_S
 
     def _pump(self) -> None:
         """Send what is due, and come back when something else will be."""
         if self._is_closed:
             return
-        now = self._now().timestamp()
+        now = self._timers.time()
         for callback in self._lanes.due(now):
             self._start(self._deliver(callback), name=f"callback {callback.call_sid}")
         times = [self._lanes.next_at()]
@@ -164,7 +174,7 @@ class Outbox:
             self._timer = None
         next_at = min((time for time in times if time is not None), default=None)
         if next_at is not None:
-            self._timer = self._call_later(max(0.0, next_at - now), self._pump)
+            self._timer = self._timers.call_later(max(0.0, next_at - now), self._pump)
 
     def _start(self, work: Coroutine[None, None, None], *, name: str) -> None:
         task = asyncio.get_running_loop().create_task(work, name=name)
@@ -218,31 +228,31 @@ class Outbox:
             case Verdict.LATER:
                 self._postpone(callback, reason=error.message)
             case Verdict.AWAY:
-                now = self._now()
+                now = self._timers.time()
                 later = replace(callback, attempts=callback.attempts + 1)
-                due_at = self._lanes.unreachable(later, now=now.timestamp())
-                expired = self._lanes.expired(later, before=now.timestamp() - GIVE_UP_S)
+                probe_at = self._lanes.unreachable(later, now=now)
+                expired = self._lanes.expired(later, older_than_s=GIVE_UP_S, now=now)
                 for old in expired:
                     self._settle(old, f"given up after 24 hours: {error.message}", level="error")
                 if later not in expired:
-                    self._defer(later, due_at)
+                    self._defer(later, probe_at - now)
 
     def _postpone(self, callback: OwedCallback, *, reason: str, was_answered: bool = True) -> None:
         """This callback later, and with it those behind it in its lane."""
-        now = self._now().timestamp()
-        if callback.created_at.timestamp() < now - GIVE_UP_S:
+        now = self._timers.time()
+        if self._lanes.age_s(callback, now=now) > GIVE_UP_S:
             self._lanes.done(callback, was_answered=was_answered)
             self._settle(callback, f"given up after 24 hours: {reason}", level="error")
             return
         later = replace(callback, attempts=callback.attempts + 1)
         longest_s = LONGEST_PAUSE_S if callback.awaits_recording is None else READY_PAUSE_S
-        due_at = now + pause_s(later.attempts, longest_s=longest_s)
-        self._lanes.wait(later, until=due_at, was_answered=was_answered)
-        self._defer(later, due_at)
+        wait_s = pause_s(later.attempts, longest_s=longest_s)
+        self._lanes.wait(later, until=now + wait_s, was_answered=was_answered)
+        self._defer(later, wait_s)
 
     def _settle(self, callback: OwedCallback, complaint: str | None, *, level: str = "warning") -> None:
         """No longer owed; what there is to complain about goes on the call's record in the same transaction."""
-        settled = SettledCallback(callback.token)
+        settled = SettledCallback(callback.position)
         if complaint is None:
             self._write(settled)
             return
@@ -261,9 +271,9 @@ class Outbox:
             ),
         )
 
-    def _defer(self, callback: OwedCallback, due_at: float) -> None:
-        when = datetime.fromtimestamp(due_at, UTC)
-        self._write(DeferredCallback(token=callback.token, attempts=callback.attempts, due_at=when))
+    def _defer(self, callback: OwedCallback, wait_s: float) -> None:
+        when = self._now() + timedelta(seconds=wait_s)
+        self._write(DeferredCallback(position=callback.position, attempts=callback.attempts, due_at=when))
 
     def _write(self, *operations: Operation) -> None:
         # A store that was closed first still holds the row: the callback is sent again, with the same token.

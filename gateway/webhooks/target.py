@@ -95,7 +95,8 @@ def form(params: tuple[tuple[str, str], ...]) -> str:
 
 def parse_target(url: str) -> Target:
     """Raises FetchError: 11100 for what is not a plain http or https URL, 11210 for a host that cannot be one."""
-    text = url.strip()
+    # What is no Unicode becomes U+FFFD; a "?" in its place would end the path.
+    text = url.strip().encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     match = _URL.fullmatch(text.partition("#")[0])
     if match is None or len(text) > MAX_URL:
         raise FetchError(FetchCode.INVALID_URL, text[:200], "expected an absolute http or https URL")

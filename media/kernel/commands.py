@@ -38,8 +38,6 @@ from media.kernel.layout import (
     HEARS_SILENCE,
     LIVE,
     MAX_BATCH,
-    MIX_FREED,
-    RECORD_DELAY,
     SOUND_OVER,
     TRANSPORT_RETURNED,
     Record,
@@ -141,7 +139,7 @@ def _open(state: State, slot: Any) -> None:
     state.live[engine.live_count] = slot
     engine.live_count += 1
     _watch_sockets(engine, port, EPOLL_CTL_ADD)
-    rtcp.schedule(engine, port)
+    rtcp.schedule(engine, port, rtcp.INTERVAL_NS // 2)
 
 
 @compiled
@@ -255,7 +253,6 @@ def _close_mix(state: State, number: Any) -> None:
             _join(port, 0)
         if port.hears == HEARS_MIX and port.source == number:
             hear(state, port, HEARS_SILENCE, 0)
-    post(engine, MIX_FREED, number, 0, 0, 0)
 
 
 @compiled
@@ -270,7 +267,6 @@ def _close(state: State, port: Record) -> None:
         hear(state, state.ports[port.first_listener - 1], HEARS_SILENCE, 0)
     _join(port, 0)
     port.state = CLOSING
-    port.until_position = engine.tick_position + RECORD_DELAY + 4 * FRAME
     let_go(engine, port)
 
 
@@ -283,10 +279,8 @@ def let_go(engine: Record, port: Record) -> None:
 
 @compiled
 def free_if_drained(state: State, index: Any) -> Any:
-    """Hands the slot at state.live[index] back when no recorder can want it any more; says whether it is gone."""
+    """Hands the slot at state.live[index] back when no recorder wants it any more; says whether it is gone."""
     engine, port = state.engine[0], state.ports[state.live[index]]
-    if engine.tick_position < port.until_position:
-        return False
     if port.received_users > 0 or port.heard_users > 0:
         return False
     if not post(engine, FREED, port.slot, port.generation, 0, 0):

@@ -29,6 +29,8 @@ MIN_DELAY, MAX_DELAY = 160, 1600
 INTAKE_MARGIN = 24
 """Samples: a packet may lie in its socket for an intake rhythm, and a tick may be a little late."""
 WINDOW_NS = NS_PER_S
+FIRST_SPREAD = 160
+"""What a stream of which nothing is known yet may vary."""
 SETTLING_PACKETS = 25
 """Packets within which an anchor moves at once: the first of a stream often came late."""
 DEAD_BAND = 16
@@ -113,6 +115,7 @@ def _anchor(port: Record, packet: Record, timestamp: Any) -> None:
     port.highest_timestamp = timestamp
     port.anchored_packets = 0
     port.slew = 0
+    port.spread_0 = max(port.spread_0, FIRST_SPREAD)
     port.last_least = NO_LEAST
     port.window_ns = packet.arrival_ns
     port.window_packets = 0

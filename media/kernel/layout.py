@@ -2,7 +2,7 @@
 
 One writer per field, by turns where a slot changes hands:
 
-* A FREE slot of ports, mixes and recordings belongs to the event loop. It fills the fields marked [loop] and hands the
+* A FREE slot of ports and recordings belongs to the event loop. It fills the fields marked [loop] and hands the
   slot over with its OPEN command; from then on the media thread alone writes, until the slot's last event hands it
   back.
 * What the loop wants of a LIVE slot it says by a command. Commands go through a pipe, so each is taken whole, in order,
@@ -101,9 +101,8 @@ EVENT_WORDS_64 = 8
     DIGITS_SENT,
     CLOSED,
     FREED,
-    MIX_FREED,
     TRANSPORT_RETURNED,
-) = range(11)
+) = range(10)
 """Events, 8 words each: kind, slot, generation, then what the kind says."""
 
 READY_WORDS = 4
@@ -204,7 +203,7 @@ PORT = np.dtype(
         # The source lock (source.py). learn_host: IPv4 the source may be learned from, 0 none.
         *_words("signalled learn_host candidate candidate_since_ns candidate_packets"),
         # Seldom.
-        *_words("stream first_sequence misfit_sequence received_before expected_before last_least until_position"),
+        *_words("stream first_sequence misfit_sequence received_before expected_before last_least"),
         *_words("lost_before_stream reordered duplicates concealed foreign malformed refused unsent"),
         # SRTP, and what is handed back to the loop in this and the next ticks, from the phone and from others.
         *_words("forged ssrc_count own_handbacks other_handbacks transport_serial"),

@@ -27,10 +27,10 @@ def ntp(engine: Record) -> Any:
 
 
 @compiled
-def schedule(engine: Record, port: Record) -> None:
-    """The next report 0.5 to 1.5 intervals from now. Source: RFC 3550 6.3.1."""
+def schedule(engine: Record, port: Record, interval_ns: Any) -> None:
+    """The next report 0.5 to 1.5 intervals from now; the first comes in half the time. Source: RFC 3550 6.2, 6.3.1."""
     engine.random = engine.random * 1103515245 + 12345 & 0x7FFFFFFF
-    port.rtcp_due_ns = engine.now_ns + INTERVAL_NS // 2 + INTERVAL_NS * (engine.random >> 8) // (1 << 23)
+    port.rtcp_due_ns = engine.now_ns + interval_ns // 2 + interval_ns * (engine.random >> 8) // (1 << 23)
 
 
 @compiled

@@ -98,7 +98,7 @@ def _keep_live(state: State, port: Record) -> None:
         intake.sound_digit(state, port, ended)
     if engine.now_ns >= port.rtcp_due_ns:
         rtcp.report(engine, port, False)
-        rtcp.schedule(engine, port)
+        rtcp.schedule(engine, port, rtcp.INTERVAL_NS)
     _watch(engine, port)
 
 

@@ -16,6 +16,8 @@ TELEPHONE_EVENT = "TELEPHONE-EVENT"
 DIGIT_EVENTS = frozenset(range(16))
 """0-9 * # A-D."""
 
+_MAX_EVENT_RANGES = 64
+
 _STATIC_FORMATS = {
     0: ("PCMU", 8000),
     3: ("GSM", 8000),
@@ -121,7 +123,7 @@ def _encoding(text: str) -> tuple[str, int, int] | None:
 def events(parameters: str) -> frozenset[int]:
     """Events of a telephone-event ``fmtp`` (``0-15,66,70``); the digits if it names none. Source: RFC 4733 2.4.1."""
     found: set[int] = set()
-    for part in parameters.removeprefix("events=").split(","):
+    for part in parameters.removeprefix("events=").split(",")[:_MAX_EVENT_RANGES]:
         first_text, dash, last_text = part.strip().partition("-")
         first = small_number(first_text.strip(), 255)
         last = small_number(last_text.strip(), 255) if dash else first

@@ -14,6 +14,7 @@ from signaling.errors import PeerError
 from signaling.leg import HangupCause
 
 MAX_BYTES = 64 * 1024
+MAX_LINES = 2000
 MAX_MEDIA_LINES = 32
 MAX_CANDIDATES = 64
 
@@ -136,10 +137,14 @@ def parse(text: bytes | str) -> SessionDescription:
 
 
 def _lines(text: str) -> Iterator[tuple[int, str, str]]:
-    for number, raw in enumerate(text.replace("\r", "\n").split("\n"), 1):
+    number = 0
+    for raw in text.replace("\r", "\n").split("\n"):
         line = raw.strip()
         if not line:
             continue
+        number += 1
+        if number > MAX_LINES:
+            raise SdpError(f"session description: more than {MAX_LINES} lines")
         if len(line) < 2 or line[1] != "=" or not ("a" <= line[0] <= "z"):
             raise SdpError(f"session description line {number}: expected <letter>=<value>, found {line[:40]!r}")
         yield number, line[0], line[2:].strip()

@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from media.codec import Codec
 from media.srtp import SrtpKeys
 from signaling.sdp.audio import (
-    DIGIT_EVENTS,
     TELEPHONE_EVENT,
     MediaDirection,
     PayloadFormat,
@@ -417,15 +416,3 @@ def _describe(
     if previous is None or description == previous:
         return description
     return replace(description, origin=replace(description.origin, version=str(int(version) + 1)))
-
-
-__all__ = [
-    "DIGIT_EVENTS",
-    "DIGITS_PAYLOAD_TYPE",
-    "LocalMedia",
-    "Negotiated",
-    "accept_answer",
-    "create_answer",
-    "create_offer",
-    "offered_codecs",
-]

@@ -23,6 +23,7 @@ from signaling.sip.core import ACCEPT, ALLOW, SUPPORTED, UNDERSTOOD_OPTIONS, Sip
 from signaling.sip.credentials import ChallengeAnswers
 from signaling.sip.dial_target import DialTarget
 from signaling.sip.dialog import Dialog, DialogId
+from signaling.sip.goodbye import Peer
 from signaling.sip.leg import LegFacts, SipLeg
 from signaling.sip.leg_media import LegMedia, codecs_named
 from signaling.sip.message import Request, Response, respond
@@ -48,6 +49,7 @@ from signaling.sip.values import SipParseError, parse_uri
 
 Field = tuple[str, str]
 API_VERSION = "2010-04-01"
+_GOODBYE_POLL_S = 0.02
 # Requests that only make sense inside a dialog; outside of one there is nothing they could mean.
 _DIALOG_ONLY = frozenset({"BYE", "UPDATE", "PRACK", "INFO", "NOTIFY"})
 _KNOWN_ELSEWHERE = frozenset({"MESSAGE", "SUBSCRIBE", "PUBLISH", "REFER"})
@@ -167,6 +169,10 @@ class SipAgent:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
+        for _ in range(round(self._settings.goodbye_s / _GOODBYE_POLL_S)):
+            if not core.layer.unanswered:
+                break
+            await asyncio.sleep(_GOODBYE_POLL_S)
         core.layer.close()
         await self.transports.close()
 
@@ -220,9 +226,8 @@ class SipAgent:
             sender=from_value(request.caller, domain=settings.domain, tag=secrets.token_hex(8)),
             call_id=call_id,
             fields=tuple(fields),
-            pinned=target.flow is not None,
             route=target.route,
-            answers=ChallengeAnswers(target.credentials),
+            peer=Peer(pinned=target.flow is not None, answers=ChallengeAnswers(target.credentials)),
         )
         outbound = OutboundInvite(core, leg, template)
         leg.attach(outbound=outbound)
@@ -293,22 +298,25 @@ class SipAgent:
             case "INVITE" if not tag:
                 self._on_invite(request, flow)
             case "OPTIONS":
-                self._refuse(request, flow, 200, fields=[ALLOW, SUPPORTED, ACCEPT])
+                self._rebuff(request, flow, 200, fields=[ALLOW, SUPPORTED, ACCEPT])
             case "REGISTER":
                 self._on_register(request, flow)
             case "INVITE":
-                self._refuse(request, flow, 481)
+                self._rebuff(request, flow, 481)
             case method if method in _DIALOG_ONLY:
-                self._refuse(request, flow, 481)
+                self._rebuff(request, flow, 481)
             case method if method in _KNOWN_ELSEWHERE:
-                self._refuse(request, flow, 405, fields=[ALLOW])
+                self._rebuff(request, flow, 405, fields=[ALLOW])
             case _:
-                self._refuse(request, flow, 501, fields=[ALLOW])
+                self._rebuff(request, flow, 501, fields=[ALLOW])
+
+    def _rebuff(self, request: Request, flow: Flow, code: int, *, fields: Iterable[Field] = ()) -> None:
+        """Answer a stranger, as long as its address has not had too many such answers."""
+        if self.transports.penalise(flow.source):
+            self._refuse(request, flow, code, fields=fields)
 
     def _refuse(self, request: Request, flow: Flow, code: int, *, fields: Iterable[Field] = ()) -> None:
         """Answer without keeping anything; every copy of the request gets the same answer. RFC 3261 8.2.7."""
-        if not self.transports.penalise(flow.source):
-            return
         seed = f"{request.branch} {request.call_id} {request.from_tag}".encode()
         tag = hashlib.blake2s(seed, key=self._secret, digest_size=8).hexdigest()
         self.transports.send(
@@ -330,7 +338,7 @@ class SipAgent:
         layer = self.core.layer
         invite = layer.server_of((*server_key(request)[:-1], "INVITE"))
         if invite is None:
-            self._refuse(request, flow, 481)
+            self._rebuff(request, flow, 481)
             return
         layer.respond(layer.serve(request, flow), respond(request, 200, fields=[self.core.identification]))
         if invite.on_cancel is not None:
@@ -340,9 +348,9 @@ class SipAgent:
         verdict = self._admission.judge(request, flow)
         match verdict:
             case Challenge(values):
-                self._refuse(request, flow, 401, fields=[("WWW-Authenticate", value) for value in values])
+                self._rebuff(request, flow, 401, fields=[("WWW-Authenticate", value) for value in values])
             case Forbidden():
-                self._refuse(request, flow, 403)
+                self._rebuff(request, flow, 403)
             case Admitted():
                 self._admit(request, flow, verdict)
 
@@ -377,9 +385,8 @@ class SipAgent:
             dialog,
             flow,
             we_called=False,
-            pinned=admitted.identity is not None,
+            peer=Peer(pinned=admitted.identity is not None, answers=ChallengeAnswers(None)),
             timer=SessionTimer(interval_s=self._settings.session_interval_s),
-            answers=ChallengeAnswers(None),
         )
         inbound = InboundInvite(core, leg, session, request, flow)
         leg.attach(session=session, inbound=inbound)

@@ -36,6 +36,7 @@ class SipSettings:
     """listen: ``udp:127.0.0.1:5060`` …. domain: of our identities, and the digest realm.
 
     calls: legs at once, over which new ones get 503. session_interval_s: RFC 4028. retry_after_s: told with a 503.
+    goodbye_s: how long ``stop`` waits for its last requests to be answered.
     """
 
     listen: tuple[str, ...]
@@ -44,6 +45,7 @@ class SipSettings:
     calls: int = 4000
     session_interval_s: int = DEFAULT_INTERVAL_S
     retry_after_s: int = 10
+    goodbye_s: float = 2.0
     tls: TlsSettings | None = None
 
 
@@ -73,6 +75,10 @@ class SipCore:
     @property
     def identification(self) -> tuple[str, str]:
         return ("Server", self.settings.user_agent)
+
+    @property
+    def user_agent(self) -> tuple[str, str]:
+        return ("User-Agent", self.settings.user_agent)
 
     def contact(self, flow: Flow) -> str:
         """Our Contact towards whoever is at the other end of the flow."""

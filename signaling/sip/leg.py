@@ -284,6 +284,8 @@ class SipLeg:
             self._inbound.refuse(sip_status or cause.sip_status)
         elif self._outbound is not None:
             self._outbound.cancel(fields=fields)
+        # The parts still hold the leg while they finish; it lets go of them, so that no cycle is left to collect.
+        self._session = self._inbound = self._outbound = None
         self._core.legs.discard(self)
         self.log.info("sip.ended", cause=cause.value, by_remote=by_remote, status=sip_status, reason=reason or None)
         self._events.post(Ended(cause, by_remote=by_remote, sip_status=sip_status, headers=headers))

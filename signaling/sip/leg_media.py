@@ -24,11 +24,25 @@ def codecs_named(names: Sequence[str]) -> tuple[Codec, ...]:
     return known or CODECS
 
 
+class _Relay:
+    """Events of a port to its leg until the port is closed; afterwards nothing ties the two together."""
+
+    __slots__ = ("target",)
+
+    def __init__(self, target: Callable[[PortEvent], None]) -> None:
+        self.target: Callable[[PortEvent], None] | None = target
+
+    def __call__(self, event: PortEvent) -> None:
+        if self.target is not None:
+            self.target(event)
+
+
 class LegMedia:
     """The audio of one leg. Opens the port at once and raises PortsExhausted when there is none left.
 
-    learn_from: host the signalling comes from, for RTP from behind NAT; None until it is known. is_private: the
-    signalling cannot be read on its way, so keys for SRTP may go over it; they are offered for phones that can.
+    learn_from: host the signalling comes from, for RTP from behind NAT; None until it is known. An IPv6 one is no help.
+    is_private: the signalling cannot be read on its way, so keys for SRTP may go over it; they are offered for phones
+    that can.
     """
 
     def __init__(
@@ -40,7 +54,8 @@ class LegMedia:
         learn_from: str | None,
         is_private: bool = False,
     ) -> None:
-        self.port: MediaPort = engine.open_port(on_event)
+        self._relay = _Relay(on_event)
+        self.port: MediaPort = engine.open_port(self._relay)
         self.learn_from = learn_from
         self._codecs = tuple(codecs)
         address, number = self.port.address
@@ -126,6 +141,7 @@ class LegMedia:
 
     def close(self) -> None:
         self._watching = False
+        self._relay.target = None
         self.port.close()
 
     def _connect(self, agreed: Negotiated) -> None:
@@ -140,9 +156,11 @@ class LegMedia:
                 send=agreed.send,
                 receive=agreed.receive,
                 ptime_ms=agreed.ptime_ms,
-                learn_from=self.learn_from,
+                learn_from=self.learn_from if self.learn_from and ":" not in self.learn_from else None,
                 rtcp_mux=agreed.rtcp_mux,
                 srtp=agreed.srtp,
+                receive_payload_type=agreed.receive_payload_type,
+                receive_digits_payload_type=agreed.receive_digits_payload_type,
             )
         )
         if self._watching:

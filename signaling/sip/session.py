@@ -14,8 +14,8 @@ from signaling.errors import PeerError
 from signaling.leg import DigitReceived, HangupCause
 from signaling.sip.bodies import key_press, session_description
 from signaling.sip.core import ACCEPT, ALLOW, SUPPORTED, UNDERSTOOD_OPTIONS, SipCore
-from signaling.sip.credentials import ChallengeAnswers
 from signaling.sip.dialog import Dialog
+from signaling.sip.goodbye import Peer, say_bye
 from signaling.sip.message import Request, Response, respond
 from signaling.sip.naming import extension_headers
 from signaling.sip.repeat import Repetition
@@ -57,8 +57,7 @@ class _Success:
 class Session:
     """A dialog and what runs inside it.
 
-    we_called: we sent the INVITE. pinned: the peer is a registered device (SipCore.flow_of).
-    answers: to a 401 or 407 of this peer.
+    we_called: we sent the INVITE.
     """
 
     def __init__(
@@ -69,18 +68,16 @@ class Session:
         flow: Flow,
         *,
         we_called: bool,
-        pinned: bool,
+        peer: Peer,
         timer: SessionTimer,
-        answers: ChallengeAnswers,
     ) -> None:
         self._core = core
         self._leg = leg
         self.dialog = dialog
         self.flow = flow
         self._we_called = we_called
-        self._pinned = pinned
+        self._peer = peer
         self.timer = timer
-        self._answers = answers
         self._waiting: dict[int, _Success] = {}
         self._acks: dict[int, tuple[bytes, Flow]] = {}
         self._asking = False
@@ -105,7 +102,7 @@ class Session:
         if unknown:
             self._answer(request, flow, 420, fields=[("Unsupported", ", ".join(sorted(unknown)))])
             return
-        if self._pinned or flow.reliable:
+        if self._peer.pinned or flow.reliable:
             self.flow = flow
         match request.method:
             case "INVITE":
@@ -167,7 +164,7 @@ class Session:
 
         def acknowledged(ack: Request) -> None:
             if not offer:
-                self.take_answer(session_description(ack))
+                self.take_answer(ack)
             self._leg.media_changed()
 
         self.send_success(request, server, response, on_ack=acknowledged)
@@ -242,9 +239,10 @@ class Session:
         )
         self._waiting[sequence] = _Success(repetition, on_ack)
 
-    def take_answer(self, body: bytes) -> None:
-        """The answer to an offer we made in a 2xx; without a usable one the call ends."""
+    def take_answer(self, ack: Request) -> None:
+        """The ACK has the answer to an offer we made in a 2xx; without a usable one the call ends."""
         try:
+            body = session_description(ack)
             if not body:
                 raise SipParseError("expected an answer in ACK, found none")
             self._leg.audio.accept(body)
@@ -275,18 +273,16 @@ class Session:
         body: bytes = b"",
     ) -> Request:
         """A request of ours inside the dialog."""
-        self.flow = self._core.flow_of(self.dialog, self.flow, pinned=self._pinned)
-        request = self.dialog.request(
-            method, fields=[*fields, ("User-Agent", self._core.settings.user_agent)], body=body
-        )
+        self.flow = self._core.flow_of(self.dialog, self.flow, pinned=self._peer.pinned)
+        request = self.dialog.request(method, fields=[*fields, self._core.user_agent], body=body)
         return self._core.layer.request(request, self.flow, listener).request
 
     def _answer_to(self, sent: Request, challenge: Response) -> Field | None:
-        return self._answers.answer(sent, challenge, host=self.flow.source)
+        return self._peer.answers.answer(sent, challenge, host=self.flow.source)
 
     def acknowledge(self, sequence: int) -> tuple[bytes, Flow]:
         """ACK the 2xx to our INVITE; gives what to send again when the 2xx comes again."""
-        self.flow = self._core.flow_of(self.dialog, self.flow, pinned=self._pinned)
+        self.flow = self._core.flow_of(self.dialog, self.flow, pinned=self._peer.pinned)
         return self._core.layer.send_ack(self.dialog.acknowledge(sequence), self.flow), self.flow
 
     def confirm(self, message: Request | Response) -> None:
@@ -301,23 +297,15 @@ class Session:
         self._stop_timers()
 
         def bye() -> None:
+            self._bye = None
             if not self._closed:
                 self.close()
-                self._say_bye(fields)
+                say_bye(self._core, self.dialog, self.flow, self._peer, fields=fields)
 
         if self._waiting and not self._we_called:
             self._bye = bye
         else:
             bye()
-
-    def _say_bye(self, fields: Iterable[Field]) -> None:
-        def done(outcome: Outcome) -> None:
-            if isinstance(outcome, Response) and outcome.code in (401, 407):
-                answer = self._answer_to(request, outcome)
-                if answer is not None:
-                    self.send("BYE", lambda _: None, fields=[*fields, answer])
-
-        request = self.send("BYE", done, fields=fields)
 
     def close(self) -> None:
         """The dialog is over on both sides; late requests get 481 from now on."""
@@ -401,7 +389,7 @@ class Session:
             return
         match outcome.code:
             case 401 | 407 if (
-                not is_retry and (answer := self._answers.answer(sent, outcome, host=self.flow.source)) is not None
+                not is_retry and (answer := self._peer.answers.answer(sent, outcome, host=self.flow.source)) is not None
             ):
                 self._refresh(fields=(answer,))
             case 422 if self.timer.refused(outcome):

@@ -69,8 +69,8 @@ class StreamCounts:
 class StreamPool:
     """The connections, by number and by peer.
 
-    owner: gets what the streams have to say. local_address(host): our address as that host can reach it, with the port
-    of a listener.
+    owner: gets what the streams have to say. local_host(bound, remote): our address as the remote host can reach it,
+    for a listener bound to ``bound``.
     """
 
     def __init__(

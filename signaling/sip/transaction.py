@@ -26,6 +26,13 @@ from signaling.sip.transaction_table import (
 
 _RESENDING = frozenset({Event.TIMER_A, Event.TIMER_E, Event.TIMER_G})
 _WAITING_FOR_COPIES = frozenset({Event.TIMER_D, Event.TIMER_I, Event.TIMER_J, Event.TIMER_K})
+# A 2xx to an INVITE is repeated by the one who wrote it, not here. Source: RFC 6026 7.1.
+_NOTHING_TO_REPEAT: dict[Kind, frozenset[State]] = {
+    Kind.INVITE_CLIENT: frozenset({State.ACCEPTED, State.TERMINATED}),
+    Kind.CLIENT: frozenset({State.COMPLETED, State.TERMINATED}),
+    Kind.INVITE_SERVER: frozenset({State.ACCEPTED, State.CONFIRMED, State.TERMINATED}),
+    Kind.SERVER: frozenset({State.TERMINATED}),
+}
 _MOVES: dict[Kind, dict[State, dict[Event, Move]]] = {kind: {state: {} for state in State} for kind in Kind}
 for (_kind, _state, _event), _row in TRANSITIONS.items():
     _MOVES[_kind][_state][_event] = _row
@@ -156,18 +163,17 @@ class Transaction:
             else:
                 effects.append(CancelTimer(step.timer))
         if self.state is State.TERMINATED:
-            self._octets, self._invite = b"", None
             effects.append(Terminated())
+        if self.state in _NOTHING_TO_REPEAT[self.kind]:
+            self._octets, self._invite = b"", None
         return effects
 
     def _do(self, step: Step, message: Request | Response | None, effects: list[Effect]) -> None:
         match step:
             case Step.SEND:
                 assert message is not None
-                octets = bytes(message)
-                # A 2xx is repeated by the one who wrote it, not here. Source: RFC 6026 7.1.
-                self._octets = b"" if self.state is State.ACCEPTED else octets
-                effects.append(Send(octets))
+                self._octets = bytes(message)
+                effects.append(Send(self._octets))
             case Step.RESEND:
                 if self._octets:
                     effects.append(Send(self._octets))

@@ -38,6 +38,7 @@ ServerOutcome = TimedOut | TransportFailed
 # A and E and G repeat a message and must be on time; the others only end things, many at once.
 _EXACT = frozenset({Event.TIMER_A, Event.TIMER_E, Event.TIMER_G})
 _SLACK_S = 0.05
+_WITHOUT_ANSWER = frozenset({State.CALLING, State.TRYING, State.PROCEEDING})
 
 
 class Sender(Protocol):
@@ -49,7 +50,7 @@ class Sender(Protocol):
 class ClientTransaction:
     """A request of ours on its way. ``request`` is as sent, with its Via."""
 
-    __slots__ = ("flow", "listener", "request", "timer", "transaction")
+    __slots__ = ("flow", "listener", "request", "serial", "timer", "transaction")
 
     def __init__(
         self, transaction: Transaction, request: Request, flow: Flow, listener: Callable[[Outcome], None]
@@ -58,6 +59,7 @@ class ClientTransaction:
         self.request = request
         self.flow = flow
         self.listener: Callable[[Outcome], None] | None = listener
+        self.serial = 0
         self.timer: TimerHandle | None = None
 
 
@@ -68,13 +70,14 @@ class ServerTransaction:
     answer is out, so that a transaction waiting for copies holds no call.
     """
 
-    __slots__ = ("flow", "listener", "on_cancel", "timer", "transaction")
+    __slots__ = ("flow", "listener", "on_cancel", "serial", "timer", "transaction")
 
     def __init__(self, transaction: Transaction, flow: Flow, listener: Callable[[ServerOutcome], None] | None) -> None:
         self.transaction = transaction
         self.flow = flow
         self.listener = listener
         self.on_cancel: Callable[[], None] | None = None
+        self.serial = 0
         self.timer: TimerHandle | None = None
 
 
@@ -104,12 +107,19 @@ class TransactionLayer:
         self.values = TimerValues() if values is None else values
         self._clients: dict[Key, ClientTransaction] = {}
         self._servers: dict[Key, ServerTransaction] = {}
+        self._running: dict[int, Running] = {}
+        self._serial = 0
         self._by_connection: dict[Flow, set[Running]] = {}
         self._endings: dict[float, _Endings] = {}
 
     @property
     def live(self) -> int:
-        return len(self._clients) + len(self._servers)
+        return len(self._running)
+
+    @property
+    def unanswered(self) -> int:
+        """Requests of ours without a final answer; counts them, so not for every message."""
+        return sum(client.transaction.state in _WITHOUT_ANSWER for client in self._clients.values())
 
     def receive(self, message: Request | Response, flow: Flow) -> None:
         if isinstance(message, Response):
@@ -190,7 +200,7 @@ class TransactionLayer:
         self._endings.clear()
 
     def _all(self) -> list[Running]:
-        return [*self._clients.values(), *self._servers.values()]
+        return list(self._running.values())
 
     def _run(self, running: Running, effects: list[Effect]) -> None:
         for effect in effects:
@@ -222,18 +232,28 @@ class TransactionLayer:
             return
         endings = self._endings.get(after_s)
         if endings is None:
-            endings = self._endings[after_s] = _Endings(after_s, self._scheduler, self._fire)
-        endings.add(running, timer)
+            endings = self._endings[after_s] = _Endings(after_s, self._scheduler, self._fire_of)
+        endings.add(running.serial, timer)
 
     def _fire(self, running: Running, timer: Event) -> None:
         self._run(running, running.transaction.fire(timer))
 
+    def _fire_of(self, serial: int, timer: Event) -> None:
+        running = self._running.get(serial)
+        if running is not None:
+            self._fire(running, timer)
+
     def _index(self, running: Running) -> None:
+        self._serial += 1
+        running.serial = self._serial
+        self._running[running.serial] = running
         if running.flow.reliable:
             self._by_connection.setdefault(running.flow, set()).add(running)
 
     def _forget(self, running: Running) -> None:
         key = running.transaction.key
+        running.listener = None
+        self._running.pop(running.serial, None)
         if isinstance(running, ClientTransaction):
             if self._clients.get(key) is running:
                 del self._clients[key]
@@ -249,17 +269,20 @@ class TransactionLayer:
 
 
 class _Endings:
-    """Timers of one length, in the order they run out: one entry each instead of one heap entry of the loop each."""
+    """Timers of one length, in the order they run out, without one heap entry of the loop for each.
 
-    def __init__(self, length_s: float, scheduler: Scheduler, fire: Callable[[Running, Event], None]) -> None:
+    Holds numbers only: a transaction that is over before its timer is gone at once.
+    """
+
+    def __init__(self, length_s: float, scheduler: Scheduler, fire: Callable[[int, Event], None]) -> None:
         self._length_s = length_s
         self._scheduler = scheduler
         self._fire = fire
-        self._waiting: deque[tuple[float, Running, Event]] = deque()
+        self._waiting: deque[tuple[float, int, Event]] = deque()
         self._handle: TimerHandle | None = None
 
-    def add(self, running: Running, timer: Event) -> None:
-        self._waiting.append((self._scheduler.time() + self._length_s, running, timer))
+    def add(self, serial: int, timer: Event) -> None:
+        self._waiting.append((self._scheduler.time() + self._length_s, serial, timer))
         if self._handle is None:
             self._handle = self._scheduler.call_later(self._length_s, self._due)
 
@@ -274,8 +297,8 @@ class _Endings:
         now = self._scheduler.time()
         waiting = self._waiting
         while waiting and waiting[0][0] <= now:
-            _, running, timer = waiting.popleft()
-            self._fire(running, timer)
+            _, serial, timer = waiting.popleft()
+            self._fire(serial, timer)
         if waiting and self._handle is None:
             self._handle = self._scheduler.call_later(max(waiting[0][0] - now, _SLACK_S), self._due)
 

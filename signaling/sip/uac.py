@@ -1,29 +1,30 @@
 """An INVITE of ours, until somebody answers it or nobody will.
 
-Owns the INVITE's attempts (one per address tried or challenge answered), its early dialogs, CANCEL and the ACK. The
-first 2xx makes the session; a 2xx from another fork or after the hang-up is acknowledged and ended with BYE.
+Owns the INVITE's attempts (one per address tried or challenge answered) and its early dialogs. The first 2xx makes the
+session; what comes after it, or after the hang-up, is heard by goodbye.py.
 Redirects are not followed: whoever we called may not decide whom we call on somebody's account.
 Source: RFC 3261 8.1.3, 9.1, 13.2, 22; RFC 3262 4; RFC 3263 4.3; RFC 3326 (Reason).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from signaling.errors import PeerError
 from signaling.leg import Answered, EarlyMedia, HangupCause, Ringing
 from signaling.sip.bodies import session_description
 from signaling.sip.core import ALLOW, SUPPORTED, SipCore
-from signaling.sip.credentials import ChallengeAnswers
 from signaling.sip.dialog import MAX_FORWARDS, Dialog
+from signaling.sip.goodbye import Attempt, Leftover, Peer
 from signaling.sip.headers import Headers
 from signaling.sip.message import Request, Response
 from signaling.sip.naming import extension_headers
 from signaling.sip.scheduler import TimerHandle
 from signaling.sip.session import Session
 from signaling.sip.session_timer import SessionTimer
-from signaling.sip.transaction import TimedOut, TransportFailed, cancel_for
-from signaling.sip.transaction_layer import ClientTransaction, Outcome
+from signaling.sip.transaction import TimedOut, TransportFailed
+from signaling.sip.transaction_layer import Outcome
 from signaling.sip.transport import Flow
 from signaling.sip.values import SipParseError
 
@@ -36,37 +37,17 @@ FAILOVER_S = 4.0
 _OTHER_ADDRESS = frozenset({503})
 
 
-@dataclass
-class Attempt:
-    """One INVITE on its way. unwanted: superseded or hung up; it is cancelled as soon as that is allowed.
-
-    is_final: it was answered for good, or never will be; nothing is left to cancel.
-    """
-
-    transaction: ClientTransaction
-    is_final: bool = False
-    has_provisional: bool = False
-    unwanted: bool = False
-    cancelled: bool = False
-    guard: TimerHandle | None = None
-
-
 @dataclass(frozen=True, kw_only=True)
 class InviteTemplate:
-    """What every attempt has in common.
-
-    route: proxies to go through, as Route values. pinned: a registered device (SipCore.flow_of). answers: to
-    challenges of this target.
-    """
+    """What every attempt has in common. route: proxies to go through, as Route values."""
 
     request_uri: str
     to: str
     sender: str
     call_id: str
     fields: tuple[Field, ...]
-    pinned: bool
     route: tuple[str, ...]
-    answers: ChallengeAnswers
+    peer: Peer
 
 
 @dataclass
@@ -75,7 +56,6 @@ class _Early:
 
     session: Session
     rseq: int = 0
-    has_media: bool = field(default=False)
 
 
 class OutboundInvite:
@@ -90,11 +70,8 @@ class OutboundInvite:
         self._flows: list[Flow] = []
         self._attempt: Attempt | None = None
         self._early: dict[str, _Early] = {}
-        self._acks: dict[str, tuple[bytes, Flow]] = {}
         self._over = False
         self._failover: TimerHandle | None = None
-        self._reason: tuple[Field, ...] = ()
-        self.session: Session | None = None
 
     def start(self, flows: Sequence[Flow]) -> None:
         """Send the INVITE to the first of these; the others are for when it does not answer."""
@@ -105,17 +82,15 @@ class OutboundInvite:
             return
         self._flows = list(flows)
         for flow in flows:
-            self._template.answers.allow(flow.source)
+            self._template.peer.answers.allow(flow.source)
         self._invite()
 
     def cancel(self, *, fields: tuple[Field, ...]) -> None:
         """Nobody wants the call any more: CANCEL now, or when the first provisional answer makes it legal."""
         self._over = True
-        self._reason = fields
         self._stop_failover()
         self._drop_early()
-        if self._attempt is not None:
-            self._discard(self._attempt)
+        self._leave(fields=fields)
 
     # Sending
 
@@ -141,26 +116,15 @@ class OutboundInvite:
         request = Request("INVITE", template.request_uri, headers=headers, body=self._leg.audio.offer())
         if len(self._flows) > 1:
             self._failover = self._core.scheduler.call_later(FAILOVER_S, self._on_failover)
-        attempts: list[Attempt] = []
-
-        def heard(outcome: Outcome) -> None:
-            # The transport may fail while the request is being sent, before there is an Attempt.
-            if attempts:
-                self._on_outcome(attempts[0], outcome)
-            else:
-                self._core.scheduler.call_later(0.0, lambda: self._on_outcome(attempts[0], outcome))
-
-        attempt = Attempt(self._core.layer.request(request, flow, heard))
-        attempts.append(attempt)
-        self._attempt = attempt
+        attempt = self._attempt = Attempt(request, flow)
+        attempt.transaction = self._core.layer.request(request, flow, partial(self._on_outcome, attempt))
 
     def _try_next(self) -> bool:
         """Go on to the next address; False if there is none."""
         self._stop_failover()
         if len(self._flows) < 2:
             return False
-        if self._attempt is not None:
-            self._discard(self._attempt)
+        self._leave()
         del self._flows[0]
         self._drop_early()
         self._invite()
@@ -175,18 +139,11 @@ class OutboundInvite:
             self._failover.cancel()
             self._failover = None
 
-    def _discard(self, attempt: Attempt) -> None:
-        attempt.unwanted = True
-        if attempt.is_final or attempt.cancelled or not attempt.has_provisional:
-            return
-        attempt.cancelled = True
-        cancel = cancel_for(attempt.transaction.request)
-        for name, value in self._reason:
-            cancel.headers.add(name, value)
-        self._core.layer.request(cancel, attempt.transaction.flow, lambda _: None)
-        attempt.guard = self._core.scheduler.call_later(
-            self._core.layer.values.patience_s, lambda: self._core.layer.drop(attempt.transaction)
-        )
+    def _leave(self, *, fields: tuple[Field, ...] = ()) -> None:
+        """The attempt has no call to answer to any more."""
+        attempt, self._attempt = self._attempt, None
+        if attempt is not None and not attempt.is_final:
+            Leftover(self._core, attempt, self._template.peer, fields).take_over()
 
     # Hearing
 
@@ -205,18 +162,13 @@ class OutboundInvite:
 
     def _not_reached(self, attempt: Attempt, cause: HangupCause, text: str, status: int) -> None:
         attempt.is_final = True
-        if attempt.unwanted or self._over or self._try_next():
-            return
-        self._end(cause, text, status=status)
+        if not self._try_next():
+            self._end(cause, text, status=status)
 
     def _on_provisional(self, attempt: Attempt, response: Response) -> None:
         attempt.has_provisional = True
-        if attempt is self._attempt:
-            self._stop_failover()
-        if attempt.unwanted:
-            self._discard(attempt)
-            return
-        if response.code == 100 or self._over:
+        self._stop_failover()
+        if response.code == 100:
             return
         early = self._early_of(attempt, response)
         body = b""
@@ -250,17 +202,16 @@ class OutboundInvite:
         return early
 
     def _session_of(self, attempt: Attempt, response: Response) -> Session:
-        flow = attempt.transaction.flow
-        dialog = Dialog.of_response(attempt.transaction.request, response, local_contact=self._core.contact(flow))
+        contact = self._core.contact(attempt.flow)
+        dialog = Dialog.of_response(attempt.request, response, local_contact=contact)
         return Session(
             self._core,
             self._leg,
             dialog,
-            flow,
+            attempt.flow,
             we_called=True,
-            pinned=self._template.pinned,
+            peer=self._template.peer,
             timer=self._timer,
-            answers=self._template.answers,
         )
 
     def _acknowledge_provisional(self, early: _Early, attempt: Attempt, response: Response, *, is_answer: bool) -> bool:
@@ -271,20 +222,15 @@ class OutboundInvite:
         if rseq <= early.rseq and early.rseq or (early.rseq and rseq != early.rseq + 1):
             return False
         early.rseq = rseq
-        sequence = attempt.transaction.request.cseq.sequence
+        sequence = attempt.request.cseq.sequence
         early.session.send("PRACK", lambda _: None, fields=[("RAck", f"{rseq} {sequence} INVITE")])
         return True
 
     def _on_success(self, attempt: Attempt, response: Response) -> None:
+        """The first answer makes the call; everything that still comes for this INVITE is the Leftover's."""
         self._stop_failover()
-        tag = response.to_tag
-        if tag in self._acks:
-            self._core.layer.send_again(*self._acks[tag])
-            return
         attempt.is_final = True
-        if attempt.guard is not None:
-            attempt.guard.cancel()
-        early = self._early.pop(tag, None)
+        early = self._early.pop(response.to_tag, None)
         try:
             if early is None:
                 session = self._session_of(attempt, response)
@@ -296,17 +242,13 @@ class OutboundInvite:
             # With a route that cannot be read nothing can be sent to it, not even ACK.
             if early is not None:
                 early.session.close()
-            if not (attempt.unwanted or self._over):
-                self._end(HangupCause.FAILED, str(error))
+            self._end(HangupCause.FAILED, str(error))
             return
-        session.dialog.local_sequence = max(session.dialog.local_sequence, self._sequence)
-        self._acks[tag] = session.acknowledge(attempt.transaction.request.cseq.sequence)
-        session.confirm(response)
-        if attempt.unwanted or self._over or self.session is not None:
-            session.hang_up(fields=self._reason)
-            return
-        self.session = session
+        self._over = True
         self._drop_early()
+        ack = session.acknowledge(attempt.request.cseq.sequence)
+        Leftover(self._core, attempt, self._template.peer, acks={response.to_tag: ack}).take_over()
+        session.confirm(response)
         try:
             body = session_description(response)
             if body:
@@ -323,10 +265,9 @@ class OutboundInvite:
 
     def _on_failure(self, attempt: Attempt, response: Response) -> None:
         attempt.is_final = True
-        if attempt.guard is not None:
-            attempt.guard.cancel()
-        if attempt is not self._attempt or attempt.unwanted or self._over:
-            return
+        if attempt.transaction is not None:
+            # Copies of the refusal are acknowledged by the transaction alone.
+            attempt.transaction.listener = None
         self._stop_failover()
         self._drop_early()
         answer: Field | None
@@ -347,8 +288,7 @@ class OutboundInvite:
                 )
 
     def _answer_to(self, attempt: Attempt, response: Response) -> Field | None:
-        sent = attempt.transaction
-        return self._template.answers.answer(sent.request, response, host=sent.flow.source)
+        return self._template.peer.answers.answer(attempt.request, response, host=attempt.flow.source)
 
     def _drop_early(self) -> None:
         for early in self._early.values():

@@ -53,6 +53,7 @@ class InboundInvite:
         self._phase = Phase.PENDING
         self._offer = b""
         self._body = b""
+        self._is_settled = False
         self._must_be_reliable = "100rel" in request.tokens("Require")
         self._rseq = 0
         self._unacknowledged: Repetition | None = None
@@ -108,12 +109,13 @@ class InboundInvite:
         self._stop_timers()
         self._let_go()
         answers_in_ack = self._leg.audio.offer_is_open
-        response = self._session.success(self._request, fields=fields, body=self._body)
+        body = b"" if self._is_settled else self._body
+        response = self._session.success(self._request, fields=fields, body=body)
         self._session.confirm(self._request)
 
         def acknowledged(ack: Request) -> None:
             if answers_in_ack:
-                self._session.take_answer(session_description(ack))
+                self._session.take_answer(ack)
 
         self._session.send_success(self._request, self._server, response, on_ack=acknowledged)
         self._session.schedule(schedule)
@@ -200,6 +202,8 @@ class InboundInvite:
         self._core.layer.respond(self._server, response)
         self._last_provisional = response
         if self._must_be_reliable:
+            # What was said reliably is not said again in the 200. Source: RFC 6337 3.1.1.
+            self._is_settled = self._is_settled or described
             self._repeat(response)
         elif self._reminder is None:
             self._reminder = self._core.scheduler.call_later(REMINDER_S, self._remind)

@@ -4,6 +4,7 @@ Parent side. The daemon, the webhook application and the load are three processe
 """
 
 import asyncio
+import json
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -119,6 +120,10 @@ class Run:
             if done(progress) or time.monotonic() > deadline or not _running(self.daemon.child).is_running:
                 return progress
             await asyncio.sleep(0.1)
+
+    def keep_times(self, times: Mapping[str, Any]) -> None:
+        """All times of all calls, for whoever looks closer: in the directory of ``--keep``."""
+        (self._directory / "times.json").write_text(json.dumps(times), encoding="utf-8")
 
     async def left_over(self) -> dict[str, float | None]:
         """Gauges of the daemon once the calls are over; what is closing gets a moment, what stays is a leak."""
@@ -261,6 +266,7 @@ async def _set_up_figures(run: Run, progress: Mapping[str, Any]) -> SetUpFigures
     rows = await run.load.ask("times")
     asked = {index: (received, replied) for index, received, replied in await run.application.ask("times")}
     requests = await run.application.ask("counts")
+    await asyncio.to_thread(run.keep_times, {"calls": rows, "webhooks": asked})
     return set_up_figures(rows, asked, progress=progress, requests=requests, rate_offered=run.plan.rate)
 
 

@@ -115,6 +115,7 @@ def test_parse_writes_lines_it_does_not_interpret_in_grammar_order() -> None:
         pytest.param("v=0\x00", "NUL", id="nul"),
         pytest.param(PHONE + "m=video 0 RTP/AVP 31\r\n" * 32, "more than 32 media lines", id="media-lines"),
         pytest.param(PHONE + "a=candidate:1 1 udp 1 192.0.2.1 5 typ host\r\n" * 65, "64 candidates", id="candidates"),
+        pytest.param(PHONE + "a=x\r\n" * 2000, "more than 2000 lines", id="lines"),
         pytest.param(PHONE + "a=x\r\n" * 20000, f"at most {MAX_BYTES}", id="size"),
     ],
 )

@@ -4,12 +4,16 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from structlog.testing import capture_logs
 
+from gateway.store.batch import Statement, encode
 from gateway.store.records import CallRecord, DeferredCallback, OwedCallback, SettledCallback
+from gateway.store.schema import UNFINISHED_CALLS, UNFINISHED_RECORDINGS
 from gateway.store.store import Store
 from gateway.store.writer import StorageUnavailable
 from tests.gateway.store.records import START, call, completed, event, leg, owed, recording, url_of
@@ -31,7 +35,8 @@ async def test_store_record_written_is_read_back_unchanged(store: Store) -> None
     assert await store.legs(record.sid) == [party]
     assert await store.recording(sound.sid) == sound
     assert await store.recordings(record.sid) == [sound]
-    assert await store.events(record.sid) == [line]
+    (found,) = await store.events(record.sid)
+    assert replace(found, position=0) == line
 
 
 async def test_store_record_written_again_is_replaced(store: Store) -> None:
@@ -108,17 +113,39 @@ async def test_store_unfinished_finds_only_what_nobody_ended(store: Store) -> No
     assert [found.sid for found in await store.unfinished_recordings()] == [open_file.sid]
 
 
+async def test_store_unfinished_rows_are_found_by_their_index(store: Store, tmp_path: Path) -> None:
+    def plans() -> list[str]:
+        with sqlite3.connect(tmp_path / "ringfork.db") as raw:
+            found = [
+                row[3]
+                for table, condition in (("calls", UNFINISHED_CALLS), ("recordings", UNFINISHED_RECORDINGS))
+                for row in raw.execute(f"EXPLAIN QUERY PLAN SELECT sid FROM {table} WHERE {condition}")
+            ]
+        raw.close()
+        return found
+
+    first, second = await asyncio.to_thread(plans)
+    assert "calls_unfinished" in first
+    assert "recordings_unfinished" in second
+
+
 async def test_store_settled_callback_is_gone_and_deferred_one_knows_when(store: Store) -> None:
-    first, second, third = (owed("CA1", number) for number in range(3))
-    await store.write(first, second)
+    await store.write(owed("CA1", 0), owed("CA1", 1))
+    first, second = await store.owed_callbacks()
     await store.write(
-        SettledCallback(first.token),
-        DeferredCallback(token=second.token, attempts=3, due_at=START),
-        third,
-        SettledCallback(third.token),
+        SettledCallback(first.position), DeferredCallback(position=second.position, attempts=3, due_at=START)
     )
     found = await store.owed_callbacks()
     assert [(each.token, each.attempts, each.due_at) for each in found] == [(second.token, 3, START)]
+
+
+async def test_store_callback_settled_before_it_was_written_is_never_a_row(store: Store) -> None:
+    told: list[OwedCallback] = []
+    store.listen_owed(told.extend)
+    await store.write(owed("CA1"))
+    rows = encode([told[0], DeferredCallback(position=told[0].position, attempts=1, due_at=START)], count(1))
+    assert set(rows) == {Statement.ADD_OWED, Statement.DEFER}
+    assert encode([told[0], SettledCallback(told[0].position)], count(1)) == {}
 
 
 async def test_store_tells_owed_callbacks_once_they_are_safe_and_in_order(store: Store) -> None:
@@ -146,6 +173,28 @@ async def test_store_any_text_a_peer_may_send_is_kept(store: Store, text: str) -
     assert found is not None
     assert found.caller_name is not None
     assert len(found.caller_name) == len(text)
+
+
+async def test_store_log_never_shows_what_stands_in_a_row(store: Store, tmp_path: Path) -> None:
+    secret = "http://user:hunter2@app.example.com/"
+    await store.write(replace(call(), status_callback=secret), owed("CA1", url=secret))
+
+    def damage() -> None:
+        with sqlite3.connect(tmp_path / "ringfork.db") as raw:
+            raw.execute("UPDATE calls SET details = status_callback, date_created = status_callback")
+            raw.execute("UPDATE outbox SET params = url")
+        raw.close()
+
+    await asyncio.to_thread(damage)
+    with capture_logs() as logs:
+        await store.unfinished_calls()
+        await store.owed_callbacks()
+        for bad in (replace(call(), status_callback=secret, sequence=1 << 70), replace(call(), date_updated=secret)):  # type: ignore[arg-type]
+            with pytest.raises(Exception, match=".*") as caught:
+                await store.write(bad)
+            assert "hunter2" not in str(caught.value)
+    assert len(logs) == 4
+    assert "hunter2" not in str(logs)
 
 
 async def test_store_unreadable_rows_are_left_out(store: Store, tmp_path: Path) -> None:

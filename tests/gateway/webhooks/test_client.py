@@ -1,5 +1,6 @@
 """The client against a real web server: what is sent, how it is signed, which redirects and retries happen."""
 
+import asyncio
 import base64
 import hashlib
 from collections.abc import AsyncIterator
@@ -74,7 +75,8 @@ async def test_fetch_get_appends_parameters_to_the_query(client: WebhookClient, 
 
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8)
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
-PATHS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=10).map(lambda text: text.replace("#", ""))
+# twilio-python's validator drops a ";" that ends a path before it computes, and so refuses what was signed as sent.
+PATHS = st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="#;"), max_size=10)
 
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
@@ -87,8 +89,6 @@ PATHS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=10).map
 def test_fetch_any_url_and_form_arrive_as_they_were_signed(
     path: str, user: str, method: str, params: list[tuple[str, str]]
 ) -> None:
-    import asyncio
-
     async def exchange() -> None:
         async with running_application() as application, webhook_client() as client:
             request = Request(url=application.url("/" + path, user=user), method=method, params=tuple(params))
@@ -117,6 +117,12 @@ async def test_fetch_empty_answer_is_an_error_unless_it_may_be(client: WebhookCl
     assert (await failure(client, Request(url=application.url("/empty")))).code is FetchCode.BODY_EMPTY
     fetched = await client.fetch(Request(url=application.url("/empty"), may_be_empty=True))
     assert (fetched.body, fetched.status) == (b"", 204)
+
+
+async def test_fetch_of_sound_leaves_the_body_to_the_player(client: WebhookClient, application: Application) -> None:
+    application.answer("/voice", "RIFF" + "x" * 200_000, Content_Type="audio/wav")
+    fetched = await client.fetch(Request(url=application.url("/voice")))
+    assert (fetched.content_type, fetched.body) == ("audio/wav", b"")
 
 
 @pytest.mark.parametrize(
@@ -165,7 +171,7 @@ async def test_fetch_connection_refused_is_tried_twice(client: WebhookClient) ->
 async def test_fetch_credentials_are_basic_and_not_in_the_request(
     client: WebhookClient, application: Application
 ) -> None:
-    fetched = await client.fetch(Request(url=application.url("/voice", user="us%65r:p%40ss" + "@")))
+    fetched = await client.fetch(Request(url=application.url("/voice", user="us%65r:p%40ss@")))
     (seen,) = application.seen
     assert seen.headers["Authorization"] == "Basic " + base64.b64encode(b"user:p@ss").decode()
     assert seen.url == application.url("/voice")

@@ -2,7 +2,6 @@
 
 import random
 from dataclasses import replace
-from datetime import UTC, datetime
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -115,21 +114,22 @@ def test_lanes_fresh_callback_makes_a_long_pause_short() -> None:
 
 
 def test_lanes_callback_deferred_before_a_restart_keeps_its_time() -> None:
-    row = replace(owed("CA1"), attempts=3, due_at=datetime.fromtimestamp(50.0, UTC))
-    lanes = filled(row)
+    row = owed("CA1")
+    lanes = Lanes()
+    lanes.add(row, now=0.0, pause_s=50.0)
     assert lanes.due(49.0) == []
     assert lanes.due(50.0) == [row]
 
 
 def test_lanes_expired_callbacks_of_a_dead_receiver_are_taken_out() -> None:
-    born = owed("CA1").created_at.timestamp()
     old, young, behind = owed("CA1", url=ONE), owed("CA2", url=ONE), owed("CA1", 1, url=ONE)
-    young = replace(young, created_at=datetime.fromtimestamp(born + 100, UTC))
-    behind = replace(behind, created_at=datetime.fromtimestamp(born + 100, UTC))
-    lanes = filled(old, young, behind)
+    lanes = filled()
+    lanes.add(old, now=0.0, age_s=100.0)
+    lanes.add(young, now=0.0)
+    lanes.add(behind, now=0.0, age_s=50.0)
     for row in lanes.due(0.0):
         lanes.unreachable(row, now=0.0)
-    assert lanes.expired(old, before=born + 50) == [old]
+    assert lanes.expired(old, older_than_s=60.0, now=0.0) == [old]
     assert len(lanes) == 2
     (probe,) = lanes.due(1.0)
     lanes.done(probe)

@@ -36,10 +36,14 @@ class SteppedTime:
 
     def __init__(self) -> None:
         self.at = START.timestamp()
+        self.step = timedelta()
         self._timers: list[tuple[float, int, Timer]] = []
 
     def now(self) -> datetime:
-        return datetime.fromtimestamp(self.at, UTC)
+        return datetime.fromtimestamp(self.at, UTC) + self.step
+
+    def time(self) -> float:
+        return self.at
 
     def call_later(self, delay_s: float, callback: Callable[[], None]) -> Timer:
         timer = Timer(callback)
@@ -118,7 +122,7 @@ class Desk:
             sender=self.receiver,
             recording_ready=recording_ready,
             now=self.time.now,
-            call_later=self.time.call_later,
+            timers=self.time,
             capacity=capacity,
         )
 
@@ -353,6 +357,18 @@ async def test_outbox_healthy_receiver_is_served_at_once_beside_a_silent_and_a_d
         released.set()
         await outbox.close()
         await store.close()
+
+
+async def test_outbox_step_of_the_wall_clock_neither_delays_nor_gives_up(desk: Desk) -> None:
+    desk.receiver.away = {ONE}
+    await desk.owe(owed("CA1", 0, url=ONE))
+    for step in (timedelta(days=365), timedelta(hours=-5)):
+        desk.time.step = step
+        await desk.time.pass_by(5.0)
+    assert await desk.problems("CA1") == []
+    desk.receiver.away = set()
+    await desk.time.pass_by(10.0)
+    assert await desk.left() == []
 
 
 async def test_outbox_tells_a_day_by_the_age_of_the_callback(desk: Desk) -> None:

@@ -58,7 +58,7 @@ def test_target_redirect_keeps_credentials_within_its_origin(location: str, url:
     assert parse_target("http://user:pass@example.com/dir/voice").redirected(location).base_url == url
 
 
-@given(st.text(max_size=60))
+@given(st.text(st.characters(), max_size=60))
 def test_target_any_text_is_a_target_or_a_fetch_error(text: str) -> None:
     for url in (text, f"http://{text}", f"http://example.com/{text}", f"https://{text}@example.com/"):
         try:
@@ -69,6 +69,7 @@ def test_target_any_text_is_a_target_or_a_fetch_error(text: str) -> None:
             assert target.url.isascii()
             assert not set(target.url) & set(' \r\n\t"<>#')
             assert parse_target(target.url).url == target.url
+            assert parse_target(target.base_url) == target
 
 
 @given(st.text(max_size=60))
@@ -82,3 +83,9 @@ def test_target_redirect_to_any_text_is_a_target_or_a_fetch_error(text: str) -> 
 def test_target_of_eight_thousand_characters_is_refused() -> None:
     with pytest.raises(FetchError):
         parse_target("http://example.com/" + "a" * 8000)
+
+
+def test_target_text_that_is_no_unicode_is_replaced() -> None:
+    target = parse_target("http://us\udc80er:\ud800@example.com/\udc80?\udc80")
+    assert (target.username, target.password) == ("us\ufffder", "\ufffd")
+    assert target.resource == "/%EF%BF%BD?%EF%BF%BD"

@@ -5,7 +5,7 @@ import heapq
 import itertools
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -17,7 +17,7 @@ from signaling.sip.core import SipSettings
 from signaling.sip.dial_target import DialTarget
 from signaling.sip.headers import Headers
 from signaling.sip.leg import SipLeg
-from signaling.sip.message import Request, Response, parse_datagram, respond
+from signaling.sip.message import Request, Response, SipParseError, parse_datagram, respond
 from signaling.sip.resolver import Destination
 from signaling.sip.scheduler import Scheduler, TimerHandle
 from signaling.sip.transaction import TimerValues
@@ -33,6 +33,7 @@ class RecordedPort:
 
     address: tuple[str, int]
     tell: Callable[[PortEvent], None]
+    on_closed: Callable[[], None]
     connected: list[RemoteMedia] = field(default_factory=list)
     watched: list[tuple[float | None, float | None]] = field(default_factory=list)
     digits: str = ""
@@ -49,26 +50,26 @@ class RecordedPort:
 
     def close(self) -> None:
         self.closed += 1
+        if self.closed == 1:
+            self.on_closed()
 
 
 class RecordedEngine:
     """The used part of an Engine: ports that write down what they are told."""
 
     def __init__(self, capacity: int = 1000) -> None:
-        self.ports: list[RecordedPort] = []
+        self.live = 0
         self._capacity = capacity
-        self._numbers = itertools.count(40000, 2)
+        self._numbers = itertools.cycle(range(40000, 60000, 2))
 
-    @property
-    def live(self) -> int:
-        return sum(not port.closed for port in self.ports)
+    def on_closed(self) -> None:
+        self.live -= 1
 
     def open_port(self, on_event: Callable[[PortEvent], None]) -> MediaPort:
         if self.live >= self._capacity:
             raise PortsExhausted("expected a free port, found none")
-        port = RecordedPort(("127.0.0.1", next(self._numbers)), on_event)
-        self.ports.append(port)
-        return cast(MediaPort, port)
+        self.live += 1
+        return cast(MediaPort, RecordedPort(("127.0.0.1", next(self._numbers)), on_event, self.on_closed))
 
 
 def port_of(leg: SipLeg) -> RecordedPort:
@@ -127,7 +128,9 @@ class Phone(asyncio.DatagramProtocol):
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         self.towards = addr
-        self._heard.put_nowait(parse_datagram(data))
+        # An answer to something malformed echoes it and can be as malformed.
+        with suppress(SipParseError):
+            self._heard.put_nowait(parse_datagram(data))
 
     @property
     def address(self) -> tuple[str, int]:
@@ -338,6 +341,7 @@ async def rig(
     passwords: dict[str, str] | None = None,
     capacity: int = 1000,
     calls: int = 1000,
+    goodbye_s: float = 0.05,
     timers: TimerValues | None = None,
     scheduler: Scheduler | None = None,
     on_call: Callable[[SipLeg], None] | None = None,
@@ -348,7 +352,7 @@ async def rig(
     loop = asyncio.get_running_loop()
     agent = SipAgent(
         engine=cast(Engine, engine),
-        settings=SipSettings(listen=listen, domain="ringfork.test", calls=calls),
+        settings=SipSettings(listen=listen, domain="ringfork.test", calls=calls, goodbye_s=goodbye_s),
         authenticator=DigestAuthenticator(
             realm="ringfork.test", secret=b"s" * 32, clock=loop.time, credentials=(passwords or {}).get
         ),

@@ -113,8 +113,8 @@ async def test_requests_out_of_order_are_a_500_and_the_call_goes_on(line: Line) 
 @pytest.mark.parametrize(
     ("kind", "body", "event"),
     [
-        ("application/dtmf-relay", b"Signal=5\r\nDuration=160\r\n", DigitReceived("5", 160)),
-        ("application/dtmf", b"#", DigitReceived("#")),
+        ("application/dtmf-relay", b"Signal=5\r\nDuration=160\r\n", DigitReceived("5", 160, is_in_media=False)),
+        ("application/dtmf", b"#", DigitReceived("#", is_in_media=False)),
     ],
 )
 async def test_info_is_a_key(line: Line, kind: str, body: bytes, event: DigitReceived) -> None:

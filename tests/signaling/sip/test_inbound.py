@@ -358,7 +358,7 @@ async def test_answer_waits_for_the_prack_of_an_early_description(line: Line) ->
     assert await line.phone.is_silent()
     assert (await line.ask("PRACK", progress, fields=[("RAck", f"1 {invite.cseq.sequence} INVITE")])).code == 200
     await answering
-    await line.phone.response(200)
+    assert not (await line.phone.response(200)).body, "the description was told reliably"
     assert leg.state is LegState.UP
 
 
@@ -372,6 +372,7 @@ async def test_late_offer_with_reliable_provisional_is_settled_by_prack(line: Li
     assert port_of(leg).connected[-1].address == ("127.0.0.1", 4004)
     await leg.answer()
     answer = await line.phone.response(200)
+    assert not answer.body
     line.phone.say(line.acknowledge(answer))
     await asyncio.sleep(0.01)
     assert leg.state is LegState.UP
@@ -462,6 +463,21 @@ async def test_drain_and_limit_and_exhausted_ports_answer_503_with_retry_after()
             await caller.response(code)
 
 
+async def test_flood_of_calls_beyond_the_limit_is_answered_one_by_one() -> None:
+    async with rig(calls=0) as gateway, phone(gateway) as caller:
+        for _ in range(150):
+            caller.say(caller.make("INVITE", body=OFFER))
+            await caller.response(503)
+        for _ in range(150):
+            caller.say(caller.make("OPTIONS"))
+        await asyncio.sleep(0.05)
+        answers = 0
+        while caller.has_heard:
+            await caller.response(200)
+            answers += 1
+        assert 50 <= answers < 100, "strangers' questions are answered up to a limit"
+
+
 async def test_stop_hangs_up_everything(line: Line) -> None:
     pending, _ = await line.call()
     running, _ = await line.up()
@@ -469,6 +485,29 @@ async def test_stop_hangs_up_everything(line: Line) -> None:
     assert await ended(pending) == await ended(running) == Ended(HangupCause.SHUTDOWN)
     heard = [await line.phone.hear(), await line.phone.hear()]
     assert {message.code if isinstance(message, Response) else message.method for message in heard} == {503, "BYE"}
+
+
+async def test_stop_waits_until_its_goodbyes_are_answered() -> None:
+    clock = SteppedScheduler()
+    async with rig(scheduler=clock, goodbye_s=3.0) as gateway, phone(gateway) as caller:
+        await Line(caller, gateway, clock).up()
+        stopping = asyncio.ensure_future(gateway.agent.stop())
+        bye = await caller.request("BYE")
+        clock.advance(0.5)
+        assert bytes(await caller.request("BYE")) == bytes(bye) and not stopping.done()
+        caller.answer(bye, 200)
+        async with asyncio.timeout(1):
+            await stopping
+
+
+async def test_ack_whose_body_is_no_answer_ends_the_call(line: Line) -> None:
+    leg, _ = await line.call(body=b"")
+    await leg.answer()
+    answer = await line.phone.response(200)
+    line.phone.say(line.phone.inside("ACK", answer, sequence=answer.cseq.sequence, body=b"x", kind="text/plain"))
+    line.phone.answer(await line.phone.request("BYE"), 200)
+    assert await ended(leg) == Ended(HangupCause.NOT_ACCEPTABLE)
+    await line.over()
 
 
 async def test_stranger_is_challenged_and_nothing_is_kept() -> None:
