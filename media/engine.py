@@ -18,10 +18,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from media.codec import CODECS, PCMA, PCMU, Codec
+from media.codec import CODECS, G711, G722, OPUS, PCMA, PCMU, Codec
 from media.kernel import layout
 from media.kernel.digits import KEYS
 from media.numbers import PortNumbers
+from media.opus import OpusFormat
 from media.port import (
     DigitReceived,
     FirstPacket,
@@ -48,6 +49,9 @@ from media.transport import NO_SOCKET, MediaSocket
 
 __all__ = [
     "CODECS",
+    "G711",
+    "G722",
+    "OPUS",
     "PCMA",
     "PCMU",
     "Codec",
@@ -59,6 +63,7 @@ __all__ = [
     "Heard",
     "MediaPort",
     "MediaSocket",
+    "OpusFormat",
     "Mix",
     "PortEvent",
     "PortStatistics",
@@ -84,6 +89,7 @@ BLOCKS_PER_PORT = 13
 MAX_BIND_TRIES = 64
 EXPEDITED_FORWARDING = 46 << 2
 JOIN_S = 5.0
+RATES_HZ = (layout.RATE_HZ, layout.WIDE * layout.RATE_HZ)
 NO_SOCKETS = (NO_SOCKET, NO_SOCKET)
 
 Progress = Callable[[str, int, int], None]
@@ -236,6 +242,7 @@ class Engine:
         return self._bind(1)
 
     def _check_room(self) -> None:
+        self._running()
         if self._open_count >= self._settings.capacity or not self._free_slots:
             raise PortsExhausted(f"expected less than {self._settings.capacity} ports open, found all in use")
 
@@ -278,13 +285,14 @@ class Engine:
     def record(self, path: Path, channels: Channels, *, rate_hz: int = layout.RATE_HZ) -> Recorder:
         """Begins a recording at once. The directory must exist, the file must not; both are told by stop().
 
-        channels: for each channel of the file its taps, which are mixed. Raises ValueError for a rate that is not the
-        engine's or too many taps, PortsExhausted when every slot for a recording is taken.
+        channels: for each channel of the file its taps, which are mixed. rate_hz: 8000, or 16000 for a call with a
+        wideband party (MediaPort.rate_hz). Raises ValueError for another rate or too many taps,
+        PortsExhausted when every slot for a recording is taken.
         """
         thread, drain = self._running(), self._drain
         assert drain is not None
-        if rate_hz != layout.RATE_HZ:
-            raise ValueError(f"expected {layout.RATE_HZ} Hz, found {rate_hz}")
+        if rate_hz not in RATES_HZ:
+            raise ValueError(f"expected a rate of {RATES_HZ} Hz, found {rate_hz}")
         words = Recorder.tap_words(channels)
         if not self._free_recordings:
             raise PortsExhausted(f"expected less than {self._settings.capacity} recordings, found all in use")
@@ -293,7 +301,7 @@ class Engine:
         handle = self._writer.open(path, rate_hz=rate_hz, channels=len(channels))
         drain.add(number, handle, len(channels))
         recorder = Recorder(number=number, handle=handle, thread=thread, channels=len(channels))
-        thread.command(layout.DO_RECORD, number, len(channels), len(words), *words)
+        thread.command(layout.DO_RECORD, number, len(channels) | rate_hz // layout.RATE_HZ << 8, len(words), *words)
         self._recorders[number] = recorder
         return recorder
 

@@ -16,9 +16,10 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from media.codec import CODECS, Codec
+from media.codec import CODECS, OPUS, Codec
 from media.kernel import layout
 from media.kernel.digits import KEYS, LONG_PAUSE, SHORT_PAUSE
+from media.opus import OpusCoders, OpusFormat
 from media.player import Clip
 from media.srtp import SrtpKeys, SrtpSessions
 from media.thread import MediaThread
@@ -27,6 +28,8 @@ from media.transport import MediaSocket, PortTransport
 
 MS_PER_FRAME = 20
 MIN_PTIME_MS, MAX_PTIME_MS = 10, 60
+MAX_OPUS_FORMATS = 4
+"""How often a phone may ask for Opus in another way, in one call."""
 DIGITS_PER_COMMAND = 8 * (layout.COMMAND_WORDS - 4)
 
 
@@ -39,6 +42,7 @@ class RemoteMedia:
     digits_payload_type: None: no telephone-events; digits to the phone become tones.
     send, receive: as we see it. learn_from: IPv4 of the signalling's source, behind a NAT: the sound's source may be
     learned from it once; None: only `address` may send.
+    opus: how the phone wants to get Opus.
     srtp: keys of both directions; None: in the clear, or as the sessions of an attached socket have it.
     """
 
@@ -54,6 +58,7 @@ class RemoteMedia:
     rtcp_mux: bool = False
     receive_payload_type: int | None = None
     receive_digits_payload_type: int | None = None
+    opus: OpusFormat = OpusFormat()
     srtp: SrtpKeys | None = None
 
 
@@ -225,6 +230,7 @@ class MediaPort:
         self._current_sound = 0
         self._waiting: dict[int, asyncio.Future[None]] = {}
         self._sending_digits = asyncio.Lock()
+        self._coders: dict[OpusFormat, OpusCoders] = {}
 
     @property
     def is_closed(self) -> bool:
@@ -240,10 +246,16 @@ class MediaPort:
         """What connect() was last told."""
         return self._remote
 
+    @property
+    def rate_hz(self) -> int:
+        """Of what the phone says and hears: a recording of it should have no less."""
+        return self._remote.codec.rate_hz if self._remote is not None else layout.RATE_HZ
+
     def connect(self, remote: RemoteMedia) -> None:
         """Talk with the phone as agreed; again after each new agreement, which also lets a source be learned anew.
 
-        Raises ValueError for an address that is no IPv4 literal or a codec the engine has not.
+        Raises ValueError for an address that is no IPv4 literal, a codec the engine has not or a key of the wrong
+        length, RuntimeError for Opus without libopus.
         """
         learn_host = int(ipaddress.IPv4Address(remote.learn_from)) if remote.learn_from else 0
         address = pack_address(remote.address)
@@ -253,6 +265,7 @@ class MediaPort:
         digits = -1 if remote.digits_payload_type is None else remote.digits_payload_type
         receive, receive_digits = remote.receive_payload_type, remote.receive_digits_payload_type
         ptime_ms = min(max(remote.ptime_ms, MIN_PTIME_MS), MAX_PTIME_MS)
+        encoder, decoder = self._opus_coders(remote)
         self._transport.secure(remote.srtp)
         self._remote = remote
         self._command(
@@ -269,7 +282,21 @@ class MediaPort:
             int(remote.rtcp_mux),
             ptime_ms * layout.RATE_HZ // 1000,
             learn_host,
+            encoder,
+            decoder,
         )
+
+    def _opus_coders(self, remote: RemoteMedia) -> tuple[int, int]:
+        """Addresses of encoder and decoder. The thread may use those of before as well, until the port is closed."""
+        if remote.codec != OPUS or self._is_closed:
+            return 0, 0
+        coders = self._coders.get(remote.opus)
+        if coders is None:
+            if len(self._coders) == MAX_OPUS_FORMATS:
+                coders = next(reversed(self._coders.values()))
+            else:
+                coders = self._coders[remote.opus] = OpusCoders(remote.opus)
+        return coders.encoder, coders.decoder
 
     def attach(
         self, sockets: MediaSocket, sessions: SrtpSessions, *, on_datagram: Callable[[bytes, tuple[str, int]], None]
@@ -382,6 +409,9 @@ class MediaPort:
         self._sounds.clear()
         self._transport.close()
         self._on_datagram = None
+        for coders in self._coders.values():
+            coders.close()
+        self._coders.clear()
         for waiting in self._waiting.values():
             _settle(waiting)
 
@@ -450,6 +480,7 @@ def _read_statistics(record: np.void) -> PortStatistics:
     if value["has_stream"]:
         lost += max(value["highest"] - value["first_sequence"] + 1 - value["received_in_stream"], 0)
     has_report = value["reports_in"] > 0
+    clock_hz = max(int(record["clock_factor"]), 1) * layout.RATE_HZ
     return PortStatistics(
         packets_received=value["packets_in"],
         octets_received=value["octets_in"],
@@ -460,14 +491,14 @@ def _read_statistics(record: np.void) -> PortStatistics:
         reordered=value["reordered"],
         duplicates=value["duplicates"],
         concealed=value["concealed"],
-        jitter_ms=value["jitter_q4"] / 16 * 1000 / layout.RATE_HZ,
+        jitter_ms=value["jitter_q4"] / 16 * 1000 / clock_hz,
         dropped_foreign=value["foreign"],
         dropped_malformed=value["malformed"],
         dropped_forged=value["forged"],
         dropped_other=value["refused"],
         unsent=value["unsent"],
         far_lost=value["far_lost"] if has_report else None,
-        far_jitter_ms=value["far_jitter"] * 1000 / layout.RATE_HZ if has_report else None,
+        far_jitter_ms=value["far_jitter"] * 1000 / clock_hz if has_report else None,
         rtt_ms=value["rtt_us"] / 1000 if value["rtt_us"] else None,
     )
 

@@ -6,10 +6,13 @@ other side of this file is media/thread.py. A command for a slot that is not LIV
 
 from typing import Any
 
-from media.kernel import digits, handback, record, rtcp, source
+from media.kernel import digits, g711, g722, handback, record, rtcp, source
 from media.kernel.compiled import compiled
+from media.kernel.concealment import FADED
 from media.kernel.events import post
+from media.kernel.jitter import open_ring
 from media.kernel.layout import (
+    CLOCK_48K,
     CLOSED,
     CLOSING,
     COMMAND_WORDS,
@@ -36,10 +39,12 @@ from media.kernel.layout import (
     HEARS_MIX,
     HEARS_PORT,
     HEARS_SILENCE,
+    HISTORY_SAMPLES,
     LIVE,
     MAX_BATCH,
     SOUND_OVER,
     TRANSPORT_RETURNED,
+    WIDE,
     Record,
     State,
 )
@@ -74,7 +79,7 @@ def _obey(state: State, words: Any) -> None:
     elif what == DO_CLOSE_MIX:
         _close_mix(state, slot)
     elif what == DO_RECORD:
-        record.begin(state, slot, words[2])
+        record.begin(state, slot, words[2] & 255, words[2] >> 8)
         record.retap(state, slot, words[4:], words[3])
     elif what == DO_RETAP:
         record.retap(state, slot, words[4:], words[3])
@@ -92,7 +97,7 @@ def _obey_port(state: State, port: Record, words: Any) -> None:
     engine = state.engine[0]
     what, first = words[0], words[2]
     if what == DO_CONNECT:
-        _connect(port, words)
+        _connect(engine, port, words)
     elif what == DO_TRANSPORT:
         _take_transport(engine, port, words)
     elif what == DO_HEAR:
@@ -128,6 +133,8 @@ def _poll(engine: Record, operation: Any, descriptor: Any, tag: Any) -> None:
 def _open(state: State, slot: Any) -> None:
     engine, port = state.engine[0], state.ports[slot]
     port.state = LIVE
+    port.clock_factor = 1
+    port.scale = 1
     port.send_digits_type = -1
     port.receive_digits_type = -1
     port.receive_type = -1
@@ -176,7 +183,7 @@ def tell_transport(engine: Record, port: Record) -> None:
 
 
 @compiled
-def _connect(port: Record, words: Any) -> None:
+def _connect(engine: Record, port: Record, words: Any) -> None:
     """Takes over what was agreed. A source learned for the same address stays until another is learned."""
     signalled, learn_host = words[2], words[13]
     was_learned = port.remote != port.signalled
@@ -187,13 +194,45 @@ def _connect(port: Record, words: Any) -> None:
     port.source_is_fixed = 0
     port.candidate = 0
     source.set_rtcp_remote(port, words[3])
-    port.codec = words[4]
+    _take_codec(engine, port, words[4])
+    port.encoder, port.decoder = words[14], words[15]
     port.send_type, port.receive_type = words[5], words[6]
     port.send_digits_type, port.receive_digits_type = words[7], words[8]
     port.sends, port.receives, port.rtcp_mux = words[9], words[10], words[11]
     if port.packet_samples != words[12]:
         port.packet_samples = words[12]
         port.pending_samples = 0
+
+
+@compiled
+def _take_codec(engine: Record, port: Record, codec: Any) -> None:
+    """Another codec may have another clock and another scale: what is counted in them begins anew."""
+    if codec == port.codec:
+        return
+    port.codec = codec
+    port.is_anchored = 0
+    port.pending_samples = 0
+    port.decoded_end = 0
+    clock_factor = CLOCK_48K if codec == g711.OPUS else 1
+    if clock_factor != port.clock_factor:
+        port.clock_factor = clock_factor
+        port.sent_base = port.sent_timestamp - engine.tick_position * clock_factor if port.has_sent else port.sent_base
+        port.relayed_stream = 0
+        port.has_stream = 0
+    scale = WIDE if codec in (g711.G722, g711.OPUS) else 1
+    if scale != port.scale:
+        port.scale = scale
+        for ring, is_used in ((port.received, port.received_users), (port.heard, port.heard_users)):
+            if is_used:
+                open_ring(ring, scale)
+        for reader in range(len(port.gap)):
+            port.gap[reader] = FADED * scale
+    for index in range(HISTORY_SAMPLES):
+        port.to_mix[index] = 0
+        port.to_phone[index] = 0
+    if codec == g711.G722:
+        g722.begin(port.g722_in)
+        g722.begin(port.g722_out)
 
 
 @compiled
@@ -230,6 +269,9 @@ def _leave_speaker(state: State, port: Record) -> None:
         if slot >= 0:
             state.ports[slot].next_listener = port.next_listener
     port.next_listener = 0
+    if port.transcodes:
+        record.use_received(speaker, -1)
+        port.transcodes = 0
 
 
 @compiled

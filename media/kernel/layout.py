@@ -33,7 +33,11 @@ RATE_HZ = 8000
 TICK_NS = 20_000_000
 INTAKE_NS = 2_000_000
 FRAME = 160
-"""Samples of one tick."""
+"""Samples of one tick at RATE_HZ."""
+WIDE = 2
+"""The largest scale: samples of a port's rings and frames for one at RATE_HZ."""
+CLOCK_48K = 6
+"""Units of a 48 kHz RTP clock for one sample at RATE_HZ."""
 
 RING = 4000
 """Whole frames: what begins at a tick lies in one piece."""
@@ -56,6 +60,7 @@ HANDBACK_HEADER = 4 * 8
 """Before a datagram that goes back to the loop, 4 words: slot, generation, sender, length."""
 MAX_BATCH = 256
 MAX_PACKET_SAMPLES = 480
+MAX_OPUS_SAMPLES = 960
 QUEUED_DIGITS = 256
 MAX_TAPS = 12
 MAX_CHANNELS = 8
@@ -64,6 +69,10 @@ BLOCK_FRAMES, BLOCK_SAMPLES = 3200, 6400
 BLOCKS_PER_RECORDING = 25
 LATENESS_BINS = 1000
 """Tick lateness in steps of 0.1 ms; the last bin takes the rest."""
+
+HISTORY_SAMPLES = 64
+"""What a filter between scales keeps of what it has read."""
+G722_WORDS = 128
 
 FREE, LIVE, CLOSING, DRAINING = 0, 1, 2, 3
 
@@ -125,9 +134,10 @@ ENGINE = np.dtype(
         *_words("timespec_address commands_address events_address ready_address epoll_address"),
         *_words("octets_address source_address source_length_address output_address control_address"),
         *_words("handback_fd sealed_address sealed_length_address handback_address"),
+        *_words("frame_address pcm_address"),
         # The thread's own.
         *_words("now_ns next_tick_ns tick_position stopping live_count recording_count mix_count random"),
-        *_words("free_block_count ready_count"),
+        *_words("free_block_count ready_count frame_scale"),
         *_words("ticks packets_in packets_out octets_in octets_out dropped foreign malformed unsent events_lost"),
         *_words("intakes forged handed_back handbacks_lost"),
         ("lateness", np.int64, (LATENESS_BINS,)),
@@ -145,7 +155,9 @@ ENGINE = np.dtype(
         ("sealed_length", np.int32, (2,)),
         ("handback_words", np.int64, (HANDBACK_HEADER // 8,)),
         ("handback", np.uint8, (MAX_DATAGRAM,)),
-        ("frame", np.int16, (FRAME,)),
+        ("frame", np.int16, (WIDE * FRAME,)),
+        ("resampled", np.int16, (WIDE * FRAME,)),
+        ("pcm", np.int16, (WIDE * MAX_OPUS_SAMPLES,)),
         ("sum", np.int32, (FRAME,)),
         # [loop] before the thread starts: see g711.py.
         ("decoded", np.int16, (g711.CODECS, 256)),
@@ -160,11 +172,14 @@ ENGINE = np.dtype(
 PACKET = np.dtype(
     [
         *_words("length source arrival_ns arrival_position"),
-        *_words("payload_type marker sequence timestamp ssrc offset size codec position"),
+        *_words("payload_type marker sequence timestamp ssrc offset size samples codec position decoded"),
     ],
     align=True,
 )
-"""The datagram being taken in; its octets are engine.octets. position: of its first sample, or NOWHERE."""
+"""The datagram being taken in; its octets are engine.octets. position: of its first sample, or NOWHERE.
+
+samples: its length at RATE_HZ. decoded: whether engine.pcm holds its sound, at the port's scale.
+"""
 
 NOWHERE = -(1 << 62)
 
@@ -175,6 +190,8 @@ PORT = np.dtype(
         *_words("state slot generation rtp_fd remote source_is_fixed receives rtcp_mux"),
         *_words("has_packets last_packet_ns packets_in octets_in codec receive_type receive_digits_type"),
         *_words("first_listener received_users srtp_in shares_socket"),
+        # How its codec counts: RTP clock and ring samples for one at RATE_HZ. coders: addresses, 0 none.
+        *_words("clock_factor scale decoder encoder decoded_end transcodes spoken_at"),
         # The stream from the phone: numbers, then its place on our clock (jitter.py).
         *_words("has_stream in_ssrc highest received_in_stream last_transit jitter_q4"),
         *_words("is_anchored highest_timestamp anchor anchored_packets misfits slew in_packet_samples late"),
@@ -213,9 +230,15 @@ PORT = np.dtype(
         # Not zeroed with the rest (PORT_SCALAR_BYTES): cleared when they come into use.
         ("digits", np.uint8, (QUEUED_DIGITS,)),
         ("pending", np.uint8, (MAX_PACKET_SAMPLES + FRAME,)),
-        ("mix_frame", np.int16, (FRAME,)),
-        ("received", np.int16, (RING,)),
-        ("heard", np.int16, (RING,)),
+        # What it says this tick, at its scale and at its mix's; what filters between scales remember.
+        ("spoken", np.int16, (WIDE * FRAME,)),
+        ("mix_frame", np.int16, (WIDE * FRAME,)),
+        ("to_mix", np.int16, (HISTORY_SAMPLES,)),
+        ("to_phone", np.int16, (HISTORY_SAMPLES,)),
+        ("g722_in", np.int64, (G722_WORDS,)),
+        ("g722_out", np.int64, (G722_WORDS,)),
+        ("received", np.int16, (WIDE * RING,)),
+        ("heard", np.int16, (WIDE * RING,)),
     ],
     align=True,
 )
@@ -229,11 +252,11 @@ def offset_of(record: np.dtype[np.void], field: str) -> int:
 PORT_SCALAR_BYTES = offset_of(PORT, "digits")
 """What is zeroed for a new port; the rest is cleared when it comes into use, so that unused memory stays untouched."""
 
-MIX = np.dtype([*_words("state"), ("total", np.int32, (FRAME,))], align=True)
+MIX = np.dtype([*_words("state scale"), ("total", np.int32, (WIDE * FRAME,))], align=True)
 
 RECORDING = np.dtype(
     [
-        *_words("state channels position end_position block filled lost held_blocks lost_frames taps"),
+        *_words("state channels scale position end_position block filled lost held_blocks lost_frames taps"),
         ("tap_slot", np.int64, (MAX_TAPS,)),
         ("tap_heard", np.int64, (MAX_TAPS,)),
         ("tap_channel", np.int64, (MAX_TAPS,)),
@@ -275,7 +298,7 @@ def new_state(*, ports: int, mixes: int, recordings: int, blocks: int, start_ns:
     engine = state.engine
     for name in ("timespec", "commands", "event", "ready", "epoll_events", "octets", "source", "source_length"):
         _note_address(engine, name)
-    for name in ("output", "control", "sealed", "sealed_length", "handback"):
+    for name in ("output", "control", "sealed", "sealed_length", "handback", "frame", "pcm"):
         _note_address(engine, name)
     engine["start_ns"] = start_ns
     engine["free_block_count"] = blocks

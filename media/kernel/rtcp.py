@@ -49,7 +49,7 @@ def report(engine: Record, port: Record, is_last: Any) -> None:
         now = ntp(engine)
         put_u32(octets, 8, now >> 32)
         put_u32(octets, 12, now)
-        put_u32(octets, 16, port.sent_base + (engine.now_ns - engine.start_ns) * 8 // 1_000_000)
+        put_u32(octets, 16, port.sent_base + (engine.now_ns - engine.start_ns) * 8 // 1_000_000 * port.clock_factor)
         put_u32(octets, 20, port.packets_out)
         put_u32(octets, 24, port.octets_out)
         end = 28

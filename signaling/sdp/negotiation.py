@@ -48,6 +48,7 @@ _DTLS_PROFILES = frozenset({"UDP/TLS/RTP/SAVP", "UDP/TLS/RTP/SAVPF"})
 
 DIGITS_PAYLOAD_TYPE = 101
 OFFERED_EVENTS = "0-16"
+LOWER_CASE_NAMES = frozenset({TELEPHONE_EVENT, "OPUS"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -306,7 +307,7 @@ def _match(line: MediaLine, codecs: Sequence[Codec]) -> _Choice:
     matched: dict[Codec, PayloadFormat] = {}
     for found in formats:
         codec = wanted.get((found.name, found.clock_rate_hz))
-        if codec is not None and found.channels == 1:
+        if codec is not None and found.channels == codec.channels:
             matched.setdefault(codec, found)
     return _Choice(tuple(matched.items()), formats)
 
@@ -366,7 +367,7 @@ def _place_of_audio(description: SessionDescription | None) -> tuple[int, MediaL
 
 
 def _our_format(codec: Codec, payload_type: int) -> PayloadFormat:
-    return PayloadFormat(payload_type, codec.name.upper(), codec.clock_rate_hz)
+    return PayloadFormat(payload_type, codec.name.upper(), codec.clock_rate_hz, codec.channels)
 
 
 def _our_line(
@@ -380,9 +381,10 @@ def _our_line(
 ) -> MediaLine:
     attributes: list[Attribute] = list(crypto)
     for found in formats:
-        # Lower case as RFC 4733 registers it; some phones compare it byte for byte.
-        name = found.name.lower() if found.name == TELEPHONE_EVENT else found.name
-        attributes.append(Attribute("rtpmap", f"{found.payload_type} {name}/{found.clock_rate_hz}"))
+        # Lower case as RFC 4733 and RFC 7587 register them; some phones compare byte for byte.
+        name = found.name.lower() if found.name in LOWER_CASE_NAMES else found.name
+        channels = f"/{found.channels}" if found.channels > 1 else ""
+        attributes.append(Attribute("rtpmap", f"{found.payload_type} {name}/{found.clock_rate_hz}{channels}"))
         if found.parameters:
             attributes.append(Attribute("fmtp", f"{found.payload_type} {found.parameters}"))
     attributes.append(Attribute("ptime", str(local.ptime_ms)))

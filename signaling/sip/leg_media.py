@@ -8,7 +8,7 @@ Source: RFC 3264; RFC 6337 2 (which message carries which); reliability checks R
 import secrets
 from collections.abc import Callable, Sequence
 
-from media.codec import CODECS, Codec
+from media.codec import CODECS, G711, Codec
 from media.engine import Engine, MediaPort, PortEvent, RemoteMedia
 from signaling import sdp
 from signaling.sdp import LocalMedia, Negotiated, SessionDescription, SrtpOffer
@@ -19,9 +19,9 @@ _BY_NAME = {codec.name: codec for codec in CODECS}
 
 
 def codecs_named(names: Sequence[str]) -> tuple[Codec, ...]:
-    """Codecs of ours with these names, in that order; all of ours if none is known."""
+    """Codecs of ours with these names, in that order; G.711 if none is known."""
     known = tuple(_BY_NAME[name.upper()] for name in names if name.upper() in _BY_NAME)
-    return known or CODECS
+    return known or G711
 
 
 class _Relay:
@@ -50,7 +50,7 @@ class LegMedia:
         engine: Engine,
         on_event: Callable[[PortEvent], None],
         *,
-        codecs: Sequence[Codec] = CODECS,
+        codecs: Sequence[Codec] = G711,
         learn_from: str | None,
         is_private: bool = False,
     ) -> None:
