@@ -20,10 +20,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from media.codec import CODECS, PCMA, PCMU, Codec
+from media.codec import CODECS, G711, G722, OPUS, PCMA, PCMU, Codec
 from media.kernel import layout
 from media.kernel.digits import KEYS
 from media.numbers import PortNumbers
+from media.opus import OpusFormat
 from media.port import (
     DigitReceived,
     FirstPacket,
@@ -44,10 +45,15 @@ from media.port import (
 )
 from media.recorder import RecordingWriter
 from media.recording import Channels, Recorded, Recorder, RecordingDrain
+from media.srtp import SrtpKeys, SrtpSessions, SrtpSuite
 from media.thread import MediaThread, compile_kernel
+from media.transport import NO_SOCKET, MediaSocket
 
 __all__ = [
     "CODECS",
+    "G711",
+    "G722",
+    "OPUS",
     "PCMA",
     "PCMU",
     "Codec",
@@ -58,6 +64,8 @@ __all__ = [
     "FirstPacket",
     "Heard",
     "MediaPort",
+    "MediaSocket",
+    "OpusFormat",
     "Mix",
     "PortEvent",
     "PortStatistics",
@@ -70,6 +78,9 @@ __all__ = [
     "SilenceTimeout",
     "Source",
     "SourceLearned",
+    "SrtpKeys",
+    "SrtpSessions",
+    "SrtpSuite",
     "Tap",
 ]
 
@@ -80,6 +91,8 @@ BLOCKS_PER_PORT = 13
 MAX_BIND_TRIES = 64
 EXPEDITED_FORWARDING = 46 << 2
 FINISH_S, JOIN_S = 5.0, 5.0
+RATES_HZ = (layout.RATE_HZ, layout.WIDE * layout.RATE_HZ)
+NO_SOCKETS = (NO_SOCKET, NO_SOCKET)
 
 Progress = Callable[[str, int, int], None]
 
@@ -108,6 +121,8 @@ class EngineStatistics:
     """Counters since the start.
 
     tick_lateness: ticks by how late they began, in bins of 0.1 ms, the last for all beyond; tick_late_*: from it.
+    dropped_forged: not sealed with the key agreed, or replayed. handed_back: STUN and DTLS that went to the loop;
+    handbacks_lost: of these, what it was too busy for.
     lost_events: facts that did not get through to a loop far behind. free_blocks: what is left for recordings that
     nobody fetches; 0.4 s of one each.
     """
@@ -120,6 +135,9 @@ class EngineStatistics:
     packets_sent: int
     dropped_foreign: int
     dropped_malformed: int
+    dropped_forged: int
+    handed_back: int
+    handbacks_lost: int
     unsent: int
     lost_events: int
     ticks: int
@@ -188,7 +206,7 @@ class Engine:
         self._free_mixes = list(range(MAX_MIXES))[::-1]
         self._free_recordings = list(range(capacity))[::-1]
         self._loop = asyncio.get_running_loop()
-        self._thread = MediaThread(state, self._on_event)
+        self._thread = MediaThread(state, self._on_event, self._on_datagram)
         self._drain = RecordingDrain(self._thread, self._on_recording_over)
         self._writer.start()
         self._drain.start()
@@ -214,18 +232,42 @@ class Engine:
 
     def open_port(self, on_event: Callable[[PortEvent], None]) -> MediaPort:
         """A port for one more phone; on_event is called on the loop, never after close(). Raises PortsExhausted."""
-        thread = self._running()
+        self._check_room()
+        return self._open(self._bind(2), on_event)
+
+    def open_bare_port(self, on_event: Callable[[PortEvent], None]) -> MediaPort:
+        """As open_port, for a port that will get its socket by MediaPort.attach. Raises PortsExhausted."""
+        self._check_room()
+        return self._open(None, on_event)
+
+    def bind_socket(self) -> MediaSocket:
+        """A socket in the port range, the caller's until a port attaches it. Raises PortsExhausted."""
+        self._running()
+        return self._bind(1)
+
+    def _check_room(self) -> None:
+        self._running()
         if self._open_count >= self._settings.capacity or not self._free_slots:
             raise PortsExhausted(f"expected less than {self._settings.capacity} ports open, found all in use")
-        number, sockets = self._bind()
+
+    def _open(self, sockets: MediaSocket | None, on_event: Callable[[PortEvent], None]) -> MediaPort:
+        thread = self._running()
         slot = self._free_slots.pop()
         generation = next(self._generations)
         ssrc = secrets.randbits(32)
-        _fill_slot(thread.state, slot, generation=generation, ssrc=ssrc, sockets=sockets)
+        address = (self._settings.address, 0) if sockets is None else sockets.address
+        _fill_slot(
+            thread.state,
+            slot,
+            generation=generation,
+            ssrc=ssrc,
+            descriptors=NO_SOCKETS if sockets is None else sockets.descriptors,
+            address=address,
+        )
         port = MediaPort(
             slot=slot,
             generation=generation,
-            address=(self._settings.address, number),
+            address=address,
             ssrc=ssrc,
             sockets=sockets,
             thread=thread,
@@ -249,13 +291,14 @@ class Engine:
     def record(self, path: Path, channels: Channels, *, rate_hz: int = layout.RATE_HZ) -> Recorder:
         """Begins a recording at once. The directory must exist, the file must not; both are told by stop().
 
-        channels: for each channel of the file its taps, which are mixed. Raises ValueError for a rate that is not the
-        engine's or too many taps, PortsExhausted when every slot for a recording is taken.
+        channels: for each channel of the file its taps, which are mixed. rate_hz: 8000, or 16000 for a call with a
+        wideband party (MediaPort.rate_hz). Raises ValueError for another rate or too many taps,
+        PortsExhausted when every slot for a recording is taken.
         """
         thread, drain = self._running(), self._drain
         assert drain is not None
-        if rate_hz != layout.RATE_HZ:
-            raise ValueError(f"expected {layout.RATE_HZ} Hz, found {rate_hz}")
+        if rate_hz not in RATES_HZ:
+            raise ValueError(f"expected a rate of {RATES_HZ} Hz, found {rate_hz}")
         words = Recorder.tap_words(channels)
         if not self._free_recordings:
             raise PortsExhausted(f"expected less than {self._settings.capacity} recordings, found all in use")
@@ -264,7 +307,7 @@ class Engine:
         handle = self._writer.open(path, rate_hz=rate_hz, channels=len(channels))
         drain.add(number, handle, len(channels))
         recorder = Recorder(number=number, handle=handle, thread=thread, channels=len(channels))
-        thread.command(layout.DO_RECORD, number, len(channels), len(words), *words)
+        thread.command(layout.DO_RECORD, number, len(channels) | rate_hz // layout.RATE_HZ << 8, len(words), *words)
         self._recorders[number] = recorder
         return recorder
 
@@ -280,6 +323,9 @@ class Engine:
             packets_sent=int(engine["packets_out"]),
             dropped_foreign=int(engine["foreign"]),
             dropped_malformed=int(engine["malformed"]),
+            dropped_forged=int(engine["forged"]),
+            handed_back=int(engine["handed_back"]),
+            handbacks_lost=int(engine["handbacks_lost"]),
             unsent=int(engine["unsent"]),
             lost_events=int(engine["events_lost"]),
             ticks=int(engine["ticks"]),
@@ -294,17 +340,24 @@ class Engine:
             raise RuntimeError("expected a running Engine, found one not started or stopped")
         return self._thread
 
-    def _bind(self) -> tuple[int, tuple[socket.socket, socket.socket]]:
+    def _bind(self, count: int) -> MediaSocket:
+        """count: sockets, on one number and those after it."""
         for _ in range(MAX_BIND_TRIES):
             number = self._numbers.take()
             if number is None:
                 break
             try:
-                return number, _bound_pair(self._settings.address, number)
+                sockets = _bound(self._settings.address, number, count)
+                return MediaSocket((self._settings.address, number), sockets, give_back=self._numbers.give_back)
             except OSError:
                 # Somebody else's, or no more files: it rests like one of ours.
                 self._numbers.give_back(number)
         raise PortsExhausted(f"expected a free pair of UDP ports in {self._settings.port_range}, found none")
+
+    def _on_datagram(self, slot: int, generation: int, sender: int, octets: bytes) -> None:
+        port = self._ports.get(slot)
+        if port is not None and port.generation == generation:
+            port.take_datagram(octets, unpack_address(sender))
 
     def _on_event(self, words: NDArray[np.int64]) -> None:
         kind, slot, generation, first, second = words[:5].tolist()
@@ -324,9 +377,10 @@ class Engine:
                 port.release_sound(first)
             case layout.DIGITS_SENT:
                 port.settle(first)
+            case layout.TRANSPORT_RETURNED:
+                port.note_transport_returned(first)
             case layout.CLOSED:
                 port.note_sockets_returned()
-                self._numbers.give_back(port.address[1])
                 self._open_count -= 1
             case layout.FREED:
                 del self._ports[slot]
@@ -346,25 +400,33 @@ class Engine:
         self._free_recordings.append(number)
 
 
-def _bound_pair(address: str, number: int) -> tuple[socket.socket, socket.socket]:
-    """Sockets for RTP and RTCP. Raises OSError and leaves none open.
+def _bound(address: str, number: int, count: int) -> tuple[socket.socket, ...]:
+    """Sockets for RTP and, if two, RTCP. Raises OSError and leaves none open.
 
     The number for RTCP is taken alone and first: it stands for both, since the other is one that is shared (with a
-    socket of our own, kernel/sockets.py), which somebody else could join.
+    socket of our own, kernel/sockets.py), which somebody else could join. One that stands alone is shared with nobody.
     """
     with ExitStack() as undo:
-        control = undo.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK))
-        control.bind((address, number + 1))
-        sound = undo.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK))
-        sound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        sound.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, EXPEDITED_FORWARDING)
-        sound.bind((address, number))
+        bound = []
+        for port in range(number + count - 1, number - 1, -1):
+            sock = undo.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK))
+            if count > 1 and port == number:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, EXPEDITED_FORWARDING)
+            sock.bind((address, port))
+            bound.append(sock)
         undo.pop_all()
-    return sound, control
+    return tuple(reversed(bound))
 
 
 def _fill_slot(
-    state: layout.State, slot: int, *, generation: int, ssrc: int, sockets: tuple[socket.socket, socket.socket]
+    state: layout.State,
+    slot: int,
+    *,
+    generation: int,
+    ssrc: int,
+    descriptors: tuple[int, int],
+    address: tuple[str, int],
 ) -> None:
     """Writes the loop's fields of a free slot; all others are zero. Source: RFC 3550 5.1 (random beginnings)."""
     octets = state.ports.view(np.uint8).reshape(len(state.ports), layout.PORT.itemsize)
@@ -372,12 +434,12 @@ def _fill_slot(
     record = state.ports[slot]
     record["slot"] = slot
     record["generation"] = generation
-    record["rtp_fd"], record["rtcp_fd"] = (sock.fileno() for sock in sockets)
+    record["rtp_fd"], record["rtcp_fd"] = descriptors
     record["ssrc"] = ssrc
     record["sent_sequence"] = secrets.randbits(15)
     record["sent_base"] = secrets.randbits(31)
     start = state.ports.ctypes.data + slot * layout.PORT.itemsize
-    host, number = sockets[0].getsockname()
+    host, number = address
     sockaddr = struct.pack("=H", socket.AF_INET) + struct.pack("!H4s8x", number, socket.inet_aton(host))
     record["local_sockaddr"] = np.frombuffer(sockaddr, np.uint8)
     record["local_address"] = start + layout.offset_of(layout.PORT, "local_sockaddr")

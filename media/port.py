@@ -8,7 +8,6 @@ Source: RFC 3550 (RTP, RTCP); RFC 4733 (digits); RFC 4961 (symmetric RTP).
 import asyncio
 import ipaddress
 import itertools
-import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias, Union
@@ -17,15 +16,20 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from media.codec import CODECS, Codec
+from media.codec import CODECS, OPUS, Codec
 from media.kernel import layout
 from media.kernel.digits import KEYS, LONG_PAUSE, SHORT_PAUSE
+from media.opus import OpusCoders, OpusFormat
 from media.player import Clip
+from media.srtp import SrtpKeys, SrtpSessions
 from media.thread import MediaThread
 from media.tones import Tone
+from media.transport import MediaSocket, PortTransport
 
 BROADCAST = ipaddress.IPv4Address("255.255.255.255")
 MIN_PTIME_MS, MAX_PTIME_MS = 10, 60
+MAX_OPUS_FORMATS = 4
+"""How often a phone may ask for Opus in another way, in one call."""
 DIGITS_PER_COMMAND = 8 * (layout.COMMAND_WORDS - 4)
 
 
@@ -38,6 +42,8 @@ class RemoteMedia:
     digits_payload_type: None: no telephone-events; digits to the phone become tones.
     send, receive: as we see it. learn_from: IPv4 of the signalling's source, behind a NAT: the sound's source may be
     learned from it once; None: only `address` may send.
+    opus: how the phone wants to get Opus.
+    srtp: keys of both directions; None: in the clear, or as the sessions of an attached socket have it.
     """
 
     address: tuple[str, int] | None
@@ -52,6 +58,8 @@ class RemoteMedia:
     rtcp_mux: bool = False
     receive_payload_type: int | None = None
     receive_digits_payload_type: int | None = None
+    opus: OpusFormat = OpusFormat()
+    srtp: SrtpKeys | None = None
 
 
 @dataclass(frozen=True)
@@ -88,6 +96,7 @@ class PortStatistics:
 
     lost: packets of the phone that never came. late: came after a mix would have played them. concealed: frames of
     20 ms with something made up. dropped_foreign: from addresses that have no business here; dropped_malformed: no RTP;
+    dropped_forged: not sealed with the agreed key, or replayed;
     dropped_other: not wanted now, or of no agreed payload type. unsent: the system did not take them.
     far_*, rtt_ms: from the phone's reports; None without any.
     """
@@ -104,6 +113,7 @@ class PortStatistics:
     jitter_ms: float = 0.0
     dropped_foreign: int = 0
     dropped_malformed: int = 0
+    dropped_forged: int = 0
     dropped_other: int = 0
     unsent: int = 0
     far_lost: int | None = None
@@ -209,7 +219,7 @@ class MediaPort:
         generation: int,
         address: tuple[str, int],
         ssrc: int,
-        sockets: tuple[socket.socket, socket.socket],
+        sockets: MediaSocket | None,
         thread: MediaThread,
         tones: ToneSamples,
         on_event: Callable[[PortEvent], None],
@@ -218,7 +228,8 @@ class MediaPort:
         self.generation = generation
         self.address = address
         self.ssrc = ssrc
-        self.sockets = sockets
+        self._transport = PortTransport(sockets, self._command)
+        self._on_datagram: Callable[[bytes, tuple[str, int]], None] | None = None
         self._thread = thread
         self._tones = tones
         self._on_event = on_event
@@ -230,6 +241,7 @@ class MediaPort:
         self._current_sound = 0
         self._waiting: dict[int, asyncio.Future[None]] = {}
         self._sending_digits = asyncio.Lock()
+        self._coders: dict[OpusFormat, OpusCoders] = {}
 
     @property
     def is_closed(self) -> bool:
@@ -245,10 +257,16 @@ class MediaPort:
         """What connect() was last told."""
         return self._remote
 
+    @property
+    def rate_hz(self) -> int:
+        """Of what the phone says and hears: a recording of it should have no less."""
+        return self._remote.codec.rate_hz if self._remote is not None else layout.RATE_HZ
+
     def connect(self, remote: RemoteMedia) -> None:
         """Talk with the phone as agreed; again after each new agreement, which also lets a source be learned anew.
 
-        Raises ValueError for an address that is no IPv4 literal or a codec the engine has not.
+        Raises ValueError for an address that is no IPv4 literal, a codec the engine has not or a key of the wrong
+        length, RuntimeError for Opus without libopus.
         """
         address = pack_address(remote.address)
         rtcp = pack_address(remote.rtcp_address)
@@ -257,6 +275,8 @@ class MediaPort:
         digits = -1 if remote.digits_payload_type is None else remote.digits_payload_type
         receive, receive_digits = remote.receive_payload_type, remote.receive_digits_payload_type
         ptime_ms = min(max(remote.ptime_ms, MIN_PTIME_MS), MAX_PTIME_MS)
+        encoder, decoder = self._opus_coders(remote)
+        self._transport.secure(remote.srtp)
         self._remote = remote
         self._command(
             layout.DO_CONNECT,
@@ -272,7 +292,36 @@ class MediaPort:
             int(remote.rtcp_mux),
             ptime_ms * layout.RATE_HZ // 1000,
             _learn_host(remote.learn_from),
+            encoder,
+            decoder,
         )
+
+    def _opus_coders(self, remote: RemoteMedia) -> tuple[int, int]:
+        """Addresses of encoder and decoder. The thread may use those of before as well, until the port is closed."""
+        if remote.codec != OPUS or self._is_closed:
+            return 0, 0
+        coders = self._coders.get(remote.opus)
+        if coders is None:
+            if len(self._coders) == MAX_OPUS_FORMATS:
+                coders = next(reversed(self._coders.values()))
+            else:
+                coders = self._coders[remote.opus] = OpusCoders(remote.opus)
+        return coders.encoder, coders.decoder
+
+    def attach(
+        self, sockets: MediaSocket, sessions: SrtpSessions, *, on_datagram: Callable[[bytes, tuple[str, int]], None]
+    ) -> None:
+        """Goes on over another socket, which is the port's to close from now on; what it hears and says goes on.
+
+        on_datagram: called on the loop with what comes in there and is neither RTP nor RTCP, and its sender. To be
+        followed by connect() with the address that ICE found. A closed port takes no socket and closes this one.
+        """
+        if self._is_closed:
+            sockets.close()
+            return
+        self.address = sockets.address
+        self._on_datagram = on_datagram
+        self._transport.attach(sockets, sessions)
 
     def hear(self, source: Source) -> None:
         """From now on the phone hears this and nothing else. A closed port or mix is silence."""
@@ -344,6 +393,15 @@ class MediaPort:
         if not self._is_closed:
             self._on_event(event)
 
+    def take_datagram(self, octets: bytes, sender: tuple[str, int]) -> None:
+        """For the engine: something for whoever attached the socket."""
+        if self._on_datagram is not None and not self._is_closed:
+            self._on_datagram(octets, sender)
+
+    def note_transport_returned(self, serial: int) -> None:
+        """For the engine: the thread uses none of the sockets and sessions before this."""
+        self._transport.returned(serial)
+
     def release_sound(self, serial: int) -> None:
         """For the engine: the thread has no more use for this PCM."""
         self._sounds.pop(serial, None)
@@ -359,8 +417,11 @@ class MediaPort:
         self._is_closed = True
         self._last_statistics = _read_statistics(self._thread.state.ports[self.slot])
         self._sounds.clear()
-        for sock in self.sockets:
-            sock.close()
+        self._transport.close()
+        self._on_datagram = None
+        for coders in self._coders.values():
+            coders.close()
+        self._coders.clear()
         for waiting in self._waiting.values():
             _settle(waiting)
 
@@ -429,6 +490,7 @@ def _read_statistics(record: np.void) -> PortStatistics:
     if value["has_stream"]:
         lost += max(value["highest"] - value["first_sequence"] + 1 - value["received_in_stream"], 0)
     has_report = value["reports_in"] > 0
+    clock_hz = max(int(record["clock_factor"]), 1) * layout.RATE_HZ
     return PortStatistics(
         packets_received=value["packets_in"],
         octets_received=value["octets_in"],
@@ -439,19 +501,20 @@ def _read_statistics(record: np.void) -> PortStatistics:
         reordered=value["reordered"],
         duplicates=value["duplicates"],
         concealed=value["concealed"],
-        jitter_ms=value["jitter_q4"] / 16 * 1000 / layout.RATE_HZ,
+        jitter_ms=value["jitter_q4"] / 16 * 1000 / clock_hz,
         dropped_foreign=value["foreign"],
         dropped_malformed=value["malformed"],
+        dropped_forged=value["forged"],
         dropped_other=value["refused"],
         unsent=value["unsent"],
         far_lost=value["far_lost"] if has_report else None,
-        far_jitter_ms=value["far_jitter"] * 1000 / layout.RATE_HZ if has_report else None,
+        far_jitter_ms=value["far_jitter"] * 1000 / clock_hz if has_report else None,
         rtt_ms=value["rtt_us"] / 1000 if value["rtt_us"] else None,
     )
 
 
 _COUNTED = tuple(
     "packets_in octets_in packets_out octets_out lost_before_stream has_stream highest first_sequence"
-    " received_in_stream late reordered duplicates concealed jitter_q4 foreign malformed refused unsent"
+    " received_in_stream late reordered duplicates concealed jitter_q4 foreign malformed forged refused unsent"
     " far_lost far_jitter rtt_us reports_in".split()
 )

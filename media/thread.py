@@ -10,6 +10,7 @@ import ctypes
 import fcntl
 import os
 import select
+import socket
 import struct
 import threading
 import time
@@ -33,6 +34,9 @@ STOP_S = 5.0
 NICENESS = -10
 PR_SET_NAME = 15
 
+HANDBACKS_AT_ONCE = 64
+
+_HANDBACK = struct.Struct("<4q")
 _COMMAND = struct.Struct(f"<{layout.COMMAND_WORDS}q")
 _NO_WORDS = (0,) * layout.COMMAND_WORDS
 
@@ -40,12 +44,19 @@ _NO_WORDS = (0,) * layout.COMMAND_WORDS
 class MediaThread:
     """State, pipes and thread of one engine. on_event: called on the loop with the eight words of a fact.
 
+    on_datagram: called there too, with slot, generation, packed sender and octets of what is neither RTP nor RTCP.
     ready_fd: where the blocks of recordings are announced, READY_WORDS words each; read by a thread of its own.
     """
 
-    def __init__(self, state: layout.State, on_event: Callable[[NDArray[np.int64]], None]) -> None:
+    def __init__(
+        self,
+        state: layout.State,
+        on_event: Callable[[NDArray[np.int64]], None],
+        on_datagram: Callable[[int, int, int, bytes], None],
+    ) -> None:
         self.state = state
         self._on_event = on_event
+        self._on_datagram = on_datagram
         self._backlog: deque[bytes] = deque()
         self._has_stopped = asyncio.Event()
         self._loop = asyncio.get_running_loop()
@@ -53,17 +64,22 @@ class MediaThread:
         self._event_out, event_in = _pipe(blocking=False)
         self.ready_fd, ready_in = _pipe(blocking=False)
         os.set_blocking(self.ready_fd, True)
+        # Datagrams, so that each is taken whole or not at all.
+        self._handback_out, self._handback_in = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._handback_out.setblocking(False)
         self._epoll = select.epoll()
         self._descriptors = [command_out, self._command_in, self._event_out, event_in, ready_in]
         engine = state.engine
         engine["epoll_fd"] = self._epoll.fileno()
         engine["command_fd"], engine["event_fd"], engine["ready_fd"] = command_out, event_in, ready_in
+        engine["handback_fd"] = self._handback_in.fileno()
         engine["ntp_offset_ns"] = NTP_EPOCH_S * NS_PER_S + time.time_ns() - time.monotonic_ns()
         _register(self._epoll, command_out, COMMANDS_TAG)
         self._thread = threading.Thread(target=self._run, name="media", daemon=True)
 
     def start(self) -> None:
         self._loop.add_reader(self._event_out, self._read_events)
+        self._loop.add_reader(self._handback_out, self._read_datagrams)
         self._thread.start()
 
     def command(self, *words: int) -> None:
@@ -89,6 +105,9 @@ class MediaThread:
                 await self._has_stopped.wait()
         await asyncio.to_thread(self._thread.join, STOP_S)
         self._loop.remove_reader(self._event_out)
+        self._loop.remove_reader(self._handback_out)
+        self._handback_out.close()
+        self._handback_in.close()
         for descriptor in self._descriptors:
             os.close(descriptor)
         self._epoll.close()
@@ -120,6 +139,15 @@ class MediaThread:
                 self._has_stopped.set()
             else:
                 self._on_event(words)
+
+    def _read_datagrams(self) -> None:
+        for _ in range(HANDBACKS_AT_ONCE):
+            try:
+                message = self._handback_out.recv(layout.HANDBACK_HEADER + layout.MAX_DATAGRAM)
+            except BlockingIOError:
+                return
+            slot, generation, sender, length = _HANDBACK.unpack_from(message)
+            self._on_datagram(slot, generation, sender, message[layout.HANDBACK_HEADER :][:length])
 
 
 def _name_thread(name: bytes) -> None:

@@ -15,6 +15,8 @@ CONFINED = {
     "numba": ("media/",),
     "llvmlite": ("media/",),
     "sipmessage": ("signaling/sip/",),
+    "aioice": ("signaling/webrtc/connection.py",),
+    "aiortc": ("signaling/webrtc/connection.py", "signaling/endpoints/"),
 }
 
 

@@ -6,10 +6,13 @@ other side of this file is media/thread.py. A command for a slot that is not LIV
 
 from typing import Any
 
-from media.kernel import digits, record, rtcp, sockets, source
+from media.kernel import digits, g711, g722, handback, record, rtcp, sockets, source
 from media.kernel.compiled import compiled
+from media.kernel.concealment import FADED
 from media.kernel.events import post
+from media.kernel.jitter import open_ring
 from media.kernel.layout import (
+    CLOCK_48K,
     CLOSED,
     CLOSING,
     COMMAND_WORDS,
@@ -27,6 +30,7 @@ from media.kernel.layout import (
     DO_STOP,
     DO_STOP_DIGITS,
     DO_STOP_RECORDING,
+    DO_TRANSPORT,
     DO_WATCH,
     DRAINING,
     FRAME,
@@ -35,8 +39,11 @@ from media.kernel.layout import (
     HEARS_MIX,
     HEARS_PORT,
     HEARS_SILENCE,
+    HISTORY_SAMPLES,
     LIVE,
     SOUND_OVER,
+    TRANSPORT_RETURNED,
+    WIDE,
     Record,
     State,
 )
@@ -71,7 +78,7 @@ def _obey(state: State, words: Any) -> None:
     elif what == DO_CLOSE_MIX:
         _close_mix(state, slot)
     elif what == DO_RECORD:
-        record.begin(state, slot, words[2])
+        record.begin(state, slot, words[2] & 255, words[2] >> 8)
         record.retap(state, slot, words[4:], words[3])
     elif what == DO_RETAP:
         record.retap(state, slot, words[4:], words[3])
@@ -89,7 +96,9 @@ def _obey_port(state: State, port: Record, words: Any) -> None:
     engine = state.engine[0]
     what, first = words[0], words[2]
     if what == DO_CONNECT:
-        _connect(port, words)
+        _connect(engine, port, words)
+    elif what == DO_TRANSPORT:
+        _take_transport(engine, port, words)
     elif what == DO_HEAR:
         hear(state, port, first, words[3])
         port.sound_length, port.sound_loops, port.sound_serial = words[4], words[5], words[6]
@@ -114,6 +123,8 @@ def _obey_port(state: State, port: Record, words: Any) -> None:
 def _open(state: State, slot: Any) -> None:
     engine, port = state.engine[0], state.ports[slot]
     port.state = LIVE
+    port.clock_factor = 1
+    port.scale = 1
     port.send_digits_type = -1
     port.receive_digits_type = -1
     port.receive_type = -1
@@ -125,31 +136,106 @@ def _open(state: State, slot: Any) -> None:
     state.live[engine.live_count] = slot
     engine.live_count += 1
     port.direct_fd = sockets.NONE
-    sockets.poll(engine, port.rtp_fd, slot << 2 | sockets.SOUND)
-    sockets.poll(engine, port.rtcp_fd, slot << 2 | sockets.CONTROL)
+    _watch_sockets(engine, port)
     rtcp.schedule(engine, port, rtcp.INTERVAL_NS // 2)
 
 
 @compiled
-def _connect(port: Record, words: Any) -> None:
+def _watch_sockets(engine: Record, port: Record) -> None:
+    """Begins the taking in of what comes to a port. It may have no socket yet, or RTP's alone."""
+    if port.rtp_fd >= 0:
+        sockets.poll(engine, port.rtp_fd, port.slot << 2 | sockets.SOUND)
+    if port.rtcp_fd >= 0:
+        sockets.poll(engine, port.rtcp_fd, port.slot << 2 | sockets.CONTROL)
+
+
+@compiled
+def _leave_sockets(engine: Record, port: Record) -> None:
+    sockets.close_direct(port)
+    if port.rtp_fd >= 0:
+        sockets.poll_no_more(engine, port.rtp_fd)
+    if port.rtcp_fd >= 0:
+        sockets.poll_no_more(engine, port.rtcp_fd)
+
+
+@compiled
+def _take_transport(engine: Record, port: Record, words: Any) -> None:
+    """Other sockets, other keys, or both, from the next packet on. What was before is the loop's again."""
+    if words[2] != port.rtp_fd or words[3] != port.rtcp_fd:
+        _leave_sockets(engine, port)
+        port.rtp_fd, port.rtcp_fd = words[2], words[3]
+        _watch_sockets(engine, port)
+    if words[4] != port.srtp_in:
+        port.ssrc_count = 0
+    port.srtp_in, port.srtp_out, port.shares_socket = words[4], words[5], words[6]
+    port.own_handbacks, port.other_handbacks = handback.OWN_BURST, handback.OTHER_BURST
+    if port.rtcp_fd < 0:
+        port.rtcp_mux = 1
+    # Posted until it got through, with CLOSED at the latest.
+    port.transport_serial = words[7]
+    tell_transport(engine, port)
+
+
+@compiled
+def tell_transport(engine: Record, port: Record) -> None:
+    if port.transport_serial and post(engine, TRANSPORT_RETURNED, port.slot, port.generation, port.transport_serial, 0):
+        port.transport_serial = 0
+
+
+@compiled
+def _connect(engine: Record, port: Record, words: Any) -> None:
     """Takes over what was agreed. A source learned for the same address stays until another is learned."""
     signalled, learn_host = words[2], words[13]
     was_learned = port.remote != port.signalled
     if signalled != port.signalled or learn_host != port.learn_host or not was_learned:
-        sockets.close_direct(port)
+        # With the same address it stays, and with it what has arrived there and was not read yet.
+        if signalled != port.remote:
+            sockets.close_direct(port)
         source.set_remote(port, signalled)
     port.signalled = signalled
     port.learn_host = learn_host
     port.source_is_fixed = 0
     port.candidate = 0
     source.set_rtcp_remote(port, words[3])
-    port.codec = words[4]
+    _take_codec(engine, port, words[4])
+    port.encoder, port.decoder = words[14], words[15]
     port.send_type, port.receive_type = words[5], words[6]
     port.send_digits_type, port.receive_digits_type = words[7], words[8]
     port.sends, port.receives, port.rtcp_mux = words[9], words[10], words[11]
     if port.packet_samples != words[12]:
         port.packet_samples = words[12]
         port.pending_samples = 0
+
+
+@compiled
+def _take_codec(engine: Record, port: Record, codec: Any) -> None:
+    """Another codec may have another clock and another scale: what is counted in them begins anew."""
+    if codec == port.codec:
+        return
+    port.codec = codec
+    port.is_anchored = 0
+    port.pending_samples = 0
+    port.decoded_end = 0
+    clock_factor = CLOCK_48K if codec == g711.OPUS else 1
+    if clock_factor != port.clock_factor:
+        port.clock_factor = clock_factor
+        port.sent_base = port.sent_timestamp - engine.tick_position * clock_factor if port.has_sent else port.sent_base
+        port.relayed_stream = 0
+        port.has_stream = 0
+    scale = WIDE if codec in (g711.G722, g711.OPUS) else 1
+    if scale != port.scale:
+        port.scale = scale
+        for ring, is_used in ((port.received, port.received_users), (port.heard, port.heard_users)):
+            if is_used:
+                open_ring(ring, scale)
+        for reader in range(len(port.gap)):
+            port.gap[reader] = FADED * scale
+    for index in range(HISTORY_SAMPLES):
+        port.to_mix[index] = 0
+        port.to_phone[index] = 0
+    if codec == g711.G722:
+        g722.begin(port.g722_in)
+        g722.begin(port.g722_out)
 
 
 @compiled
@@ -186,6 +272,9 @@ def _leave_speaker(state: State, port: Record) -> None:
         if slot >= 0:
             state.ports[slot].next_listener = port.next_listener
     port.next_listener = 0
+    if port.transcodes:
+        record.use_received(speaker, -1)
+        port.transcodes = 0
 
 
 @compiled
@@ -216,9 +305,7 @@ def _close(state: State, port: Record) -> None:
     """No datagram passes this port any more. What it received is still there for the recorders behind."""
     engine = state.engine[0]
     rtcp.report(engine, port, True)
-    sockets.close_direct(port)
-    sockets.poll_no_more(engine, port.rtp_fd)
-    sockets.poll_no_more(engine, port.rtcp_fd)
+    _leave_sockets(engine, port)
     record.end_taps_on(state, port.slot)
     hear(state, port, HEARS_SILENCE, 0)
     while port.first_listener:

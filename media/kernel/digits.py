@@ -12,7 +12,7 @@ from media.kernel.compiled import compiled
 from media.kernel.events import post
 from media.kernel.layout import DIGIT, DIGITS_SENT, FRAME, QUEUED_DIGITS, RATE_HZ, Record
 from media.kernel.rtp import HEADER, later_by, put_u16, u16
-from media.kernel.send import can_send, next_timestamp, send_frame, send_own, send_silence
+from media.kernel.send import can_send, give_frame, next_timestamp, send_own, send_silence
 
 KEYS = "0123456789*#ABCD"
 LAST_KEY = 15
@@ -46,8 +46,9 @@ def take_event(engine: Record, port: Record, packet: Record) -> Any:
         return -1
     ended = -1
     step = later_by(packet.timestamp, port.digit_timestamp, 32)
+    is_long = step > RATE_HZ * port.clock_factor
     if port.digit_has == 0 or step > 0:
-        if port.digit_is_open and code == port.digit_code and step == port.digit_duration and step > RATE_HZ:
+        if port.digit_is_open and code == port.digit_code and step == port.digit_duration and is_long:
             # The next segment of a long event. Source: RFC 4733 2.5.1.3.
             port.digit_carried += port.digit_duration
         else:
@@ -77,7 +78,7 @@ def close_event(engine: Record, port: Record) -> Any:
         port.refused += 1
         return -1
     port.digit_budget -= 1
-    length_ms = (port.digit_carried + port.digit_duration) * 1000 // RATE_HZ
+    length_ms = (port.digit_carried + port.digit_duration) * 1000 // (RATE_HZ * port.clock_factor)
     post(engine, DIGIT, port.slot, port.generation, port.digit_code, length_ms)
     return port.digit_code
 
@@ -142,7 +143,7 @@ def _send_event(engine: Record, port: Record) -> None:
     """One packet of the event a tick, the last of them three times. Source: RFC 4733 2.5.1.4."""
     if port.digit_step >= TONE_TICKS + END_PACKETS - 1 or not can_send(port):
         return
-    duration = min(port.digit_step + 1, TONE_TICKS) * FRAME
+    duration = min(port.digit_step + 1, TONE_TICKS) * FRAME * port.clock_factor
     is_end = port.digit_step >= TONE_TICKS - 1
     engine.output[HEADER] = port.digit_sending - 1
     engine.output[HEADER + 1] = VOLUME | (0x80 if is_end else 0)
@@ -164,4 +165,4 @@ def _send_tone(engine: Record, port: Record) -> None:
     for index in range(FRAME):
         turn = float(start + index)
         engine.frame[index] = int(TONE_PEAK * (math.sin(low * turn) + math.sin(high * turn)))
-    send_frame(engine, port)
+    give_frame(engine, 1)

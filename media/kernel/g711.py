@@ -8,8 +8,9 @@ Source: ITU-T G.711, tables 1 and 2.
 import numpy as np
 from numpy.typing import NDArray
 
-PCMU, PCMA = 0, 1
+PCMU, PCMA, G722, OPUS = 0, 1, 2, 3
 CODECS = 2
+"""Of them, those that are a table."""
 
 SILENCE = (0xFF, 0xD5)
 """The code of the smallest positive value of each law."""

@@ -7,7 +7,7 @@ Source: RFC 3550 A.1; RFC 5761 4.
 
 from typing import Any
 
-from media.kernel import digits, jitter, rtcp, rtp, send, sockets, source
+from media.kernel import decode, digits, handback, jitter, rtcp, rtp, send, sockets, source, srtp
 from media.kernel.commands import read_commands
 from media.kernel.compiled import compiled
 from media.kernel.events import post
@@ -16,7 +16,6 @@ from media.kernel.layout import (
     LIVE,
     MAX_BATCH,
     MAX_DATAGRAM,
-    MAX_PACKET_SAMPLES,
     NOWHERE,
     RATE_HZ,
     SOURCE_LEARNED,
@@ -74,7 +73,9 @@ def _read_socket(state: State, slot: Any, which: Any) -> None:
     if length < 0:
         return
     sender = source.read_sockaddr(engine.source)
-    if which == sockets.CONTROL or (port.rtcp_mux and rtp.is_rtcp(engine.octets, length)):
+    if port.shares_socket and not rtp.is_rtp_or_rtcp(engine.octets, length):
+        handback.give_back(engine, port, length, sender)
+    elif which == sockets.CONTROL or (port.rtcp_mux and rtp.is_rtcp(engine.octets, length)):
         if source.is_from_phones_host(port, sender):
             rtcp.take(engine, port, engine.octets, length, sender)
         else:
@@ -101,11 +102,21 @@ def _take_sound(state: State, port: Record, length: Any, sender: Any) -> None:
     if length < rtp.HEADER or engine.octets[0] >> 6 != 2:
         _refuse_malformed(engine, port)
         return
+    if port.srtp_in:
+        # Nobody is learned from by what he cannot have sealed.
+        if not source.may_be_phone(port, sender):
+            _refuse_foreign(engine, port)
+            return
+        length = srtp.open_sound(engine, port, length)
+        if length == 0:
+            port.forged += 1
+            engine.forged += 1
+            return
     remote = port.remote
     if not source.is_from_phone(port, sender, engine.now_ns):
         _refuse_foreign(engine, port)
         return
-    if port.remote != remote or port.direct_fd == sockets.NONE:
+    if port.shares_socket == 0 and (port.remote != remote or port.direct_fd == sockets.NONE):
         sockets.open_direct(engine, port)
     if port.remote != remote:
         post(engine, SOURCE_LEARNED, port.slot, port.generation, sender, 0)
@@ -131,19 +142,20 @@ def _take_sound(state: State, port: Record, length: Any, sender: Any) -> None:
 def _pass_on(state: State, port: Record) -> None:
     engine, packet = state.engine[0], state.packet[0]
     packet.codec = rtp.payload_codec(port, packet.payload_type)
+    packet.decoded = 0
     result = rtp.track(port, packet)
     if result in (rtp.DUPLICATE, rtp.MISFIT):
         return
     if packet.codec == rtp.DIGITS_PAYLOAD:
         _pass_digit(state, port)
-    elif packet.codec == rtp.OTHER_PAYLOAD or not 0 < packet.size <= MAX_PACKET_SAMPLES:
+    elif packet.codec == rtp.OTHER_PAYLOAD or not decode.has_length(engine, packet):
         port.refused += 1
     else:
         if result == rtp.IN_ORDER:
             rtp.measure_jitter(port, packet)
         jitter.place(engine, port, packet)
         if port.received_users > 0 and packet.position != NOWHERE:
-            jitter.write(engine, port.received, packet)
+            decode.write(engine, port, port.received, packet)
         listener = port.first_listener
         while listener:
             other = state.ports[listener - 1]
@@ -159,7 +171,7 @@ def _pass_digit(state: State, port: Record) -> None:
     listener = port.first_listener
     while listener:
         other = state.ports[listener - 1]
-        if other.send_digits_type >= 0 and other.digit_sending == 0 and send.can_send(other):
+        if _takes_digits(other, port) and other.digit_sending == 0 and send.can_send(other):
             send.relay(engine, packet, port, other, other.send_digits_type, 0)
         listener = other.next_listener
     if ended >= 0:
@@ -167,11 +179,17 @@ def _pass_digit(state: State, port: Record) -> None:
 
 
 @compiled
+def _takes_digits(listener: Record, port: Record) -> Any:
+    """Whether a telephone-event of the port means the same in the listener's clock."""
+    return listener.send_digits_type >= 0 and listener.clock_factor == port.clock_factor
+
+
+@compiled
 def sound_digit(state: State, port: Record, code: Any) -> None:
-    """Listeners without telephone-events hear a key of the port as a tone."""
+    """Listeners that could not be sent the event get the key anew: as one of their own, or as a tone."""
     listener = port.first_listener
     while listener:
         other = state.ports[listener - 1]
-        if other.send_digits_type < 0:
+        if not _takes_digits(other, port):
             digits.queue_digit(other, code)
         listener = other.next_listener

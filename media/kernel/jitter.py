@@ -41,21 +41,22 @@ NO_LEAST = 1 << 40
 
 
 @compiled
-def open_ring(ring: Any) -> None:
-    for index in range(RING):
+def open_ring(ring: Any, scale: Any) -> None:
+    for index in range(RING * scale):
         ring[index] = MISSING
 
 
 @compiled
-def forget_frame(ring: Any, position: Any) -> None:
+def forget_frame(ring: Any, scale: Any, position: Any) -> None:
     """Clears the frame that begins at `position`, a tick's: its place in the ring is needed for what comes."""
-    start = position % RING
-    for index in range(start, start + FRAME):
+    start = position % RING * scale
+    for index in range(start, start + FRAME * scale):
         ring[index] = MISSING
 
 
 @compiled
 def write(engine: Record, ring: Any, packet: Record) -> None:
+    """A packet of G.711, whose octets are its samples; others are decoded first (decode.py)."""
     table = engine.decoded[packet.codec]
     octets = engine.octets
     offset, start = packet.offset, packet.position % RING
@@ -84,7 +85,7 @@ def place(engine: Record, port: Record, packet: Record) -> None:
         _anchor(port, packet, packet.timestamp)
         step = 0
     timestamp = port.highest_timestamp + step
-    delay = packet.arrival_position - (timestamp + packet.size + port.anchor)
+    delay = packet.arrival_position - (timestamp // port.clock_factor + packet.samples + port.anchor)
     if not -AHEAD < delay < RECORD_DELAY:
         port.misfits += 1
         if port.misfits < MISFITS and not (packet.marker and step > 0):
@@ -100,18 +101,18 @@ def place(engine: Record, port: Record, packet: Record) -> None:
         _shift_back(port, -delay)
         delay = 0
     _slew(port)
-    port.in_packet_samples = packet.size
+    port.in_packet_samples = packet.samples
     _observe(port, packet, delay)
-    port.late += delay > wanted_delay(port) - packet.size
-    packet.position = timestamp + port.anchor
-    if not fits(engine, packet.position, packet.size):
+    port.late += delay > wanted_delay(port) - packet.samples
+    packet.position = timestamp // port.clock_factor + port.anchor
+    if not fits(engine, packet.position, packet.samples):
         packet.position = NOWHERE
 
 
 @compiled
 def _anchor(port: Record, packet: Record, timestamp: Any) -> None:
     port.is_anchored = 1
-    port.anchor = packet.arrival_position - packet.size - timestamp
+    port.anchor = packet.arrival_position - packet.samples - timestamp // port.clock_factor
     port.highest_timestamp = timestamp
     port.anchored_packets = 0
     port.slew = 0
@@ -129,10 +130,11 @@ def _shift_back(port: Record, by: Any) -> None:
     """The packets so far came late: they move to where they belong, which no reader has reached yet."""
     port.anchor -= by
     if port.received_users > 0:
-        end = port.highest_timestamp + port.anchor + by
-        for position in range(end - AHEAD, end):
-            ahead = port.received[(position + by) % RING] if position + by < end else MISSING
-            port.received[position % RING] = ahead
+        size, shift = RING * port.scale, by * port.scale
+        end = (port.highest_timestamp // port.clock_factor + port.anchor + by) * port.scale
+        for position in range(end - AHEAD * port.scale, end):
+            ahead = port.received[(position + shift) % size] if position + shift < end else MISSING
+            port.received[position % size] = ahead
 
 
 @compiled

@@ -33,7 +33,11 @@ RATE_HZ = 8000
 TICK_NS = 20_000_000
 INTAKE_NS = 2_000_000
 FRAME = 160
-"""Samples of one tick."""
+"""Samples of one tick at RATE_HZ."""
+WIDE = 2
+"""The largest scale: samples of a port's rings and frames for one at RATE_HZ."""
+CLOCK_48K = 6
+"""Units of a 48 kHz RTP clock for one sample at RATE_HZ."""
 
 RING = 4000
 """Whole frames: what begins at a tick lies in one piece."""
@@ -48,8 +52,15 @@ AHEAD = RING - RECORD_DELAY - HISTORY - 2 * FRAME
 """How far ahead of the last tick a packet may be placed."""
 
 MAX_DATAGRAM = 2048
+MAX_TRAILER = 148
+"""Octets SRTP may add: authentication tag, key identifier and SRTCP's index."""
+MAX_SSRCS = 8
+"""Senders one session may have, over its whole life."""
+HANDBACK_HEADER = 4 * 8
+"""Before a datagram that goes back to the loop, 4 words: slot, generation, sender, length."""
 MAX_BATCH = 256
 MAX_PACKET_SAMPLES = 480
+MAX_OPUS_SAMPLES = 960
 QUEUED_DIGITS = 256
 MAX_TAPS = 12
 MAX_CHANNELS = 8
@@ -58,6 +69,10 @@ BLOCK_FRAMES, BLOCK_SAMPLES = 3200, 6400
 BLOCKS_PER_RECORDING = 25
 LATENESS_BINS = 1000
 """Tick lateness in steps of 0.1 ms; the last bin takes the rest."""
+
+HISTORY_SAMPLES = 64
+"""What a filter between scales keeps of what it has read."""
+G722_WORDS = 128
 
 FREE, LIVE, CLOSING, DRAINING = 0, 1, 2, 3
 
@@ -80,7 +95,8 @@ COMMAND_WORDS = 16
     DO_RETAP,
     DO_STOP_RECORDING,
     DO_RETURN_BLOCKS,
-) = range(15)
+    DO_TRANSPORT,
+) = range(16)
 
 EVENT_BYTES = 64
 EVENT_WORDS_64 = 8
@@ -94,7 +110,8 @@ EVENT_WORDS_64 = 8
     DIGITS_SENT,
     CLOSED,
     FREED,
-) = range(9)
+    TRANSPORT_RETURNED,
+) = range(10)
 """Events, 8 words each: kind, slot, generation, then what the kind says."""
 
 READY_WORDS = 4
@@ -116,11 +133,13 @@ ENGINE = np.dtype(
         *_words("start_ns ntp_offset_ns epoll_fd command_fd event_fd ready_fd"),
         *_words("timespec_address commands_address events_address ready_address epoll_address"),
         *_words("octets_address source_address source_length_address output_address control_address option_address"),
+        *_words("handback_fd sealed_address sealed_length_address handback_address"),
+        *_words("frame_address pcm_address"),
         # The thread's own.
         *_words("now_ns next_tick_ns tick_position stopping live_count recording_count mix_count random"),
-        *_words("free_block_count ready_count"),
+        *_words("free_block_count ready_count frame_scale"),
         *_words("ticks packets_in packets_out octets_in octets_out dropped foreign malformed unsent events_lost"),
-        *_words("intakes"),
+        *_words("intakes forged handed_back handbacks_lost"),
         ("lateness", np.int64, (LATENESS_BINS,)),
         ("timespec", np.int64, (2,)),
         ("event", np.int64, (EVENT_WORDS_64,)),
@@ -133,7 +152,13 @@ ENGINE = np.dtype(
         ("octets", np.uint8, (MAX_DATAGRAM,)),
         ("output", np.uint8, (MAX_DATAGRAM,)),
         ("control", np.uint8, (MAX_DATAGRAM,)),
-        ("frame", np.int16, (FRAME,)),
+        ("sealed", np.uint8, (MAX_DATAGRAM + MAX_TRAILER,)),
+        ("sealed_length", np.int32, (2,)),
+        ("handback_words", np.int64, (HANDBACK_HEADER // 8,)),
+        ("handback", np.uint8, (MAX_DATAGRAM,)),
+        ("frame", np.int16, (WIDE * FRAME,)),
+        ("resampled", np.int16, (WIDE * FRAME,)),
+        ("pcm", np.int16, (WIDE * MAX_OPUS_SAMPLES,)),
         ("sum", np.int32, (FRAME,)),
         # [loop] before the thread starts: see g711.py.
         ("decoded", np.int16, (g711.CODECS, 256)),
@@ -148,11 +173,14 @@ ENGINE = np.dtype(
 PACKET = np.dtype(
     [
         *_words("length source arrival_ns arrival_position"),
-        *_words("payload_type marker sequence timestamp ssrc offset size codec position"),
+        *_words("payload_type marker sequence timestamp ssrc offset size samples codec position decoded"),
     ],
     align=True,
 )
-"""The datagram being taken in; its octets are engine.octets. position: of its first sample, or NOWHERE."""
+"""The datagram being taken in; its octets are engine.octets. position: of its first sample, or NOWHERE.
+
+samples: its length at RATE_HZ. decoded: whether engine.pcm holds its sound, at the port's scale.
+"""
 
 NOWHERE = -(1 << 62)
 
@@ -162,7 +190,9 @@ PORT = np.dtype(
         # Taking in. [loop]: slot generation rtp_fd. remote: where it sends from and is sent to. direct_fd: sockets.py.
         *_words("state slot generation rtp_fd direct_fd remote source_is_fixed receives rtcp_mux"),
         *_words("has_packets last_packet_ns packets_in octets_in codec receive_type receive_digits_type"),
-        *_words("first_listener received_users"),
+        *_words("first_listener received_users srtp_in shares_socket"),
+        # How its codec counts: RTP clock and ring samples for one at RATE_HZ. coders: addresses, 0 none.
+        *_words("clock_factor scale decoder encoder decoded_end transcodes spoken_at"),
         # The stream from the phone: numbers, then its place on our clock (jitter.py).
         *_words("has_stream in_ssrc highest received_in_stream last_transit jitter_q4"),
         *_words("is_anchored highest_timestamp anchor anchored_packets misfits slew in_packet_samples late"),
@@ -170,7 +200,7 @@ PORT = np.dtype(
         # The stream to the phone. [loop]: ssrc remote_address sent_base sent_sequence. relayed_*: which stream of
         # another port is in it, and what is added to its numbers. *_listener: chain of those who hear one port,
         # slot + 1, 0 its end.
-        *_words("next_listener sends send_type ssrc remote_address heard_users"),
+        *_words("next_listener sends send_type ssrc remote_address heard_users srtp_out"),
         *_words("relayed_stream relayed_sequence relayed_timestamp sent_sequence sent_timestamp sent_base has_sent"),
         *_words("talk_resumes packets_out octets_out last_sent_ns"),
         ("sockaddr", np.uint8, (16,)),
@@ -194,14 +224,23 @@ PORT = np.dtype(
         # Seldom.
         *_words("stream first_sequence misfit_sequence received_before expected_before last_least"),
         *_words("lost_before_stream reordered duplicates concealed foreign malformed refused unsent"),
+        # SRTP, and what is handed back to the loop in this and the next ticks, from the phone and from others.
+        *_words("forged ssrc_count own_handbacks other_handbacks transport_serial"),
+        ("ssrcs", np.int64, (MAX_SSRCS,)),
         ("gap", np.int64, (3,)),
         ("period", np.int64, (3,)),
         # Not zeroed with the rest (PORT_SCALAR_BYTES): cleared when they come into use.
         ("digits", np.uint8, (QUEUED_DIGITS,)),
         ("pending", np.uint8, (MAX_PACKET_SAMPLES + FRAME,)),
-        ("mix_frame", np.int16, (FRAME,)),
-        ("received", np.int16, (RING,)),
-        ("heard", np.int16, (RING,)),
+        # What it says this tick, at its scale and at its mix's; what filters between scales remember.
+        ("spoken", np.int16, (WIDE * FRAME,)),
+        ("mix_frame", np.int16, (WIDE * FRAME,)),
+        ("to_mix", np.int16, (HISTORY_SAMPLES,)),
+        ("to_phone", np.int16, (HISTORY_SAMPLES,)),
+        ("g722_in", np.int64, (G722_WORDS,)),
+        ("g722_out", np.int64, (G722_WORDS,)),
+        ("received", np.int16, (WIDE * RING,)),
+        ("heard", np.int16, (WIDE * RING,)),
     ],
     align=True,
 )
@@ -215,11 +254,11 @@ def offset_of(record: np.dtype[np.void], field: str) -> int:
 PORT_SCALAR_BYTES = offset_of(PORT, "digits")
 """What is zeroed for a new port; the rest is cleared when it comes into use, so that unused memory stays untouched."""
 
-MIX = np.dtype([*_words("state"), ("total", np.int32, (FRAME,))], align=True)
+MIX = np.dtype([*_words("state scale"), ("total", np.int32, (WIDE * FRAME,))], align=True)
 
 RECORDING = np.dtype(
     [
-        *_words("state channels position end_position block filled lost held_blocks lost_frames taps"),
+        *_words("state channels scale position end_position block filled lost held_blocks lost_frames taps"),
         ("tap_slot", np.int64, (MAX_TAPS,)),
         ("tap_heard", np.int64, (MAX_TAPS,)),
         ("tap_channel", np.int64, (MAX_TAPS,)),
@@ -261,7 +300,7 @@ def new_state(*, ports: int, mixes: int, recordings: int, blocks: int, start_ns:
     engine = state.engine
     for name in ("timespec", "commands", "event", "ready", "epoll_events", "octets", "source", "source_length"):
         _note_address(engine, name)
-    for name in ("output", "control", "option"):
+    for name in ("output", "control", "option", "sealed", "sealed_length", "handback", "frame", "pcm"):
         _note_address(engine, name)
     engine["start_ns"] = start_ns
     engine["free_block_count"] = blocks

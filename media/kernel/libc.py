@@ -22,6 +22,7 @@ setsockopt = types.ExternalFunction("setsockopt", _I32(_I32, _I32, _I32, _I64, _
 bind = types.ExternalFunction("bind", _I32(_I32, _I64, _I32))
 connect = types.ExternalFunction("connect", _I32(_I32, _I64, _I32))
 close = types.ExternalFunction("close", _I32(_I32))
+send = types.ExternalFunction("send", _I64(_I32, _I64, _I64, _I32))
 read = types.ExternalFunction("read", _I64(_I32, _I64, _I64))
 write = types.ExternalFunction("write", _I64(_I32, _I64, _I64))
 epoll_wait = types.ExternalFunction("epoll_wait", _I32(_I32, _I64, _I32, _I32))

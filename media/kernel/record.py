@@ -7,6 +7,7 @@ frames, which the next block tells, so that its time stays right.
 
 from typing import Any
 
+from media.kernel import resample
 from media.kernel.compiled import compiled
 from media.kernel.concealment import FADED
 from media.kernel.jitter import open_ring
@@ -39,25 +40,26 @@ FOREVER = 1 << 62
 def use_received(port: Record, by: Any) -> None:
     """Somebody more (or one less) wants the port's sound decoded."""
     if port.received_users == 0:
-        open_ring(port.received)
-        port.gap[RECEIVED_READER] = FADED
-        port.gap[MIX_READER] = FADED
+        open_ring(port.received, port.scale)
+        port.gap[RECEIVED_READER] = FADED * port.scale
+        port.gap[MIX_READER] = FADED * port.scale
     port.received_users += by
 
 
 @compiled
 def use_heard(port: Record, by: Any) -> None:
     if port.heard_users == 0:
-        open_ring(port.heard)
-        port.gap[HEARD_READER] = FADED
+        open_ring(port.heard, port.scale)
+        port.gap[HEARD_READER] = FADED * port.scale
     port.heard_users += by
 
 
 @compiled
-def begin(state: State, number: Any, channels: Any) -> None:
+def begin(state: State, number: Any, channels: Any, scale: Any) -> None:
     engine, recording = state.engine[0], state.recordings[number]
     recording.state = LIVE
     recording.channels = channels
+    recording.scale = scale
     recording.position = engine.tick_position
     recording.end_position = FOREVER
     recording.block = -1
@@ -158,12 +160,12 @@ def _cut(state: State, number: Any, recording: Record) -> None:
     if _has_block(state, number, recording):
         for channel in range(recording.channels):
             _cut_channel(state, recording, channel)
-        recording.filled += FRAME
-        if recording.filled + FRAME > min(BLOCK_FRAMES, BLOCK_SAMPLES // recording.channels):
+        recording.filled += FRAME * recording.scale
+        if recording.filled + FRAME * recording.scale > min(BLOCK_FRAMES, BLOCK_SAMPLES // recording.channels):
             _hand_over(state, number, recording)
     else:
-        recording.lost += FRAME
-        recording.lost_frames += FRAME
+        recording.lost += FRAME * recording.scale
+        recording.lost_frames += FRAME * recording.scale
     recording.position += FRAME
     _drop_taps(state, recording, recording.position)
 
@@ -174,25 +176,34 @@ def _cut_channel(state: State, recording: Record, channel: Any) -> None:
     samples, channels = state.blocks[recording.block], recording.channels
     start = recording.filled * channels + channel
     position = recording.position
-    read_from = position % RING
     is_first = True
+    size = FRAME * recording.scale
     for tap in range(recording.taps):
         is_due = recording.tap_from[tap] <= position and position < recording.tap_to[tap]
         if not is_due or recording.tap_channel[tap] != channel:
             continue
         port = state.ports[recording.tap_slot[tap]]
         ring = port.heard if recording.tap_heard[tap] else port.received
-        if is_first:
-            for index in range(FRAME):
-                samples[start + index * channels] = ring[read_from + index]
+        if port.scale == recording.scale:
+            _add(samples, start, channels, ring, position % RING * port.scale, size, is_first)
         else:
-            for index in range(FRAME):
-                at = start + index * channels
-                samples[at] = clipped(samples[at] + ring[read_from + index])
+            resample.ring_frame(state.engine[0], ring, port.scale, position)
+            _add(samples, start, channels, state.engine[0].resampled, 0, size, is_first)
         is_first = False
     if is_first:
-        for index in range(FRAME):
+        for index in range(size):
             samples[start + index * channels] = 0
+
+
+@compiled
+def _add(samples: Any, start: Any, channels: Any, sound: Any, read_from: Any, size: Any, is_first: Any) -> None:
+    if is_first:
+        for index in range(size):
+            samples[start + index * channels] = sound[read_from + index]
+    else:
+        for index in range(size):
+            at = start + index * channels
+            samples[at] = clipped(samples[at] + sound[read_from + index])
 
 
 @compiled
@@ -200,7 +211,7 @@ def _has_block(state: State, number: Any, recording: Record) -> Any:
     """Whether the next frame has room. A full block that could not be handed over is tried again."""
     engine = state.engine[0]
     if recording.block >= 0:
-        if recording.filled + FRAME <= min(BLOCK_FRAMES, BLOCK_SAMPLES // recording.channels):
+        if recording.filled + FRAME * recording.scale <= min(BLOCK_FRAMES, BLOCK_SAMPLES // recording.channels):
             return True
         if not _hand_over(state, number, recording):
             return False

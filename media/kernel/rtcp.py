@@ -6,7 +6,7 @@ Source: RFC 3550 6.2 (interval), 6.4 (reports), 6.5 (CNAME), 6.6 (BYE).
 
 from typing import Any
 
-from media.kernel import sockets
+from media.kernel import sockets, srtp
 from media.kernel.compiled import compiled
 from media.kernel.layout import Record
 from media.kernel.libc import DONT_WAIT, NS_PER_S, sendto
@@ -49,7 +49,7 @@ def report(engine: Record, port: Record, is_last: Any) -> None:
         now = ntp(engine)
         put_u32(octets, 8, now >> 32)
         put_u32(octets, 12, now)
-        put_u32(octets, 16, port.sent_base + (engine.now_ns - engine.start_ns) * 8 // 1_000_000)
+        put_u32(octets, 16, port.sent_base + (engine.now_ns - engine.start_ns) * 8 // 1_000_000 * port.clock_factor)
         put_u32(octets, 20, port.packets_out)
         put_u32(octets, 24, port.octets_out)
         end = 28
@@ -65,9 +65,17 @@ def report(engine: Record, port: Record, is_last: Any) -> None:
         put_u32(octets, end + 4, port.ssrc)
         end += 8
     if port.rtcp_mux:
-        sockets.send(port, engine.control_address, end)
-    else:
-        sendto(port.rtcp_fd, engine.control_address, end, DONT_WAIT, port.rtcp_remote_address, 16)
+        packet, packet_end = engine.control_address, end
+        if port.srtp_out:
+            packet, packet_end = engine.sealed_address, srtp.seal(engine, port, octets, 0, end, True)
+        if packet_end:
+            sockets.send(port, packet, packet_end)
+        return
+    packet = engine.control_address
+    if port.srtp_out:
+        packet, end = engine.sealed_address, srtp.seal(engine, port, octets, 0, end, True)
+    if end and port.rtcp_fd >= 0:
+        sendto(port.rtcp_fd, packet, end, DONT_WAIT, port.rtcp_remote_address, 16)
 
 
 @compiled
@@ -117,6 +125,12 @@ def take(engine: Record, port: Record, octets: Any, length: Any, source: Any) ->
         port.malformed += 1
         engine.malformed += 1
         return
+    if port.srtp_in:
+        length = srtp.open_control(engine, port, length)
+        if length == 0:
+            port.forged += 1
+            engine.forged += 1
+            return
     if port.rtcp_mux == 0 and source != port.rtcp_remote and host_of(port.rtcp_remote) != host_of(port.remote):
         set_rtcp_remote(port, source)
     port.reports_in += 1

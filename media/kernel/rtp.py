@@ -59,6 +59,12 @@ def is_rtcp(octets: Any, length: Any) -> Any:
 
 
 @compiled
+def is_rtp_or_rtcp(octets: Any, length: Any) -> Any:
+    """Whether a datagram on a socket shared with STUN and DTLS is one for us. Source: RFC 7983 7."""
+    return length > 0 and 128 <= octets[0] <= 191
+
+
+@compiled
 def parse(octets: Any, length: Any, packet: Record) -> Any:
     """Reads an RTP header. Says False, and leaves packet undefined, for what is none.
 
@@ -99,9 +105,9 @@ def payload_codec(port: Record, payload_type: Any) -> Any:
         return port.codec
     if payload_type == port.receive_digits_type:
         return DIGITS_PAYLOAD
-    if payload_type == 0:
+    if port.scale == 1 and payload_type == 0:
         return g711.PCMU
-    if payload_type == 8:
+    if port.scale == 1 and payload_type == 8:
         return g711.PCMA
     return OTHER_PAYLOAD
 
@@ -119,7 +125,7 @@ def begin_stream(port: Record, packet: Record) -> None:
     port.received_in_stream = 0
     port.received_before = 0
     port.expected_before = 0
-    port.last_transit = packet.arrival_position - packet.timestamp
+    port.last_transit = packet.arrival_position * port.clock_factor - packet.timestamp
     port.is_anchored = 0
     port.digit_has = 0
 
@@ -164,9 +170,9 @@ def track(port: Record, packet: Record) -> Any:
 @compiled
 def measure_jitter(port: Record, packet: Record) -> None:
     """Interarrival jitter, in sixteenths of a timestamp unit. Source: RFC 3550 A.8."""
-    transit = packet.arrival_position - packet.timestamp
+    transit = packet.arrival_position * port.clock_factor - packet.timestamp
     apart = abs(later_by(transit & 0xFFFFFFFF, port.last_transit & 0xFFFFFFFF, 32))
     port.last_transit = transit
     # A jump of the phone's timestamps is no jitter of the network.
-    if apart < 8000:
+    if apart < 8000 * port.clock_factor:
         port.jitter_q4 += apart - (port.jitter_q4 + 8 >> 4)

@@ -8,13 +8,16 @@ Source: RFC 3550 5.1; RFC 3551 4.1 (marker at the beginning of a talkspurt).
 
 from typing import Any
 
-from media.kernel import g711, jitter, sockets
+from media.kernel import decode, encode, g711, resample, sockets, srtp
 from media.kernel.compiled import compiled
+from media.kernel.g711 import G722
 from media.kernel.layout import FRAME, NOWHERE, RATE_HZ, RING, Record
 from media.kernel.rtp import HEADER, later_by, put_u16, put_u32
 
 MAX_DRIFT = 2 * RATE_HZ
 MAX_STEP = 100
+MAX_DTX_OCTETS = 2
+"""A packet of Opus of this size says nothing. Source: opus_encode()."""
 
 
 @compiled
@@ -34,8 +37,12 @@ def write_header(
 
 
 @compiled
-def send_octets(engine: Record, port: Record, address: Any, length: Any) -> None:
-    if sockets.send(port, address, length):
+def send_octets(engine: Record, port: Record, octets: Any, address: Any, start: Any, length: Any) -> None:
+    """Sends `length` octets from `start`; address: of octets."""
+    address, sent_length = address + start, length
+    if port.srtp_out:
+        address, sent_length = engine.sealed_address, srtp.seal(engine, port, octets, start, length, False)
+    if sent_length and sockets.send(port, address, sent_length):
         port.packets_out += 1
         port.octets_out += length - HEADER
         engine.packets_out += 1
@@ -48,7 +55,7 @@ def send_octets(engine: Record, port: Record, address: Any, length: Any) -> None
 @compiled
 def next_timestamp(port: Record, position: Any) -> Any:
     """The timestamp of what begins at `position`; never before the end of what was sent."""
-    timestamp = port.sent_base + position & 0xFFFFFFFF
+    timestamp = port.sent_base + position * port.clock_factor & 0xFFFFFFFF
     behind = later_by(port.sent_timestamp, timestamp, 32)
     if port.has_sent and behind > 0:
         port.sent_base += behind
@@ -72,7 +79,7 @@ def send_own(
     """Sends the `size` octets after the header's place in engine.output; they stand for `samples` of time."""
     sequence = port.sent_sequence
     write_header(engine.output, 0, marker, payload_type, sequence, timestamp, port.ssrc)
-    send_octets(engine, port, engine.output_address, HEADER + size)
+    send_octets(engine, port, engine.output, engine.output_address, 0, HEADER + size)
     note_sent(port, sequence, timestamp + samples)
     port.relayed_stream = 0
 
@@ -83,10 +90,10 @@ def _relay_numbers(port: Record, source: Record, packet: Record) -> Any:
     stream = source.slot + 1 << 32 | source.stream
     sequence = packet.sequence + port.relayed_sequence & 0xFFFF
     timestamp = packet.timestamp + port.relayed_timestamp & 0xFFFFFFFF
-    due = port.sent_base + packet.arrival_position & 0xFFFFFFFF
+    due = port.sent_base + packet.arrival_position * port.clock_factor & 0xFFFFFFFF
     if (
         port.relayed_stream == stream
-        and abs(later_by(timestamp, due, 32)) < MAX_DRIFT
+        and abs(later_by(timestamp, due, 32)) < MAX_DRIFT * port.clock_factor
         and abs(later_by(sequence, port.sent_sequence, 16)) < MAX_STEP
     ):
         return False
@@ -106,19 +113,27 @@ def relay(engine: Record, packet: Record, source: Record, port: Record, payload_
     port.talk_resumes = 0
     start = packet.offset - HEADER
     write_header(engine.octets, start, marker, payload_type, sequence, timestamp, port.ssrc)
-    send_octets(engine, port, engine.octets_address + start, HEADER + packet.size)
+    send_octets(engine, port, engine.octets, engine.octets_address, start, HEADER + packet.size)
     note_sent(port, sequence, timestamp + samples)
 
 
 @compiled
+def can_relay(codec: Any, other: Any) -> Any:
+    """Whether packets of a codec can be sent on at once to a phone that has the other."""
+    return codec == other or (codec < g711.CODECS and other < g711.CODECS)
+
+
+@compiled
 def relay_sound(engine: Record, packet: Record, source: Record, port: Record) -> None:
-    """What `source` received goes to the phone of `port`, in the law agreed with it."""
+    """What `source` received goes to the phone of `port`, in the law agreed with it. What cannot waits for the tick."""
+    if not can_relay(packet.codec, port.codec):
+        return
     if port.heard_users > 0 and packet.position != NOWHERE:
-        jitter.write(engine, port.heard, packet)
+        decode.write_heard(engine, source, port, packet)
     if not can_send(port) or port.digit_sending:
         return
     if packet.codec == port.codec:
-        relay(engine, packet, source, port, port.send_type, packet.size)
+        relay(engine, packet, source, port, port.send_type, packet.samples * port.clock_factor)
         return
     # The octets are transcoded in place and back again: others may hear the same packet.
     _map_payload(engine, packet, packet.codec, port.codec)
@@ -141,25 +156,57 @@ def _unmap_payload(engine: Record, packet: Record) -> None:
 
 
 @compiled
-def send_frame(engine: Record, port: Record) -> None:
-    """Has the port's phone hear the 20 ms in engine.frame, which end at the tick."""
+def give_frame(engine: Record, scale: Any) -> None:
+    """Has the phone whose turn it is hear engine.frame, which is at `scale`.
+
+    The tick sends it, in one place: what codes a frame is compiled into each function that calls it.
+    """
+    engine.frame_scale = scale
+
+
+@compiled
+def send_frame(engine: Record, port: Record, scale: Any) -> None:
+    """Has the port's phone hear the 20 ms in engine.frame, which end at the tick. scale: theirs."""
+    if scale != port.scale:
+        resample.frame_to(engine, port, scale)
     if port.heard_users > 0:
-        start = (engine.tick_position - FRAME) % RING
-        for index in range(FRAME):
+        start = (engine.tick_position - FRAME) % RING * port.scale
+        for index in range(FRAME * port.scale):
             port.heard[start + index] = engine.frame[index]
-    if can_send(port):
+    if not can_send(port):
+        return
+    if port.codec < g711.CODECS:
         table = engine.encoded[port.codec]
         for index in range(FRAME):
             engine.output[HEADER + index] = table[engine.frame[index] & 0xFFFF]
         _send_coded(engine, port)
+    elif port.codec == G722:
+        encode.g722_frame(engine, port)
+        _send_coded(engine, port)
+    else:
+        _send_opus(engine, port)
+
+
+@compiled
+def _send_opus(engine: Record, port: Record) -> None:
+    """A frame that the encoder finds not worth sending (silence, with DTX) leaves a gap in time only."""
+    size = encode.opus_frame(engine, port)
+    if size > MAX_DTX_OCTETS:
+        timestamp = next_timestamp(port, engine.tick_position)
+        samples = FRAME * port.clock_factor
+        send_own(engine, port, port.send_type, port.talk_resumes, timestamp, size, samples)
+        port.talk_resumes = 0
+    elif size > 0:
+        port.talk_resumes = 1
+        port.last_sent_ns = engine.now_ns
 
 
 @compiled
 def send_silence(engine: Record, port: Record) -> None:
-    if port.heard_users > 0:
-        for index in range(FRAME):
+    if port.heard_users > 0 or port.codec >= g711.CODECS:
+        for index in range(FRAME * port.scale):
             engine.frame[index] = 0
-        send_frame(engine, port)
+        give_frame(engine, port.scale)
     elif can_send(port):
         code = g711.SILENCE[port.codec]
         for index in range(FRAME):

@@ -49,6 +49,12 @@ def read_sockaddr(octets: Any) -> Any:
 
 
 @compiled
+def may_be_phone(port: Record, source: Any) -> Any:
+    """Whether is_from_phone could say so; changes nothing."""
+    return source == port.remote or (port.learn_host != 0 and host_of(source) == port.learn_host)
+
+
+@compiled
 def is_from_phone(port: Record, source: Any, now_ns: Any) -> Any:
     """Whether `source` may speak on this port. Fixes it with the first that may.
 

@@ -6,7 +6,7 @@ recordings go on: their time is the wall's.
 
 from typing import Any
 
-from media.kernel import commands, digits, intake, jitter, mix, record, rtcp, send
+from media.kernel import commands, digits, handback, intake, jitter, mix, record, rtcp, send
 from media.kernel.compiled import compiled
 from media.kernel.concealment import conceal
 from media.kernel.events import post
@@ -79,17 +79,20 @@ def _keep_rings(engine: Record, port: Record) -> None:
     position = engine.tick_position - RECORD_DELAY - FRAME
     oldest = engine.tick_position + AHEAD - FRAME - RING
     if port.received_users > 0:
-        made_up = conceal(port.received, position, port.gap, port.period, RECEIVED_READER)
+        made_up = conceal(port.received, port.scale, position, port.gap, port.period, RECEIVED_READER)
         port.concealed += made_up > 0
-        jitter.forget_frame(port.received, oldest)
+        jitter.forget_frame(port.received, port.scale, oldest)
     if port.heard_users > 0:
-        conceal(port.heard, position, port.gap, port.period, HEARD_READER)
-        jitter.forget_frame(port.heard, oldest)
+        conceal(port.heard, port.scale, position, port.gap, port.period, HEARD_READER)
+        jitter.forget_frame(port.heard, port.scale, oldest)
 
 
 @compiled
 def _keep_live(state: State, port: Record) -> None:
     engine = state.engine[0]
+    if port.shares_socket:
+        handback.refill(port, KEEP_TICKS)
+    commands.tell_transport(engine, port)
     ended = digits.watch_events(engine, port, KEEP_TICKS)
     if ended >= 0:
         intake.sound_digit(state, port, ended)
@@ -119,6 +122,10 @@ def _mix(state: State) -> None:
     for index in range(engine.live_count):
         port = state.ports[state.live[index]]
         if port.state == LIVE and port.mix:
+            state.mixes[port.mix - 1].scale = max(state.mixes[port.mix - 1].scale, port.scale)
+    for index in range(engine.live_count):
+        port = state.ports[state.live[index]]
+        if port.state == LIVE and port.mix:
             mix.add_member(engine, port, state.mixes[port.mix - 1])
 
 
@@ -127,27 +134,60 @@ def _produce(state: State) -> None:
     engine = state.engine[0]
     for index in range(engine.live_count):
         port = state.ports[state.live[index]]
-        if port.state != LIVE or digits.send_digits(engine, port):
+        if port.state != LIVE:
             continue
-        if port.hears == HEARS_SILENCE:
-            send.send_silence(engine, port)
-        elif port.hears == HEARS_PCM:
-            _play(engine, port)
-        elif port.hears == HEARS_MIX:
-            mix.take_frame(engine, port, state.mixes[port.source], port.source)
-            send.send_frame(engine, port)
-        elif port.hears == HEARS_PORT and engine.now_ns - port.last_sent_ns > QUIET_SPEAKER_NS:
-            _fill(engine, port)
+        last_sent_ns = port.last_sent_ns
+        is_fill = not digits.send_digits(engine, port) and _choose_frame(state, port)
+        if engine.frame_scale:
+            send.send_frame(engine, port, engine.frame_scale)
+            engine.frame_scale = 0
+        if is_fill:
+            # Silence in a bridge is not taken for something sent.
+            port.talk_resumes = 1
+            port.last_sent_ns = last_sent_ns
 
 
 @compiled
-def _fill(engine: Record, port: Record) -> None:
-    """Silence in a bridge, without taking it for something sent."""
-    last_sent_ns = port.last_sent_ns
-    if send.can_send(port):
+def _choose_frame(state: State, port: Record) -> Any:
+    """Gives what the port hears now; says whether that is only silence in place of a party that sends nothing."""
+    engine = state.engine[0]
+    if port.hears == HEARS_SILENCE:
         send.send_silence(engine, port)
-        port.talk_resumes = 1
-    port.last_sent_ns = last_sent_ns
+    elif port.hears == HEARS_PCM:
+        _play(engine, port)
+    elif port.hears == HEARS_MIX:
+        mix.take_frame(engine, port, state.mixes[port.source], port.source)
+        send.give_frame(engine, state.mixes[port.source].scale)
+    elif port.hears == HEARS_PORT and _transcodes(state, port):
+        _transcode(engine, state.ports[port.source])
+    elif port.hears == HEARS_PORT and engine.now_ns - port.last_sent_ns > QUIET_SPEAKER_NS and send.can_send(port):
+        send.send_silence(engine, port)
+        return True
+    return False
+
+
+@compiled
+def _transcodes(state: State, port: Record) -> Any:
+    """Whether the port hears its speaker through this rhythm, because it cannot have the packets as they are."""
+    speaker = state.ports[port.source]
+    wanted = not send.can_relay(speaker.codec, port.codec)
+    if wanted and not port.transcodes:
+        record.use_received(speaker, 1)
+        if speaker.mix == 0:
+            speaker.mix_delay = 0
+        port.transcodes = 1
+    elif port.transcodes and not wanted:
+        record.use_received(speaker, -1)
+        port.transcodes = 0
+    return wanted
+
+
+@compiled
+def _transcode(engine: Record, speaker: Record) -> None:
+    mix.speak(engine, speaker)
+    for index in range(FRAME * speaker.scale):
+        engine.frame[index] = speaker.spoken[index]
+    send.give_frame(engine, speaker.scale)
 
 
 @compiled
@@ -165,7 +205,7 @@ def _play(engine: Record, port: Record) -> None:
         frame[index] = sample_at(port.source, position)
         position += 1
     port.sound_position = position
-    send.send_frame(engine, port)
+    send.give_frame(engine, 1)
     if position >= port.sound_length and port.sound_loops == 1:
         post(engine, SOUND_OVER, port.slot, port.generation, port.sound_serial, 1)
         port.sound_serial = 0

@@ -1,6 +1,7 @@
 """SDP: reading and writing session descriptions, and the offer/answer of one audio stream. All of it pure."""
 
 from signaling.sdp.audio import DIGIT_EVENTS, MediaDirection, PayloadFormat, is_usable_remote, payload_formats
+from signaling.sdp.crypto import SrtpOffer
 from signaling.sdp.description import (
     MAX_BYTES,
     Attribute,
@@ -36,6 +37,7 @@ __all__ = [
     "PayloadFormat",
     "SdpError",
     "SessionDescription",
+    "SrtpOffer",
     "accept_answer",
     "create_answer",
     "create_offer",

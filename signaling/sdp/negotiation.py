@@ -2,14 +2,17 @@
 
 Pure: descriptions in, a description and what was agreed out. Owns which codec, payload types, addresses and direction
 two sides end up with, and the version number of our ``o=``. One audio stream is taken (the first we can), every other
-media line is answered with port 0. Encrypted profiles (SAVP, SAVPF) are refused by reason: ``_PROFILES`` is the seam.
+media line is answered with port 0. Encrypted profiles are taken with keys in the description (crypto.py); with DTLS
+they are refused by reason, because browsers do not come this way.
 Source: RFC 3264 5, 6, 7, 8; RFC 4733 2.4 (telephone-event); RFC 5761 5.1 (rtcp-mux).
 """
 
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from media.codec import Codec
+from media.srtp import SrtpKeys
 from signaling.sdp.audio import (
     TELEPHONE_EVENT,
     MediaDirection,
@@ -22,6 +25,15 @@ from signaling.sdp.audio import (
     payload_formats,
     rtcp_address,
 )
+from signaling.sdp.crypto import (
+    SECURE_PROFILES,
+    KeySource,
+    SrtpOffer,
+    agreed_keys,
+    answer_to,
+    crypto_lines,
+    new_lines,
+)
 from signaling.sdp.description import (
     Attribute,
     Connection,
@@ -32,15 +44,19 @@ from signaling.sdp.description import (
 )
 
 _PROFILES = frozenset({"RTP/AVP", "RTP/AVPF"})
-_ENCRYPTED = frozenset({"RTP/SAVP", "RTP/SAVPF", "UDP/TLS/RTP/SAVP", "UDP/TLS/RTP/SAVPF"})
+_DTLS_PROFILES = frozenset({"UDP/TLS/RTP/SAVP", "UDP/TLS/RTP/SAVPF"})
 
 DIGITS_PAYLOAD_TYPE = 101
 OFFERED_EVENTS = "0-16"
+LOWER_CASE_NAMES = frozenset({TELEPHONE_EVENT, "OPUS"})
 
 
 @dataclass(frozen=True, kw_only=True)
 class LocalMedia:
-    """Our side of the stream. version: used for the first description only; later ones count from ``previous``."""
+    """Our side of the stream. version: used for the first description only; later ones count from ``previous``.
+
+    srtp: how our offers speak of it; theirs with keys are always taken. key_source: where our keys come from.
+    """
 
     address: str
     port: int
@@ -49,6 +65,8 @@ class LocalMedia:
     ptime_ms: int = 20
     rtcp_mux: bool = False
     own_addresses: frozenset[str] = frozenset()
+    srtp: SrtpOffer = SrtpOffer.NONE
+    key_source: KeySource = secrets.token_bytes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +77,7 @@ class Negotiated:
     only where a peer numbers dynamic types in its own way). digits_payload_type is None without telephone-event.
     remote, remote_rtcp: None where nothing may be sent to (held by 0.0.0.0, or an address that
     ``is_usable_remote`` refuses). held: the peer does not want our audio and agreed not to get any.
+    srtp: keys of both directions; None: in the clear.
     """
 
     codec: Codec
@@ -73,6 +92,7 @@ class Negotiated:
     direction: MediaDirection
     held: bool
     ptime_ms: int
+    srtp: SrtpKeys | None = None
 
     @property
     def send(self) -> bool:
@@ -122,7 +142,18 @@ def create_offer(
             number = number + 1 if number < 127 else 96
         taken.add(number)
         formats.append(PayloadFormat(number, TELEPHONE_EVENT, rate_hz, 1, OFFERED_EVENTS))
-    line = _our_line(local, protocol="RTP/AVP", formats=formats, direction=direction, mux=local.rtcp_mux)
+    protocol = "RTP/SAVP" if local.srtp is SrtpOffer.REQUIRED else "RTP/AVP"
+    crypto = new_lines(local.key_source) if kept is None and local.srtp is not SrtpOffer.NONE else ()
+    if kept is not None:
+        protocol, crypto = kept.protocol, crypto_lines(kept)
+    line = _our_line(
+        local,
+        protocol=protocol,
+        formats=formats,
+        direction=direction,
+        mux=local.rtcp_mux,
+        crypto=tuple(found.attribute for found in crypto),
+    )
     if previous is None:
         media: tuple[MediaLine, ...] = (line,)
     else:
@@ -156,7 +187,15 @@ def create_answer(
     formats = [replace(theirs, parameters="")]
     if digits is not None:
         formats.append(replace(digits, parameters=OFFERED_EVENTS))
-    ours = _our_line(local, protocol=line.protocol, formats=formats, direction=agreed, mux=mux)
+    secured = answer_to(line, _place_of_audio(previous)[1], local.key_source)
+    ours = _our_line(
+        local,
+        protocol=line.protocol,
+        formats=formats,
+        direction=agreed,
+        mux=mux,
+        crypto=() if secured is None else (secured[0].attribute,),
+    )
     media = tuple(ours if index == place else _refused(other) for index, other in enumerate(offer.media))
     return _describe(local, media, previous), _negotiated(
         offer,
@@ -169,6 +208,7 @@ def create_answer(
         our_digits=digits,
         direction=agreed,
         mux=mux,
+        srtp=None if secured is None else secured[1],
     )
 
 
@@ -187,7 +227,7 @@ def accept_answer(
         line = next((other for other in answer.media if other.kind == "audio" and other.port), None)
     if line is None or line.port == 0:
         raise NotAcceptable("answer: the audio stream was refused")
-    reason = _profile_problem(line) or _address_problem(answer, line)
+    reason = (None if line.protocol in SECURE_PROFILES else _profile_problem(line)) or _address_problem(answer, line)
     if reason is not None:
         raise NotAcceptable(f"answer: {reason}")
     offered = _match(sent, codecs)
@@ -206,6 +246,7 @@ def accept_answer(
         our_digits=offered.digits(codec),
         direction=direction_of(answer, line).answered_by(direction_of(offer_sent, sent)),
         mux=line.has("rtcp-mux") and sent.has("rtcp-mux"),
+        srtp=agreed_keys(sent, line),
     )
 
 
@@ -237,10 +278,12 @@ def _problem(offer: SessionDescription, line: MediaLine) -> str | None:
 
 
 def _profile_problem(line: MediaLine) -> str | None:
-    if line.protocol in _PROFILES:
+    if line.protocol in _PROFILES or (line.protocol in SECURE_PROFILES and crypto_lines(line)):
         return None
-    if line.protocol in _ENCRYPTED:
-        return f"{line.protocol}: encrypted media is not supported here, RTP/AVP is"
+    if line.protocol in SECURE_PROFILES:
+        return f"{line.protocol}: no a=crypto that is supported here"
+    if line.protocol in _DTLS_PROFILES:
+        return f"{line.protocol}: encrypted media by DTLS is not supported here, RTP/SAVP with a=crypto is"
     return f"unknown transport {line.protocol[:30]}, expected RTP/AVP"
 
 
@@ -264,7 +307,7 @@ def _match(line: MediaLine, codecs: Sequence[Codec]) -> _Choice:
     matched: dict[Codec, PayloadFormat] = {}
     for found in formats:
         codec = wanted.get((found.name, found.clock_rate_hz))
-        if codec is not None and found.channels == 1:
+        if codec is not None and found.channels == codec.channels:
             matched.setdefault(codec, found)
     return _Choice(tuple(matched.items()), formats)
 
@@ -288,6 +331,7 @@ def _negotiated(
     our_digits: PayloadFormat | None,
     direction: MediaDirection,
     mux: bool,
+    srtp: SrtpKeys | None,
 ) -> Negotiated:
     connection = description.connection_of(line)
     assert connection is not None, "checked by _address_problem"
@@ -309,6 +353,7 @@ def _negotiated(
         direction=direction,
         held=not direction_of(description, line).receive,
         ptime_ms=packet_time_ms(line, wish_ms=local.ptime_ms),
+        srtp=srtp,
     )
 
 
@@ -322,7 +367,7 @@ def _place_of_audio(description: SessionDescription | None) -> tuple[int, MediaL
 
 
 def _our_format(codec: Codec, payload_type: int) -> PayloadFormat:
-    return PayloadFormat(payload_type, codec.name.upper(), codec.clock_rate_hz)
+    return PayloadFormat(payload_type, codec.name.upper(), codec.clock_rate_hz, codec.channels)
 
 
 def _our_line(
@@ -332,12 +377,14 @@ def _our_line(
     formats: Sequence[PayloadFormat],
     direction: MediaDirection,
     mux: bool,
+    crypto: tuple[Attribute, ...],
 ) -> MediaLine:
-    attributes: list[Attribute] = []
+    attributes: list[Attribute] = list(crypto)
     for found in formats:
-        # Lower case as RFC 4733 registers it; some phones compare it byte for byte.
-        name = found.name.lower() if found.name == TELEPHONE_EVENT else found.name
-        attributes.append(Attribute("rtpmap", f"{found.payload_type} {name}/{found.clock_rate_hz}"))
+        # Lower case as RFC 4733 and RFC 7587 register them; some phones compare byte for byte.
+        name = found.name.lower() if found.name in LOWER_CASE_NAMES else found.name
+        channels = f"/{found.channels}" if found.channels > 1 else ""
+        attributes.append(Attribute("rtpmap", f"{found.payload_type} {name}/{found.clock_rate_hz}{channels}"))
         if found.parameters:
             attributes.append(Attribute("fmtp", f"{found.payload_type} {found.parameters}"))
     attributes.append(Attribute("ptime", str(local.ptime_ms)))

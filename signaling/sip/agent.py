@@ -194,8 +194,14 @@ class SipAgent:
             ),
         )
         try:
-            codecs = codecs_named(request.codec_names)
-            leg.attach(media=LegMedia(self._engine, leg.on_port, codecs=codecs, learn_from=None))
+            media = LegMedia(
+                self._engine,
+                leg.on_port,
+                codecs=codecs_named(request.codec_names),
+                learn_from=None,
+                is_private=target.flow is not None and target.flow.protocol == "tls",
+            )
+            leg.attach(media=media)
             template = template_of(target, request, settings=settings, call_id=call_id)
         except PortsExhausted as error:
             leg.end(HangupCause.OVERLOAD, reason=str(error), sip_status=503)
@@ -341,7 +347,9 @@ class SipAgent:
         dialog = Dialog.of_request(request, local_tag=secrets.token_hex(8), local_contact=core.contact(flow))
         leg = SipLeg(core, self._facts_of(request, flow, admitted))
         try:
-            leg.attach(media=LegMedia(self._engine, leg.on_port, learn_from=flow.source))
+            leg.attach(
+                media=LegMedia(self._engine, leg.on_port, learn_from=flow.source, is_private=flow.protocol == "tls")
+            )
         except PortsExhausted as error:
             self._refuse(request, flow, 503, fields=busy)
             leg.end(HangupCause.OVERLOAD, reason=str(error))

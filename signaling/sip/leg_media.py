@@ -8,10 +8,10 @@ Source: RFC 3264; RFC 6337 2 (which message carries which); reliability checks R
 import secrets
 from collections.abc import Callable, Sequence
 
-from media.codec import CODECS, Codec
+from media.codec import CODECS, G711, Codec
 from media.engine import Engine, MediaPort, PortEvent, RemoteMedia
 from signaling import sdp
-from signaling.sdp import LocalMedia, Negotiated, SessionDescription
+from signaling.sdp import LocalMedia, Negotiated, SessionDescription, SrtpOffer
 
 FIRST_PACKET_S = 30.0
 SILENCE_S = 15.0
@@ -19,9 +19,9 @@ _BY_NAME = {codec.name: codec for codec in CODECS}
 
 
 def codecs_named(names: Sequence[str]) -> tuple[Codec, ...]:
-    """Codecs of ours with these names, in that order; all of ours if none is known."""
+    """Codecs of ours with these names, in that order; G.711 if none is known."""
     known = tuple(_BY_NAME[name.upper()] for name in names if name.upper() in _BY_NAME)
-    return known or CODECS
+    return known or G711
 
 
 class _Relay:
@@ -41,6 +41,8 @@ class LegMedia:
     """The audio of one leg. Opens the port at once and raises PortsExhausted when there is none left.
 
     learn_from: host the signalling comes from, for RTP from behind NAT; None until it is known. An IPv6 one is no help.
+    is_private: the signalling cannot be read on its way, so keys for SRTP may go over it; they are offered for phones
+    that can.
     """
 
     def __init__(
@@ -48,15 +50,17 @@ class LegMedia:
         engine: Engine,
         on_event: Callable[[PortEvent], None],
         *,
-        codecs: Sequence[Codec] = CODECS,
+        codecs: Sequence[Codec] = G711,
         learn_from: str | None,
+        is_private: bool = False,
     ) -> None:
         self._relay = _Relay(on_event)
         self.port: MediaPort = engine.open_port(self._relay)
         self.learn_from = learn_from
         self._codecs = tuple(codecs)
         address, number = self.port.address
-        self._local = LocalMedia(address=address, port=number, session_id=secrets.randbits(31))
+        offer = SrtpOffer.OPTIONAL if is_private else SrtpOffer.NONE
+        self._local = LocalMedia(address=address, port=number, session_id=secrets.randbits(31), srtp=offer)
         self._described: SessionDescription | None = None
         self._offered: SessionDescription | None = None
         self._theirs: tuple[Codec, ...] = ()
@@ -163,6 +167,7 @@ class LegMedia:
                 ptime_ms=agreed.ptime_ms,
                 learn_from=self.learn_from if self.learn_from and ":" not in self.learn_from else None,
                 rtcp_mux=agreed.rtcp_mux,
+                srtp=agreed.srtp,
                 receive_payload_type=agreed.receive_payload_type,
                 receive_digits_payload_type=agreed.receive_digits_payload_type,
             )

@@ -62,5 +62,5 @@ def test_g711_transcoding_keeps_the_value_and_the_same_law_the_code() -> None:
 
 
 def test_g711_codecs_of_the_engine_are_in_the_kernels_order() -> None:
-    assert [codec.name for codec in CODECS] == ["PCMU", "PCMA"]
-    assert (g711.PCMU, g711.PCMA) == (0, 1)
+    assert [codec.name for codec in CODECS] == ["PCMU", "PCMA", "G722", "OPUS"]
+    assert (g711.PCMU, g711.PCMA, g711.G722, g711.OPUS) == (0, 1, 2, 3)

@@ -27,6 +27,7 @@ class Receiver:
         self.port, self.mix = self.state.ports[0], self.state.mixes[0]
         self.engine["tick_position"] = 100 * FRAME
         self.port["received_users"] = 0
+        self.port["scale"] = self.port["clock_factor"] = 1
         record.use_received(self.port, 1)
         self.mixed: list[NDArray[np.int16]] = []
 
@@ -43,6 +44,7 @@ class Receiver:
         if rtp.track(self.port, self.packet) not in (rtp.IN_ORDER, rtp.REORDERED):
             return NOWHERE
         self.packet["codec"] = 0
+        self.packet["samples"] = self.packet["size"]
         jitter.place(self.engine, self.port, self.packet)
         position = int(self.packet["position"])
         if position != NOWHERE:
@@ -53,11 +55,11 @@ class Receiver:
         """The media thread's tick, as far as this port goes."""
         self.engine["tick_position"] += FRAME
         position = self.now - RECORD_DELAY - FRAME
-        concealment.conceal(self.port["received"], position, self.port["gap"], self.port["period"], 0)
-        jitter.forget_frame(self.port["received"], self.now + layout.AHEAD - FRAME - RING)
-        self.mix["total"][:] = 0
+        concealment.conceal(self.port["received"], 1, position, self.port["gap"], self.port["period"], 0)
+        jitter.forget_frame(self.port["received"], 1, self.now + layout.AHEAD - FRAME - RING)
+        self.mix["total"][:], self.mix["scale"] = 0, 1
         mix.add_member(self.engine, self.port, self.mix)
-        self.mixed.append(np.array(self.port["mix_frame"]))
+        self.mixed.append(np.array(self.port["mix_frame"][:FRAME]))
 
     def run(self, arrivals: Iterable[tuple[int, int, int, bytes]]) -> None:
         """arrivals: (number, timestamp, at, payload); ticks pass between them."""
@@ -244,7 +246,7 @@ def ring_of(sound: NDArray[np.int16], missing: slice) -> NDArray[np.int16]:
 
 def conceal(ring: NDArray[np.int16], frames: int) -> list[int]:
     gaps, periods = np.full(3, concealment.FADED, np.int64), np.zeros(3, np.int64)
-    return [int(concealment.conceal(ring, FRAME * frame, gaps, periods, 0)) for frame in range(frames)]
+    return [int(concealment.conceal(ring, 1, FRAME * frame, gaps, periods, 0)) for frame in range(frames)]
 
 
 def test_concealment_leaves_what_is_whole() -> None:

@@ -58,7 +58,8 @@ def test_layout_fields_are_words_of_eight_octets_in_their_place() -> None:
 
 
 def test_layout_a_leg_costs_little_memory() -> None:
-    assert layout.PORT.itemsize < 20_000
+    """Rings have room for wideband; pages of it that nobody uses cost nothing."""
+    assert layout.PORT.itemsize < 40_000
 
 
 START = """

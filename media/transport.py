@@ -1,0 +1,105 @@
+"""Through what a port sends and receives: its sockets and its SRTP sessions, and when they may be let go.
+
+The media thread uses both until it says that it has let go of them; so everything that was ever handed to it is kept
+here until then. Used on the event loop only.
+Source: RFC 5761 (RTP and RTCP on one port); RFC 7983 (and STUN and DTLS beside them).
+"""
+
+import itertools
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from media.kernel import layout
+from media.srtp import SrtpKeys, SrtpSessions
+
+NO_SOCKET = -1
+
+
+class MediaSocket:
+    """UDP sockets on a number of the engine's range: RTP's, and RTCP's if it has its own. Its holder closes it."""
+
+    def __init__(
+        self, address: tuple[str, int], sockets: tuple[socket.socket, ...], *, give_back: Callable[[int], None]
+    ) -> None:
+        self.address = address
+        self._sockets = sockets
+        self._give_back = give_back
+        self._is_closed = False
+
+    @property
+    def sock(self) -> socket.socket:
+        """RTP's."""
+        return self._sockets[0]
+
+    @property
+    def descriptors(self) -> tuple[int, int]:
+        return self._sockets[0].fileno(), self._sockets[1].fileno() if len(self._sockets) > 1 else NO_SOCKET
+
+    def close(self) -> None:
+        """Idempotent. The number rests before it is used again."""
+        if not self._is_closed:
+            self._is_closed = True
+            for sock in self._sockets:
+                sock.close()
+            self._give_back(self.address[1])
+
+
+@dataclass(frozen=True)
+class _Transport:
+    sockets: MediaSocket | None
+    sessions: SrtpSessions | None
+    shares_socket: bool
+
+
+class PortTransport:
+    """What one port uses now, and what the media thread may still use. command: sends DO_TRANSPORT with these words."""
+
+    def __init__(self, sockets: MediaSocket | None, command: Callable[..., None]) -> None:
+        self._command = command
+        self._current = _Transport(sockets, None, False)
+        self._retired: dict[int, _Transport] = {}
+        self._serials = itertools.count(1)
+        self._keys: SrtpKeys | None = None
+
+    @property
+    def descriptors(self) -> tuple[int, int]:
+        sockets = self._current.sockets
+        return sockets.descriptors if sockets is not None else (NO_SOCKET, NO_SOCKET)
+
+    @property
+    def is_attached(self) -> bool:
+        """Whether sockets came from outside, with sessions of their own."""
+        return self._current.shares_socket
+
+    def secure(self, keys: SrtpKeys | None) -> None:
+        """Seals with these keys from now on; the same as before go on where they are."""
+        if not self.is_attached and keys != self._keys:
+            sessions = SrtpSessions.of(keys) if keys is not None else None
+            self._keys = keys
+            self._replace(_Transport(self._current.sockets, sessions, False))
+
+    def attach(self, sockets: MediaSocket, sessions: SrtpSessions) -> None:
+        """Takes over a socket on which ICE and DTLS go on. It is closed here, when the port has another or none."""
+        self._replace(_Transport(sockets, sessions, True))
+
+    def returned(self, serial: int) -> None:
+        """The media thread has let go of what it had before it took this one."""
+        retired = self._retired.pop(serial, None)
+        if retired is not None and retired.sockets is not None and retired.sockets is not self._current.sockets:
+            retired.sockets.close()
+
+    def close(self) -> None:
+        """The media thread has let go of everything."""
+        for transport in (*self._retired.values(), self._current):
+            if transport.sockets is not None:
+                transport.sockets.close()
+        self._retired.clear()
+        self._current = _Transport(None, None, False)
+
+    def _replace(self, transport: _Transport) -> None:
+        serial = next(self._serials)
+        self._retired[serial] = self._current
+        self._current = transport
+        receive, send = transport.sessions.addresses if transport.sessions is not None else (0, 0)
+        self._command(layout.DO_TRANSPORT, *self.descriptors, receive, send, int(transport.shares_socket), serial)

@@ -1,0 +1,324 @@
+"""The descriptions of a WebRTC peer's one audio stream: reading theirs, writing ours.
+
+Pure: texts and values only. Decides which codec is agreed on, and refuses what cannot be carried (no DTLS, no rtcp-mux,
+an ICE Lite peer). Candidates of the peer are never read, so no description makes us look up a name or send anywhere.
+Source: RFC 8829 5 (what browsers write and want); RFC 8839 (ICE), RFC 8122 and RFC 8842 (DTLS) in SDP; RFC 7587 7
+(Opus); reliability check S-15.
+"""
+
+import re
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from media.codec import Codec
+from signaling import sdp
+from signaling.sdp import Attribute, MediaDirection, MediaLine, NotAcceptable, PayloadFormat, SdpError
+from signaling.sdp.audio import TELEPHONE_EVENT, direction_of, packet_time_ms
+from signaling.sdp.negotiation import OFFERED_EVENTS
+
+PROFILE = "UDP/TLS/RTP/SAVPF"
+_PROFILES = frozenset({PROFILE, "UDP/TLS/RTP/SAVP"})
+_DIGITS_TYPES = {8000: 101, 48000: 110}
+_ICE_CHARS = re.compile(r"[A-Za-z0-9+/]+")
+_HASHES = frozenset({"sha-256", "sha-384", "sha-512"})
+_MAX_FINGERPRINTS = 8
+_MID = re.compile(r"[!-~]{1,32}")
+STREAM = "ringfork"
+
+Address = tuple[str, int]
+
+
+class DtlsRole(Enum):
+    CLIENT = "client"
+    SERVER = "server"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalPeer:
+    """What our path is called and where it is. fingerprints: (hash, value)."""
+
+    address: Address
+    username: str
+    password: str
+    fingerprints: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RemotePeer:
+    """What ICE and DTLS must know of the peer."""
+
+    username: str
+    password: str
+    fingerprints: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RemoteSound:
+    """The peer's description, as far as it is of use. setup: active, passive or actpass."""
+
+    peer: RemotePeer
+    setup: str
+    description: sdp.SessionDescription
+    place: int
+    formats: tuple[PayloadFormat, ...]
+
+    @property
+    def line(self) -> MediaLine:
+        return self.description.media[self.place]
+
+    @property
+    def direction(self) -> MediaDirection:
+        return direction_of(self.description, self.line)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgreedSound:
+    """What both sides speak, as we see it; the same fields as RemoteMedia's. parameters: the peer's fmtp, by name."""
+
+    codec: Codec
+    payload_type: int
+    receive_payload_type: int
+    digits_payload_type: int | None
+    receive_digits_payload_type: int | None
+    direction: MediaDirection
+    ptime_ms: int
+    parameters: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalSound:
+    """What stays the same in our descriptions of one call. opus_bitrate: 0 for no limit."""
+
+    ssrc: int
+    session_id: int
+    opus_bitrate: int = 0
+
+    @staticmethod
+    def of(ssrc: int, *, opus_bitrate: int) -> "LocalSound":
+        return LocalSound(ssrc=ssrc, session_id=secrets.randbits(62), opus_bitrate=opus_bitrate)
+
+
+def read(text: str) -> RemoteSound:
+    """Raises SdpError (400) for what cannot be read, NotAcceptable (488) for what cannot be carried."""
+    description = sdp.parse(text)
+    reasons = []
+    for place, line in enumerate(description.media):
+        reason = _problem(description, line)
+        if reason is None:
+            return _sound(description, place)
+        reasons.append(f"line {place + 1} ({line.kind[:20]}): {reason}")
+    raise NotAcceptable("no audio stream we can take: " + ("; ".join(reasons[:4]) or "no media lines"))
+
+
+def _problem(description: sdp.SessionDescription, line: MediaLine) -> str | None:
+    if line.kind != "audio":
+        return "not audio"
+    if line.port == 0:
+        return "port 0"
+    if line.protocol not in _PROFILES:
+        return f"expected {PROFILE}, found {line.protocol[:30]}"
+    if not line.has("rtcp-mux"):
+        return "expected a=rtcp-mux"
+    if any(attribute.name == "ice-lite" for attribute in description.attributes):
+        return "an ICE Lite peer, which never checks where it is"
+    return None
+
+
+def _sound(description: sdp.SessionDescription, place: int) -> RemoteSound:
+    line = description.media[place]
+    peer = RemotePeer(
+        username=_credential(description, line, "ice-ufrag", 4),
+        password=_credential(description, line, "ice-pwd", 22),
+        fingerprints=_fingerprints(description, line),
+    )
+    setup = (description.value_for(line, "setup") or "actpass").lower()
+    if setup not in ("active", "passive", "actpass"):
+        raise SdpError(f"a=setup: expected active, passive or actpass, found {setup[:20]!r}")
+    return RemoteSound(peer=peer, setup=setup, description=description, place=place, formats=sdp.payload_formats(line))
+
+
+def _credential(description: sdp.SessionDescription, line: MediaLine, name: str, least: int) -> str:
+    value = description.value_for(line, name) or ""
+    if not least <= len(value) <= 256 or not _ICE_CHARS.fullmatch(value):
+        raise SdpError(f"a={name}: expected {least} to 256 letters, digits, + and /, found {value[:20]!r}")
+    return value
+
+
+def _fingerprints(description: sdp.SessionDescription, line: MediaLine) -> tuple[tuple[str, str], ...]:
+    """Those with a hash we know; all of them must match. Source: RFC 8122 5."""
+    stated = line.values("fingerprint") or tuple(
+        attribute.value or "" for attribute in description.attributes if attribute.name == "fingerprint"
+    )
+    pairs = [tuple(value.split()) for value in stated[:_MAX_FINGERPRINTS]]
+    known = tuple((pair[0].lower(), pair[1].upper()) for pair in pairs if len(pair) == 2 and pair[0].lower() in _HASHES)
+    if not known:
+        raise NotAcceptable(f"a=fingerprint: expected one with {', '.join(sorted(_HASHES))}, found none")
+    return known
+
+
+def agree(
+    theirs: RemoteSound, codecs: Sequence[Codec], *, preferred: Codec | None = None, sent: MediaLine | None = None
+) -> AgreedSound:
+    """What to speak: ``preferred`` if it is there, else the first of ours that the peer has; raises NotAcceptable.
+
+    sent: our offer's line, if theirs is the answer to it. Then the first of theirs counts. Source: RFC 3264 6.1, 7.
+    """
+    ours = sdp.payload_formats(sent) if sent is not None else theirs.formats
+    common = [
+        (codec, found)
+        for codec in codecs
+        for found in theirs.formats
+        if _is(codec, found) and any(_is(codec, other) for other in ours)
+    ]
+    if not common:
+        raise NotAcceptable(f"none of our codecs among {' '.join(theirs.line.formats[:16])}")
+    if sent is not None:
+        common.sort(key=lambda pair: theirs.formats.index(pair[1]))
+    codec, found = next((pair for pair in common if pair[0] == preferred and sent is None), common[0])
+    digits, our_digits = _digits(theirs.formats, codec), _digits(ours, codec)
+    direction = theirs.direction.answered_by(MediaDirection.SENDRECV)
+    return AgreedSound(
+        codec=codec,
+        payload_type=found.payload_type,
+        receive_payload_type=next(other.payload_type for other in ours if _is(codec, other)),
+        digits_payload_type=digits.payload_type if digits and our_digits else None,
+        receive_digits_payload_type=our_digits.payload_type if digits and our_digits else None,
+        direction=direction,
+        ptime_ms=packet_time_ms(theirs.line, wish_ms=20),
+        parameters=_parameters(found.parameters),
+    )
+
+
+def offered_codecs(theirs: RemoteSound, codecs: Sequence[Codec]) -> tuple[Codec, ...]:
+    """Those of ours that the peer has, in our order."""
+    return tuple(codec for codec in codecs if any(_is(codec, found) for found in theirs.formats))
+
+
+def _is(codec: Codec, found: PayloadFormat) -> bool:
+    return (found.name, found.clock_rate_hz) == (codec.name, codec.clock_rate_hz)
+
+
+def _digits(formats: Sequence[PayloadFormat], codec: Codec) -> PayloadFormat | None:
+    """Source: RFC 4733 2.4 (same clock as the sound)."""
+    wanted = (TELEPHONE_EVENT, codec.clock_rate_hz)
+    return next((found for found in formats if (found.name, found.clock_rate_hz) == wanted), None)
+
+
+def _parameters(text: str) -> dict[str, str]:
+    pairs = (part.partition("=") for part in text.split(";")[:32])
+    return {name.strip().lower(): value.strip() for name, _, value in pairs if name.strip()}
+
+
+def offer(local: LocalPeer, sound: LocalSound, codecs: Sequence[Codec], *, version: int) -> sdp.SessionDescription:
+    """One stream with these codecs, best first, and telephone-events for the clock of each."""
+    formats = [_our_format(codec, codec.payload_type, sound) for codec in codecs]
+    for rate_hz in dict.fromkeys(codec.clock_rate_hz for codec in codecs):
+        formats.append(PayloadFormat(_DIGITS_TYPES[rate_hz], TELEPHONE_EVENT, rate_hz, 1, OFFERED_EVENTS))
+    line = _line(local, sound, formats, mid="0", setup="actpass", direction=MediaDirection.SENDRECV)
+    return _describe(local, sound, (line,), version=version, bundle="0")
+
+
+def answer(
+    theirs: RemoteSound, agreed: AgreedSound, local: LocalPeer, sound: LocalSound, *, role: DtlsRole, version: int
+) -> sdp.SessionDescription:
+    """Every other stream is refused. Source: RFC 3264 6; RFC 8829 5.3.1; RFC 9143 7.3 (bundle)."""
+    formats = [_our_format(agreed.codec, agreed.receive_payload_type, sound)]
+    if agreed.receive_digits_payload_type is not None:
+        rate_hz = agreed.codec.clock_rate_hz
+        formats.append(PayloadFormat(agreed.receive_digits_payload_type, TELEPHONE_EVENT, rate_hz, 1, OFFERED_EVENTS))
+    mid = _mid(theirs.line)
+    setup = "active" if role is DtlsRole.CLIENT else "passive"
+    line = _line(local, sound, formats, mid=mid, setup=setup, direction=agreed.direction)
+    line = replace(line, protocol=theirs.line.protocol)
+    lines = tuple(
+        line if place == theirs.place else _refused(other) for place, other in enumerate(theirs.description.media)
+    )
+    groups = [attribute.value or "" for attribute in theirs.description.attributes if attribute.name == "group"]
+    is_bundled = any(group.startswith("BUNDLE") and mid in group.split()[1:] for group in groups)
+    return _describe(local, sound, lines, version=version, bundle=mid if is_bundled else "")
+
+
+def role_in_answer(theirs: RemoteSound) -> DtlsRole:
+    """Ours, when theirs is the offer: client, if we may, since then nobody else's hello counts. RFC 8842 5.3."""
+    return DtlsRole.SERVER if theirs.setup == "active" else DtlsRole.CLIENT
+
+
+def role_after_offer(theirs: RemoteSound) -> DtlsRole:
+    """Ours, when theirs is the answer. Source: RFC 8842 5.4."""
+    return DtlsRole.CLIENT if theirs.setup == "passive" else DtlsRole.SERVER
+
+
+def _mid(line: MediaLine) -> str:
+    mid = line.value("mid") or ""
+    return mid if _MID.fullmatch(mid) else ""
+
+
+def _our_format(codec: Codec, payload_type: int, sound: LocalSound) -> PayloadFormat:
+    if codec.name != "OPUS":
+        return PayloadFormat(payload_type, codec.name, codec.clock_rate_hz)
+    parameters = "minptime=10;useinbandfec=1;stereo=0;sprop-stereo=0"
+    if sound.opus_bitrate:
+        parameters += f";maxaveragebitrate={sound.opus_bitrate}"
+    # Always two channels in SDP, whatever is spoken. Source: RFC 7587 7.
+    return PayloadFormat(payload_type, "opus", codec.clock_rate_hz, 2, parameters)
+
+
+def _line(
+    local: LocalPeer,
+    sound: LocalSound,
+    formats: Sequence[PayloadFormat],
+    *,
+    mid: str,
+    setup: str,
+    direction: MediaDirection,
+) -> MediaLine:
+    host, port = local.address
+    attributes = [Attribute("rtcp-mux"), Attribute("ice-ufrag", local.username), Attribute("ice-pwd", local.password)]
+    attributes += [Attribute("fingerprint", f"{algorithm} {value}") for algorithm, value in local.fingerprints]
+    attributes.append(Attribute("setup", setup))
+    if mid:
+        attributes.append(Attribute("mid", mid))
+    attributes.append(Attribute(direction.value))
+    for found in formats:
+        name = found.name.lower() if found.name == TELEPHONE_EVENT else found.name
+        channels = f"/{found.channels}" if found.channels > 1 else ""
+        attributes.append(Attribute("rtpmap", f"{found.payload_type} {name}/{found.clock_rate_hz}{channels}"))
+        if found.parameters:
+            attributes.append(Attribute("fmtp", f"{found.payload_type} {found.parameters}"))
+    attributes += [
+        Attribute("ptime", "20"),
+        Attribute("msid", f"{STREAM} {STREAM}-audio"),
+        Attribute("ssrc", f"{sound.ssrc} cname:{STREAM}"),
+        # One component, the highest type preference: there is no other candidate. Source: RFC 8445 5.1.2.1.
+        Attribute("candidate", f"1 1 udp 2130706431 {host} {port} typ host"),
+        Attribute("end-of-candidates"),
+    ]
+    return MediaLine(
+        kind="audio",
+        port=port,
+        protocol=PROFILE,
+        formats=tuple(str(found.payload_type) for found in formats),
+        connection=sdp.Connection(host),
+        attributes=tuple(attributes),
+    )
+
+
+def _refused(line: MediaLine) -> MediaLine:
+    mid = _mid(line)
+    attributes = (Attribute("mid", mid), Attribute("inactive")) if mid else (Attribute("inactive"),)
+    return MediaLine(kind=line.kind, port=0, protocol=line.protocol, formats=line.formats, attributes=attributes)
+
+
+def _describe(
+    local: LocalPeer, sound: LocalSound, lines: tuple[MediaLine, ...], *, version: int, bundle: str
+) -> sdp.SessionDescription:
+    attributes = [Attribute("msid-semantic", f"WMS {STREAM}")]
+    if bundle:
+        attributes.insert(0, Attribute("group", f"BUNDLE {bundle}"))
+    return sdp.SessionDescription(
+        origin=sdp.Origin(session_id=str(sound.session_id), version=str(version), address=local.address[0]),
+        media=lines,
+        attributes=tuple(attributes),
+    )
