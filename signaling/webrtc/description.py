@@ -72,7 +72,8 @@ class RemoteSound:
 
     @property
     def direction(self) -> MediaDirection:
-        return direction_of(self.description, self.line)
+        """As stated. Browsers write ``c=IN IP4 0.0.0.0`` until they know better: that is no hold here."""
+        return direction_of(replace(self.description, connection=None), replace(self.line, connection=None))
 
 
 @dataclass(frozen=True, kw_only=True)
