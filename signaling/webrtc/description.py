@@ -12,11 +12,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from media.codec import Codec
+from media.codec import OPUS, Codec
+from media.engine import OpusFormat
 from signaling import sdp
 from signaling.sdp import Attribute, MediaDirection, MediaLine, NotAcceptable, PayloadFormat, SdpError
 from signaling.sdp.audio import TELEPHONE_EVENT, direction_of, packet_time_ms
-from signaling.sdp.negotiation import OFFERED_EVENTS
+from signaling.sdp.description import small_number
+from signaling.sdp.negotiation import LOWER_CASE_NAMES, OFFERED_EVENTS
 
 PROFILE = "UDP/TLS/RTP/SAVPF"
 _PROFILES = frozenset({PROFILE, "UDP/TLS/RTP/SAVP"})
@@ -70,12 +72,13 @@ class RemoteSound:
 
     @property
     def direction(self) -> MediaDirection:
-        return direction_of(self.description, self.line)
+        """As stated. Browsers write ``c=IN IP4 0.0.0.0`` until they know better: that is no hold here."""
+        return direction_of(replace(self.description, connection=None), replace(self.line, connection=None))
 
 
 @dataclass(frozen=True, kw_only=True)
 class AgreedSound:
-    """What both sides speak, as we see it; the same fields as RemoteMedia's. parameters: the peer's fmtp, by name."""
+    """What both sides speak, as we see it; the same fields as RemoteMedia's."""
 
     codec: Codec
     payload_type: int
@@ -84,7 +87,7 @@ class AgreedSound:
     receive_digits_payload_type: int | None
     direction: MediaDirection
     ptime_ms: int
-    parameters: Mapping[str, str]
+    opus: OpusFormat
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,7 +190,7 @@ def agree(
         receive_digits_payload_type=our_digits.payload_type if digits and our_digits else None,
         direction=direction,
         ptime_ms=packet_time_ms(theirs.line, wish_ms=20),
-        parameters=_parameters(found.parameters),
+        opus=_opus_format(_parameters(found.parameters)),
     )
 
 
@@ -197,7 +200,7 @@ def offered_codecs(theirs: RemoteSound, codecs: Sequence[Codec]) -> tuple[Codec,
 
 
 def _is(codec: Codec, found: PayloadFormat) -> bool:
-    return (found.name, found.clock_rate_hz) == (codec.name, codec.clock_rate_hz)
+    return (found.name, found.clock_rate_hz, found.channels) == (codec.name, codec.clock_rate_hz, codec.channels)
 
 
 def _digits(formats: Sequence[PayloadFormat], codec: Codec) -> PayloadFormat | None:
@@ -209,6 +212,15 @@ def _digits(formats: Sequence[PayloadFormat], codec: Codec) -> PayloadFormat | N
 def _parameters(text: str) -> dict[str, str]:
     pairs = (part.partition("=") for part in text.split(";")[:32])
     return {name.strip().lower(): value.strip() for name, _, value in pairs if name.strip()}
+
+
+def _opus_format(parameters: Mapping[str, str]) -> OpusFormat:
+    """How the peer wants Opus. Source: RFC 7587 6.1, 7."""
+    return OpusFormat(
+        max_average_bitrate=small_number(parameters.get("maxaveragebitrate", ""), 510_000) or None,
+        use_fec=parameters.get("useinbandfec") == "1",
+        use_dtx=parameters.get("usedtx") == "1",
+    )
 
 
 def offer(local: LocalPeer, sound: LocalSound, codecs: Sequence[Codec], *, version: int) -> sdp.SessionDescription:
@@ -256,13 +268,12 @@ def _mid(line: MediaLine) -> str:
 
 
 def _our_format(codec: Codec, payload_type: int, sound: LocalSound) -> PayloadFormat:
-    if codec.name != "OPUS":
+    if codec != OPUS:
         return PayloadFormat(payload_type, codec.name, codec.clock_rate_hz)
     parameters = "minptime=10;useinbandfec=1;stereo=0;sprop-stereo=0"
     if sound.opus_bitrate:
         parameters += f";maxaveragebitrate={sound.opus_bitrate}"
-    # Always two channels in SDP, whatever is spoken. Source: RFC 7587 7.
-    return PayloadFormat(payload_type, "opus", codec.clock_rate_hz, 2, parameters)
+    return PayloadFormat(payload_type, codec.name, codec.clock_rate_hz, codec.channels, parameters)
 
 
 def _line(
@@ -282,7 +293,7 @@ def _line(
         attributes.append(Attribute("mid", mid))
     attributes.append(Attribute(direction.value))
     for found in formats:
-        name = found.name.lower() if found.name == TELEPHONE_EVENT else found.name
+        name = found.name.lower() if found.name in LOWER_CASE_NAMES else found.name
         channels = f"/{found.channels}" if found.channels > 1 else ""
         attributes.append(Attribute("rtpmap", f"{found.payload_type} {name}/{found.clock_rate_hz}{channels}"))
         if found.parameters:

@@ -38,12 +38,13 @@ def kind_of(octets: bytes) -> Kind:
 
 
 class IceSocket(asyncio.DatagramTransport):
-    """on_datagram: what came in, and from whom. on_closed: called on the loop, once. Never waits, never raises."""
+    """Never waits, never raises. on_datagram: what came in, and from whom. on_closed: called on the loop, once."""
 
     def __init__(self, sock: socket.socket) -> None:
         super().__init__()
         self._loop = asyncio.get_running_loop()
         self._sock = sock.dup()
+        self._sock.setblocking(False)
         self._on_datagram: Callable[[bytes, Address], None] | None = None
         self._on_closed: Callable[[], None] | None = None
         self._is_reading = False

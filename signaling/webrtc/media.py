@@ -12,7 +12,8 @@ from typing import Any
 
 import structlog
 
-from media.codec import CODECS, Codec
+from media import opus
+from media.codec import CODECS, OPUS, Codec
 from media.engine import DigitReceived, Engine, MediaSocket, PortEvent, PortsExhausted, RemoteMedia
 from signaling import sdp
 from signaling.peer_media import Connected, Digit, Failed, Gone, PeerMediaEvent
@@ -25,7 +26,7 @@ from signaling.webrtc.settings import WebRtcSettings
 log = structlog.get_logger()
 LOOK_S = 1.0
 """How often it is looked whether the peer was heard."""
-CODECS_BY_NAME = {codec.name: codec for codec in CODECS}
+AVAILABLE = tuple(codec for codec in CODECS if codec != OPUS or opus.IS_AVAILABLE)
 
 
 class WebRtc:
@@ -69,8 +70,9 @@ class WebRtc:
 
 def codecs_named(names: Sequence[str]) -> tuple[Codec, ...]:
     """Codecs of ours with these names, in that order; all of ours if none is known."""
-    known = dict.fromkeys(CODECS_BY_NAME[name.upper()] for name in names if name.upper() in CODECS_BY_NAME)
-    return tuple(known) or CODECS
+    by_name = {codec.name: codec for codec in AVAILABLE}
+    known = dict.fromkeys(by_name[name.upper()] for name in names if name.upper() in by_name)
+    return tuple(known) or AVAILABLE
 
 
 class WebRtcMedia:
@@ -275,6 +277,7 @@ class WebRtcMedia:
                 rtcp_mux=True,
                 receive_payload_type=agreed.receive_payload_type,
                 receive_digits_payload_type=agreed.receive_digits_payload_type,
+                opus=agreed.opus,
             )
         )
 

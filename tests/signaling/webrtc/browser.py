@@ -15,7 +15,7 @@ from aiortc.mediastreams import MediaStreamError
 from av import AudioFrame
 from numpy.typing import NDArray
 
-from tests.media.phone import sine
+from tests.media.phone import sine, strongest
 
 RATE_HZ, FRAME = 8000, 160
 DIGITS_TYPE = 126
@@ -29,6 +29,8 @@ class Microphone(MediaStreamTrack):
     def __init__(self, frequency_hz: float) -> None:
         super().__init__()
         self.frequency_hz = frequency_hz
+        self.speaks = asyncio.Event()
+        self.speaks.set()
         self._said = 0
         self._begun: float | None = None
 
@@ -36,6 +38,7 @@ class Microphone(MediaStreamTrack):
         loop = asyncio.get_running_loop()
         if self._begun is None:
             self._begun = loop.time()
+        await self.speaks.wait()
         await asyncio.sleep(max(self._begun + self._said / RATE_HZ - loop.time(), 0))
         samples = sine(self.frequency_hz, FRAME, start=self._said)
         frame = AudioFrame.from_ndarray(samples.reshape(1, -1), format="s16", layout="mono")
@@ -53,11 +56,12 @@ class Browser:
         self.microphone = Microphone(frequency_hz)
         self.rate_hz = RATE_HZ
         self._edit = edit
+        self._keys = 0
         self._frames: list[tuple[float, NDArray[np.int16]]] = []
         self._listening: list[asyncio.Task[None]] = []
         self.pc.on("track", self._on_track)
 
-    async def offer(self, *, codecs: tuple[str, ...] = ()) -> str:
+    async def offer(self) -> str:
         self.pc.addTrack(self.microphone)
         await self.pc.setLocalDescription(await self.pc.createOffer())
         return self._edit(bare(self.pc.localDescription.sdp))
@@ -79,23 +83,35 @@ class Browser:
         sound = [samples for time_s, samples in self._frames if time_s >= since_s]
         return np.concatenate(sound) if sound else np.zeros(0, np.int16)
 
+    def strength(self, frequency_hz: float) -> float:
+        """Of a tone in what it heard, whatever the codec's rate. The ear of tests/media hears at 8 kHz."""
+        return strongest(self.heard(), frequency_hz * RATE_HZ / self.rate_hz)
+
     def heard_times(self) -> list[float]:
         """When it heard frames that are not silent, on the loop's clock."""
         return [time_s for time_s, samples in self._frames if np.abs(samples).max(initial=0) > 1000]
 
-    async def press(self, code: int, *, payload_type: int = DIGITS_TYPE) -> None:
-        """A key of 100 ms as telephone-event. Source: RFC 4733 2.5."""
+    async def press(self, code: int) -> None:
+        """A key of 100 ms as telephone-event, in place of the sound. Source: RFC 4733 2.5."""
+        self.microphone.speaks.clear()
+        # What is on its way would end the key for the listener.
+        await asyncio.sleep(0.1)
+        self._keys += 1
         for number, duration in enumerate((160, 320, 480, 640, 800, 800, 800)):
             is_end = number >= 4
             event = struct.pack("!BBH", code, 0x80 * is_end | 10, duration)
-            header = struct.pack("!BBHII", 0x80, payload_type | 0x80 * (number == 0), 60000 + number, 9_000_000, 4711)
+            second = DIGITS_TYPE | 0x80 * (number == 0)
+            header = struct.pack("!BBHII", 0x80, second, 7 * self._keys + number, 8000 * self._keys, 4711)
             await self.transport._send_rtp(header + event)
             await asyncio.sleep(0.02)
+        self.microphone.speaks.set()
 
-    def vanish(self) -> None:
-        """As killed: nothing is said any more, and nothing answered."""
-        for protocol in self.transport.transport._connection._protocols:
-            protocol.transport.sendto = lambda *_: None
+    def silence(self) -> None:
+        """As killed: nothing is said any more, and nothing answered. Before ICE too."""
+        self.transport.transport._connection._protocols[0].transport.sendto = _nowhere
+
+    def resume(self) -> None:
+        del self.transport.transport._connection._protocols[0].transport.sendto
 
     async def close(self) -> None:
         self.microphone.stop()
@@ -118,6 +134,10 @@ class Browser:
                 self._frames.append((loop.time(), np.ascontiguousarray(samples, np.int16)))
         except MediaStreamError:
             return
+
+
+def _nowhere(*_: object) -> None:
+    pass
 
 
 def bare(description: str) -> str:

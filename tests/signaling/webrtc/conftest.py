@@ -48,7 +48,6 @@ class Call:
     events: list[PeerMediaEvent] = field(default_factory=list)
 
     async def told(self, kind: type[PeerMediaEvent], *, count: int = 1, within_s: float = 5.0) -> PeerMediaEvent:
-        found = [event for event in self.events if isinstance(event, kind)]
         await until(lambda: sum(isinstance(event, kind) for event in self.events) >= count, within_s=within_s)
         found = [event for event in self.events if isinstance(event, kind)]
         return found[count - 1]
@@ -59,6 +58,7 @@ class Desk:
     """Where calls and browsers are made; everything is closed at the end."""
 
     webrtc: WebRtc
+    settings: WebRtcSettings
     calls: list[Call] = field(default_factory=list)
     browsers: list[Browser] = field(default_factory=list)
 
@@ -75,7 +75,7 @@ class Desk:
 
 
 async def open_desk(engine: Engine, settings: WebRtcSettings) -> AsyncIterator[Desk]:
-    desk = Desk(WebRtc(engine, settings))
+    desk = Desk(WebRtc(engine, settings), settings)
     yield desk
     for browser in desk.browsers:
         await browser.close()
@@ -89,5 +89,5 @@ async def open_desk(engine: Engine, settings: WebRtcSettings) -> AsyncIterator[D
 async def desk(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Desk]:
     # The browser's own addresses: loopback alone, which it would leave out.
     monkeypatch.setattr(aioice.ice, "get_host_addresses", lambda *, use_ipv4, use_ipv6: ["127.0.0.1"])
-    async for desk in open_desk(engine, WebRtcSettings(set_up_s=5.0)):
+    async for desk in open_desk(engine, WebRtcSettings(set_up_s=3.0, unheard_s=2.0)):
         yield desk
