@@ -136,7 +136,9 @@ def _connect(port: Record, words: Any) -> None:
     signalled, learn_host = words[2], words[13]
     was_learned = port.remote != port.signalled
     if signalled != port.signalled or learn_host != port.learn_host or not was_learned:
-        sockets.close_direct(port)
+        # With the same address it stays, and with it what has arrived there and was not read yet.
+        if signalled != port.remote:
+            sockets.close_direct(port)
         source.set_remote(port, signalled)
     port.signalled = signalled
     port.learn_host = learn_host
