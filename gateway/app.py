@@ -56,6 +56,7 @@ from signaling.voice_sdk.agent import VoiceSdkAgent
 from signaling.voice_sdk.leg import VoiceSdkLeg
 from signaling.voice_sdk.server import VoiceSdkServer
 from signaling.voice_sdk.settings import VoiceSdkSettings
+from signaling.webrtc import WebRtc, WebRtcSettings
 
 log = structlog.get_logger(__name__)
 
@@ -114,6 +115,8 @@ class Gateway:
         stack.push_async_callback(self._store.close)
         stack.push_async_callback(self._engine.stop)
         await self._engine.start()
+        self._webrtc = WebRtc(self._engine, WebRtcSettings())
+        stack.push_async_callback(self._webrtc.stop)
         self._webhooks = WebhookClient(
             auth_token=configuration.account.auth_token.get_secret_value(),
             guard=Guard(configuration.webhooks.allow, own=[(configuration.server.host, configuration.server.port)]),
@@ -209,7 +212,7 @@ class Gateway:
         self._browsers = VoiceSdkAgent(
             settings=VoiceSdkSettings(origins=configuration.voice_sdk.origins, edge=configuration.voice_sdk.edge),
             verifier=verifier_of(configuration, clock=time.time),
-            make_media=self._make_peer_media,
+            make_media=self._webrtc,
             on_call=self._on_device_call,
             new_call_sid=lambda: new_sid("CA"),
         )
