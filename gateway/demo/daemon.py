@@ -11,6 +11,7 @@ import os
 import random
 import secrets
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -160,6 +161,11 @@ class Daemon:
     def is_ready(self) -> bool:
         host, _, port = str(self.configuration["server"]["listen"]).rpartition(":")
         connection = http.client.HTTPConnection(host, int(port), timeout=1)
+        if self.configuration["server"].get("tls_certificate"):
+            # It is asked whether it is there, nothing is told to it: its certificate does not matter.
+            connection = http.client.HTTPSConnection(
+                host, int(port), timeout=1, context=ssl._create_unverified_context()
+            )
         try:
             connection.request("GET", "/readyz")
             return connection.getresponse().status == 200

@@ -57,14 +57,27 @@ function make(token, options) {
     note('incoming', {parameters: call.parameters, custom: Object.fromEntries(call.customParameters)});
   });
 }
+async function hears(as) {
+  const context = new AudioContext(), analyser = context.createAnalyser();
+  analyser.fftSize = 8192;
+  context.createMediaStreamSource(calls[as].getRemoteStream()).connect(analyser);
+  const bins = new Float32Array(analyser.frequencyBinCount);
+  await new Promise(done => setTimeout(done, 700));
+  analyser.getFloatFrequencyData(bins);
+  const top = bins.indexOf(Math.max(...bins));
+  const found = {hz: top * context.sampleRate / analyser.fftSize, db: bins[top]};
+  await context.close();
+  return found;
+}
 async function connect(params) { watch(await devices.main.connect({params}), 'out'); }
 </script>"""
 
 
 @dataclass(frozen=True)
 class Certificate:
-    """Self-signed, for 127.0.0.1. fingerprint: of its public key, what Chromium is told to trust."""
+    """Self-signed, for 127.0.0.1. path: key and certificate. fingerprint: of the public key, for Chromium to trust."""
 
+    path: Path
     context: ssl.SSLContext
     fingerprint: str
 
@@ -94,7 +107,7 @@ def make_certificate(directory: Path) -> Certificate:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(path)
     public = key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-    return Certificate(context, base64.b64encode(hashlib.sha256(public).digest()).decode())
+    return Certificate(path, context, base64.b64encode(hashlib.sha256(public).digest()).decode())
 
 
 def find_sdk(cache: Path) -> Path:
@@ -209,8 +222,10 @@ async def serving(tables: list[web.RouteTableDef], certificate: Certificate) -> 
 
 
 @asynccontextmanager
-async def chromium(url: str, certificate: Certificate, directory: Path) -> AsyncIterator[Browser]:
-    """A headless Chromium with a microphone that beeps. Skips the test where there is none."""
+async def chromium(
+    url: str, certificate: Certificate, directory: Path, *, microphone: Path | None = None
+) -> AsyncIterator[Browser]:
+    """A headless Chromium with a microphone that beeps, or says what is in a WAV file. Skips where there is none."""
     if CHROMIUM is None:
         pytest.skip("Chromium is not installed (Debian package chromium)")
     async with async_playwright() as playwright:
@@ -231,6 +246,7 @@ async def chromium(url: str, certificate: Certificate, directory: Path) -> Async
                 "--use-fake-ui-for-media-stream",
                 "--autoplay-policy=no-user-gesture-required",
                 f"--ignore-certificate-errors-spki-list={certificate.fingerprint}",
+                *([f"--use-file-for-fake-audio-capture={microphone}"] if microphone else []),
             ],
         )
         try:

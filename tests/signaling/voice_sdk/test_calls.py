@@ -262,7 +262,7 @@ class TestToDevice:
             await asyncio.sleep(0.1)
             assert [event.digit for event in heard(leg) if isinstance(event, DigitReceived)] == ["9", "1", "#"]
             await asyncio.sleep(0.5)
-            assert heard(leg) == [DigitReceived("2")]
+            assert heard(leg) == [DigitReceived("2", is_in_media=False)]
             await leg.send_digits("42")
             assert rig.sounds[0].digits == ["42"]
             rig.agent.stop()
