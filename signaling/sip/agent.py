@@ -42,7 +42,7 @@ from signaling.sip.session import Session
 from signaling.sip.session_timer import SessionTimer
 from signaling.sip.transaction import TimerValues, server_key
 from signaling.sip.transaction_layer import TransactionLayer
-from signaling.sip.transport import Flow, SipTransports
+from signaling.sip.transport import Flow, SipTransports, TransportLimits
 from signaling.sip.uac import InviteTemplate, OutboundInvite
 from signaling.sip.uas import InboundInvite
 from signaling.sip.values import SipParseError, parse_uri
@@ -89,6 +89,7 @@ class SipAgent:
         clock: Callable[[], float] = time.monotonic,
         timers: TimerValues | None = None,
         scheduler: Scheduler | None = None,
+        limits: TransportLimits | None = None,
     ) -> None:
         self._engine = engine
         self._settings = settings
@@ -99,6 +100,7 @@ class SipAgent:
         self._clock = clock
         self._timers = timers
         self._scheduler = scheduler
+        self._limits = limits
         self._secret = secrets.token_bytes(16)
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_draining = False
@@ -131,6 +133,7 @@ class SipAgent:
             on_transport_error=lambda flow, _: self._on_flow_gone(flow),
             on_flow_closed=self._on_flow_closed,
             is_trusted=self._is_trusted,
+            limits=self._limits,
             tls=self._settings.tls,
             clock=self._clock,
         )

@@ -84,7 +84,7 @@ class SipCore:
         """Our Contact towards whoever is at the other end of the flow."""
         host, port = flow.local
         shown = f"[{host}]" if ":" in host else host
-        transport = "" if flow.protocol == "udp" else f";transport={flow.protocol}"
+        transport = f";transport={flow.transport_parameter}" if flow.transport_parameter else ""
         return f"<sip:{shown}:{port}{transport}>"
 
     def flow_of(self, dialog: Dialog, known: Flow, *, pinned: bool) -> Flow:
@@ -106,7 +106,7 @@ class SipCore:
         protocol = next((known for known in PROTOCOLS if known == transport), None)
         if protocol is None or address.is_multicast or address.is_unspecified:
             return known
-        if known.protocol == transport and known.remote == (host, port):
+        if known.is_web or known.protocol == transport and known.remote == (host, port):
             return known
         if known.reliable and known.source == host and self.is_open(known):
             return known
