@@ -295,22 +295,25 @@ class SipAgent:
             case "INVITE" if not tag:
                 self._on_invite(request, flow)
             case "OPTIONS":
-                self._refuse(request, flow, 200, fields=[ALLOW, SUPPORTED, ACCEPT])
+                self._rebuff(request, flow, 200, fields=[ALLOW, SUPPORTED, ACCEPT])
             case "REGISTER":
                 self._on_register(request, flow)
             case "INVITE":
-                self._refuse(request, flow, 481)
+                self._rebuff(request, flow, 481)
             case method if method in _DIALOG_ONLY:
-                self._refuse(request, flow, 481)
+                self._rebuff(request, flow, 481)
             case method if method in _KNOWN_ELSEWHERE:
-                self._refuse(request, flow, 405, fields=[ALLOW])
+                self._rebuff(request, flow, 405, fields=[ALLOW])
             case _:
-                self._refuse(request, flow, 501, fields=[ALLOW])
+                self._rebuff(request, flow, 501, fields=[ALLOW])
+
+    def _rebuff(self, request: Request, flow: Flow, code: int, *, fields: Iterable[Field] = ()) -> None:
+        """Answer a stranger, as long as its address has not had too many such answers."""
+        if self.transports.penalise(flow.source):
+            self._refuse(request, flow, code, fields=fields)
 
     def _refuse(self, request: Request, flow: Flow, code: int, *, fields: Iterable[Field] = ()) -> None:
         """Answer without keeping anything; every copy of the request gets the same answer. RFC 3261 8.2.7."""
-        if not self.transports.penalise(flow.source):
-            return
         seed = f"{request.branch} {request.call_id} {request.from_tag}".encode()
         tag = hashlib.blake2s(seed, key=self._secret, digest_size=8).hexdigest()
         self.transports.send(
@@ -332,7 +335,7 @@ class SipAgent:
         layer = self.core.layer
         invite = layer.server_of((*server_key(request)[:-1], "INVITE"))
         if invite is None:
-            self._refuse(request, flow, 481)
+            self._rebuff(request, flow, 481)
             return
         layer.respond(layer.serve(request, flow), respond(request, 200, fields=[self.core.identification]))
         if invite.on_cancel is not None:
@@ -342,9 +345,9 @@ class SipAgent:
         verdict = self._admission.judge(request, flow)
         match verdict:
             case Challenge(values):
-                self._refuse(request, flow, 401, fields=[("WWW-Authenticate", value) for value in values])
+                self._rebuff(request, flow, 401, fields=[("WWW-Authenticate", value) for value in values])
             case Forbidden():
-                self._refuse(request, flow, 403)
+                self._rebuff(request, flow, 403)
             case Admitted():
                 self._admit(request, flow, verdict)
 

@@ -52,10 +52,11 @@ class InviteTemplate:
 
 @dataclass
 class _Early:
-    """An early dialog. rseq: of the last reliable provisional answer taken."""
+    """An early dialog. rseq: of the last reliable provisional answer taken. is_settled: one of those had the answer."""
 
     session: Session
     rseq: int = 0
+    is_settled: bool = False
 
 
 class OutboundInvite:
@@ -174,10 +175,15 @@ class OutboundInvite:
         body = b""
         try:
             body = session_description(response)
-            if early is not None and not self._acknowledge_provisional(early, attempt, response, is_answer=bool(body)):
-                return
-            if body:
+            reliable = response.number("RSeq") if "100rel" in response.tokens("Require") else None
+            if early is not None and reliable is not None:
+                if not self._acknowledge_provisional(early, attempt, reliable):
+                    return
+            if body and not (early is not None and early.is_settled):
                 self._leg.audio.accept(body, final=False)
+                if early is not None and reliable is not None:
+                    early.is_settled = True
+                    self._leg.audio.settle_early()
         except PeerError:
             # A broken preview is no reason to end a call that may still be answered properly.
             body = b""
@@ -214,16 +220,13 @@ class OutboundInvite:
             timer=self._timer,
         )
 
-    def _acknowledge_provisional(self, early: _Early, attempt: Attempt, response: Response, *, is_answer: bool) -> bool:
-        """PRACK a reliable answer; False for one that came before. Source: RFC 3262 4."""
-        rseq = response.number("RSeq") if "100rel" in response.tokens("Require") else None
-        if rseq is None:
-            return True
-        if rseq <= early.rseq and early.rseq or (early.rseq and rseq != early.rseq + 1):
+    def _acknowledge_provisional(self, early: _Early, attempt: Attempt, rseq: int) -> bool:
+        """PRACK a reliable answer; False for one that came before or too early. Source: RFC 3262 4."""
+        if early.rseq and rseq != early.rseq + 1:
             return False
         early.rseq = rseq
         sequence = attempt.request.cseq.sequence
-        early.session.send("PRACK", lambda _: None, fields=[("RAck", f"{rseq} {sequence} INVITE")])
+        early.session.send("PRACK", _unheard, fields=[("RAck", f"{rseq} {sequence} INVITE")])
         return True
 
     def _on_success(self, attempt: Attempt, response: Response) -> None:
@@ -251,14 +254,14 @@ class OutboundInvite:
         session.confirm(response)
         try:
             body = session_description(response)
-            if body:
+            if body and not (early is not None and early.is_settled):
                 self._leg.audio.accept(body)
             if not self._leg.audio.settle():
                 raise SipParseError("expected an answer in the 2xx, found none", status=488)
             schedule = self._timer.accepted(response)
         except PeerError as error:
             session.hang_up()
-            self._leg.end(HangupCause.NOT_ACCEPTABLE, reason=str(error))
+            self._leg.end(HangupCause.NOT_ACCEPTABLE, reason=str(error), sip_status=488)
             return
         session.schedule(schedule)
         self._leg.answered(session, Answered(extension_headers(response)))
@@ -299,3 +302,7 @@ class OutboundInvite:
         self._over = True
         self._drop_early()
         self._leg.end(cause, reason=text, sip_status=status)
+
+
+def _unheard(_outcome: Outcome) -> None:
+    """A PRACK that fails leaves the call to its INVITE."""

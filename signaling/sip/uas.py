@@ -53,6 +53,7 @@ class InboundInvite:
         self._phase = Phase.PENDING
         self._offer = b""
         self._body = b""
+        self._is_settled = False
         self._must_be_reliable = "100rel" in request.tokens("Require")
         self._rseq = 0
         self._unacknowledged: Repetition | None = None
@@ -108,7 +109,8 @@ class InboundInvite:
         self._stop_timers()
         self._let_go()
         answers_in_ack = self._leg.audio.offer_is_open
-        response = self._session.success(self._request, fields=fields, body=self._body)
+        body = b"" if self._is_settled else self._body
+        response = self._session.success(self._request, fields=fields, body=body)
         self._session.confirm(self._request)
 
         def acknowledged(ack: Request) -> None:
@@ -179,7 +181,8 @@ class InboundInvite:
             # One reliable answer at a time; the next one waits for the PRACK. RFC 3262 3.
             self._queued.append(code)
             return
-        described = code == 183 or (self._must_be_reliable and not self._offer)
+        # An offer of ours may only go out reliably; with theirs at hand, 183 opens the sound. RFC 3262 5, RFC 6337 2.1.
+        described = code == 183 if self._offer else self._must_be_reliable
         if described:
             try:
                 self._describe()
@@ -200,6 +203,8 @@ class InboundInvite:
         self._core.layer.respond(self._server, response)
         self._last_provisional = response
         if self._must_be_reliable:
+            # What was said reliably is not said again in the 200. Source: RFC 6337 3.1.1.
+            self._is_settled = self._is_settled or described
             self._repeat(response)
         elif self._reminder is None:
             self._reminder = self._core.scheduler.call_later(REMINDER_S, self._remind)

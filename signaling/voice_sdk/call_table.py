@@ -218,7 +218,7 @@ TRANSITIONS: Mapping[tuple[State, Event], Move] = dict(
         *_rows(_FROM_DEVICE, _E.DEVICE_REJECT, _over(_C.CANCELED, by_remote=True)),
         *_rows(_FROM_DEVICE, _E.LOST, _over(_C.CANCELED, _D.REMEMBER, by_remote=True)),
         *_rows(_FROM_DEVICE, _E.FAILED, _over(_C.FAILED, _D.SEND_HANGUP)),
-        *_rows(_FROM_DEVICE, _E.CONNECT_TIMEOUT, _over(_C.FAILED, _D.SEND_HANGUP)),
+        *_rows([_S.ALERTING], _E.CONNECT_TIMEOUT, _over(_C.FAILED, _D.SEND_HANGUP)),
         *_rows(_FROM_DEVICE, _E.GONE, _over(_C.CANCELED, _D.SEND_HANGUP, by_remote=True)),
         *_rows([_S.ALERTING], _E.CONNECTED, _move(_S.ALERTING, Stop(_T.CONNECT))),
         # Talking.

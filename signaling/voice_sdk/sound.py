@@ -38,18 +38,18 @@ class LegSound:
         return bool(fingerprint) and fingerprint != self._fingerprint
 
     def offer(self, done: Callback) -> None:
-        self._start(self._keep(self.media.offer()), done)
+        self._start(self._make_offer, done)
 
     def apply_answer(self, done: Callback) -> None:
         """``far`` is the answer to our offer."""
         self._fingerprint = fingerprint_of(self.far)
-        self._start(self.media.accept_answer(self.far), done)
+        self._start(self._apply_answer, done)
 
     def restart(self, done: Callback) -> None:
         """``far`` is an offer for a fresh connection; ``ours`` will be the answer."""
         self._fingerprint = fingerprint_of(self.far)
         self.is_up = False
-        self._start(self._keep(self.media.restart(self.far)), done)
+        self._start(self._restart, done)
 
     async def answered(self) -> bool:
         """Make ``ours``, the answer to the device's first offer, unless it is there. False if that is not to be."""
@@ -71,10 +71,16 @@ class LegSound:
         self.ours = await self.media.answer(self.far)
         return self.ours
 
-    async def _keep(self, making: Awaitable[str]) -> None:
-        self.ours = await making
+    async def _make_offer(self) -> None:
+        self.ours = await self.media.offer()
 
-    def _start(self, work: Awaitable[None], done: Callback) -> None:
+    async def _apply_answer(self) -> None:
+        await self.media.accept_answer(self.far)
+
+    async def _restart(self) -> None:
+        self.ours = await self.media.restart(self.far)
+
+    def _start(self, work: Callable[[], Awaitable[None]], done: Callback) -> None:
         if self._work is not None:
             self._work.cancel()
         self._work = asyncio.get_running_loop().create_task(_finish(work, done))
@@ -91,6 +97,6 @@ class LegSound:
         self._on_refused()
 
 
-async def _finish(work: Awaitable[None], done: Callback) -> None:
-    await work
+async def _finish(work: Callable[[], Awaitable[None]], done: Callback) -> None:
+    await work()
     done()

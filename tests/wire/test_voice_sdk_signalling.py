@@ -62,14 +62,23 @@ class AiortcSound:
         self._close(self._connection)
 
     def _close(self, connection: RTCPeerConnection) -> None:
-        self._closing.append(asyncio.get_running_loop().create_task(connection.close()))
+        self._closing.append(asyncio.get_running_loop().create_task(_let_go(connection)))
 
     async def closed(self) -> None:
         await asyncio.wait(self._closing, timeout=10)
-        # aioice starts its consent checks even if it was closed while it connected.
-        for task in asyncio.all_tasks():
-            if "query_consent" in repr(task.get_coro()):
-                task.cancel()
+
+
+async def _let_go(connection: RTCPeerConnection) -> None:
+    """Closed while it connects, aioice would start its consent checks all the same and never end them."""
+    for _ in range(100):
+        if connection.connectionState != "connecting":
+            break
+        await asyncio.sleep(0.02)
+    await connection.close()
+    strays = [task for task in asyncio.all_tasks() if "query_consent" in repr(task.get_coro())]
+    for task in strays:
+        task.cancel()
+    await asyncio.gather(*strays, return_exceptions=True)
 
 
 class SdkRig(Rig):

@@ -5,7 +5,7 @@ import heapq
 import itertools
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -17,7 +17,7 @@ from signaling.sip.core import SipSettings
 from signaling.sip.dial_target import DialTarget
 from signaling.sip.headers import Headers
 from signaling.sip.leg import SipLeg
-from signaling.sip.message import Request, Response, parse_datagram, respond
+from signaling.sip.message import Request, Response, SipParseError, parse_datagram, respond
 from signaling.sip.resolver import Destination
 from signaling.sip.scheduler import Scheduler, TimerHandle
 from signaling.sip.transaction import TimerValues
@@ -128,7 +128,9 @@ class Phone(asyncio.DatagramProtocol):
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         self.towards = addr
-        self._heard.put_nowait(parse_datagram(data))
+        # An answer to something malformed echoes it and can be as malformed.
+        with suppress(SipParseError):
+            self._heard.put_nowait(parse_datagram(data))
 
     @property
     def address(self) -> tuple[str, int]:

@@ -1,6 +1,7 @@
 """The two ends of the signalling in tests: a sound that records what is asked of it, and a browser that says what the
 SDK says, over a wire that is a list or over a real WebSocket."""
 
+import asyncio
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -68,7 +69,12 @@ def browser_sdp(peer: str = "01", *, kind: str = "actpass") -> str:
 
 
 class RecordingSound:
-    """A PeerMedia without sound: makes descriptions, notes what it was asked, refuses one that says ``refuse``."""
+    """A PeerMedia without sound: makes descriptions, notes what it was asked, refuses one that says ``refuse``.
+
+    delay_s: how long it takes for each.
+    """
+
+    delay_s = 0.0
 
     def __init__(self, codec_names: Sequence[str], on_event: Callable[[PeerMediaEvent], None]) -> None:
         self.codec_names = tuple(codec_names)
@@ -82,24 +88,25 @@ class RecordingSound:
         if not self.is_closed:
             self._on_event(event)
 
-    def _take(self, asked: str, description: str = "") -> None:
+    async def _take(self, asked: str, description: str = "") -> None:
         self.asked.append((asked, description))
+        await asyncio.sleep(self.delay_s)
         if "refuse" in description:
             raise PeerError("expected an acceptable description", status=488)
 
     async def offer(self) -> str:
-        self._take("offer")
+        await self._take("offer")
         return "our offer"
 
     async def accept_answer(self, answer: str) -> None:
-        self._take("accept_answer", answer)
+        await self._take("accept_answer", answer)
 
     async def answer(self, offer: str) -> str:
-        self._take("answer", offer)
+        await self._take("answer", offer)
         return "our answer"
 
     async def restart(self, offer: str) -> str:
-        self._take("restart", offer)
+        await self._take("restart", offer)
         return f"our new answer {len(self.asked)}"
 
     async def send_digits(self, digits: str) -> None:
