@@ -1,7 +1,7 @@
 """A browser's end of SIP over WebSocket, and an agent with a real registrar behind a real HTTP listener."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, cast
@@ -146,6 +146,7 @@ async def web_rig(
     own_origin: str = "",
     beat_s: float = BEAT_S,
     limits: TransportLimits | None = None,
+    tables: Sequence[web.RouteTableDef] = (),
 ) -> AsyncIterator[WebRig]:
     engine, directory = RecordedEngine(), Directory()
     queue: asyncio.Queue[SipLeg] = asyncio.Queue()
@@ -170,7 +171,8 @@ async def web_rig(
     await agent.start()
     server = SipWebSocketServer(agent.transports, origins=origins, own_origin=own_origin, beat_s=beat_s)
     application = web.Application()
-    application.add_routes(server.routes())
+    for table in (server.routes(), *tables):
+        application.add_routes(table)
     runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=1.0)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
