@@ -10,8 +10,10 @@ import itertools
 import logging
 import secrets
 import socket
+import struct
 import time
 from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -77,7 +79,7 @@ SPARE_SLOTS = 256
 BLOCKS_PER_PORT = 13
 MAX_BIND_TRIES = 64
 EXPEDITED_FORWARDING = 46 << 2
-JOIN_S = 5.0
+FINISH_S, JOIN_S = 5.0, 5.0
 
 Progress = Callable[[str, int, int], None]
 
@@ -197,8 +199,10 @@ class Engine:
         if self._thread is None or self._drain is None:
             return
         thread, drain = self._thread, self._drain
-        await asyncio.gather(*(recorder.stop() for recorder in list(self._recorders.values())))
         self._thread = None
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FINISH_S):
+                await asyncio.gather(*(recorder.finish() for recorder in list(self._recorders.values())))
         for port in list(self._ports.values()):
             port.close()
         await thread.stop()
@@ -343,19 +347,20 @@ class Engine:
 
 
 def _bound_pair(address: str, number: int) -> tuple[socket.socket, socket.socket]:
-    """Sockets for RTP and RTCP. Raises OSError and leaves none open."""
-    pair: list[socket.socket] = []
-    try:
-        for port in (number, number + 1):
-            sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-            pair.append(sock)
-            sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, EXPEDITED_FORWARDING)
-            sock.bind((address, port))
-    except OSError:
-        for sock in pair:
-            sock.close()
-        raise
-    return pair[0], pair[1]
+    """Sockets for RTP and RTCP. Raises OSError and leaves none open.
+
+    The number for RTCP is taken alone and first: it stands for both, since the other is one that is shared (with a
+    socket of our own, kernel/sockets.py), which somebody else could join.
+    """
+    with ExitStack() as undo:
+        control = undo.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK))
+        control.bind((address, number + 1))
+        sound = undo.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK))
+        sound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        sound.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, EXPEDITED_FORWARDING)
+        sound.bind((address, number))
+        undo.pop_all()
+    return sound, control
 
 
 def _fill_slot(
@@ -372,6 +377,10 @@ def _fill_slot(
     record["sent_sequence"] = secrets.randbits(15)
     record["sent_base"] = secrets.randbits(31)
     start = state.ports.ctypes.data + slot * layout.PORT.itemsize
+    host, number = sockets[0].getsockname()
+    sockaddr = struct.pack("=H", socket.AF_INET) + struct.pack("!H4s8x", number, socket.inet_aton(host))
+    record["local_sockaddr"] = np.frombuffer(sockaddr, np.uint8)
+    record["local_address"] = start + layout.offset_of(layout.PORT, "local_sockaddr")
     record["remote_address"] = start + layout.offset_of(layout.PORT, "sockaddr")
     record["rtcp_remote_address"] = start + layout.offset_of(layout.PORT, "rtcp_sockaddr")
 

@@ -6,7 +6,7 @@ other side of this file is media/thread.py. A command for a slot that is not LIV
 
 from typing import Any
 
-from media.kernel import digits, record, rtcp, source
+from media.kernel import digits, record, rtcp, sockets, source
 from media.kernel.compiled import compiled
 from media.kernel.events import post
 from media.kernel.layout import (
@@ -36,12 +36,11 @@ from media.kernel.layout import (
     HEARS_PORT,
     HEARS_SILENCE,
     LIVE,
-    MAX_BATCH,
     SOUND_OVER,
     Record,
     State,
 )
-from media.kernel.libc import DATA_WORD, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLLIN, epoll_ctl, read
+from media.kernel.libc import read
 
 COMMAND_BYTES = COMMAND_WORDS * 8
 
@@ -112,15 +111,6 @@ def _obey_port(state: State, port: Record, words: Any) -> None:
 
 
 @compiled
-def _poll(engine: Record, operation: Any, descriptor: Any, tag: Any) -> None:
-    """tag: what epoll_wait gives back for the descriptor."""
-    engine.epoll_events[MAX_BATCH, 0] = EPOLLIN
-    engine.epoll_events[MAX_BATCH, DATA_WORD] = tag
-    address = engine.epoll_address + MAX_BATCH * engine.epoll_events.itemsize * engine.epoll_events.shape[1]
-    epoll_ctl(engine.epoll_fd, operation, descriptor, address)
-
-
-@compiled
 def _open(state: State, slot: Any) -> None:
     engine, port = state.engine[0], state.ports[slot]
     port.state = LIVE
@@ -134,8 +124,9 @@ def _open(state: State, slot: Any) -> None:
     port.digit_budget = digits.DIGIT_BURST
     state.live[engine.live_count] = slot
     engine.live_count += 1
-    _poll(engine, EPOLL_CTL_ADD, port.rtp_fd, slot << 1)
-    _poll(engine, EPOLL_CTL_ADD, port.rtcp_fd, slot << 1 | 1)
+    port.direct_fd = sockets.NONE
+    sockets.poll(engine, port.rtp_fd, slot << 2 | sockets.SOUND)
+    sockets.poll(engine, port.rtcp_fd, slot << 2 | sockets.CONTROL)
     rtcp.schedule(engine, port, rtcp.INTERVAL_NS // 2)
 
 
@@ -145,6 +136,7 @@ def _connect(port: Record, words: Any) -> None:
     signalled, learn_host = words[2], words[13]
     was_learned = port.remote != port.signalled
     if signalled != port.signalled or learn_host != port.learn_host or not was_learned:
+        sockets.close_direct(port)
         source.set_remote(port, signalled)
     port.signalled = signalled
     port.learn_host = learn_host
@@ -224,8 +216,9 @@ def _close(state: State, port: Record) -> None:
     """No datagram passes this port any more. What it received is still there for the recorders behind."""
     engine = state.engine[0]
     rtcp.report(engine, port, True)
-    _poll(engine, EPOLL_CTL_DEL, port.rtp_fd, 0)
-    _poll(engine, EPOLL_CTL_DEL, port.rtcp_fd, 0)
+    sockets.close_direct(port)
+    sockets.poll_no_more(engine, port.rtp_fd)
+    sockets.poll_no_more(engine, port.rtcp_fd)
     record.end_taps_on(state, port.slot)
     hear(state, port, HEARS_SILENCE, 0)
     while port.first_listener:

@@ -6,6 +6,7 @@ Source: RFC 3550 6.2 (interval), 6.4 (reports), 6.5 (CNAME), 6.6 (BYE).
 
 from typing import Any
 
+from media.kernel import sockets
 from media.kernel.compiled import compiled
 from media.kernel.layout import Record
 from media.kernel.libc import DONT_WAIT, NS_PER_S, sendto
@@ -63,10 +64,10 @@ def report(engine: Record, port: Record, is_last: Any) -> None:
         put_u16(octets, end + 2, 1)
         put_u32(octets, end + 4, port.ssrc)
         end += 8
-    descriptor, address = port.rtcp_fd, port.rtcp_remote_address
     if port.rtcp_mux:
-        descriptor, address = port.rtp_fd, port.remote_address
-    sendto(descriptor, engine.control_address, end, DONT_WAIT, address, 16)
+        sockets.send(port, engine.control_address, end)
+    else:
+        sendto(port.rtcp_fd, engine.control_address, end, DONT_WAIT, port.rtcp_remote_address, 16)
 
 
 @compiled

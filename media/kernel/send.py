@@ -8,10 +8,9 @@ Source: RFC 3550 5.1; RFC 3551 4.1 (marker at the beginning of a talkspurt).
 
 from typing import Any
 
-from media.kernel import g711, jitter
+from media.kernel import g711, jitter, sockets
 from media.kernel.compiled import compiled
 from media.kernel.layout import FRAME, NOWHERE, RATE_HZ, RING, Record
-from media.kernel.libc import DONT_WAIT, sendto
 from media.kernel.rtp import HEADER, later_by, put_u16, put_u32
 
 MAX_DRIFT = 2 * RATE_HZ
@@ -36,7 +35,7 @@ def write_header(
 
 @compiled
 def send_octets(engine: Record, port: Record, address: Any, length: Any) -> None:
-    if sendto(port.rtp_fd, address, length, DONT_WAIT, port.remote_address, 16) == length:
+    if sockets.send(port, address, length):
         port.packets_out += 1
         port.octets_out += length - HEADER
         engine.packets_out += 1

@@ -118,7 +118,7 @@ class InboundInvite:
                 self._session.take_answer(ack)
 
         self._session.send_success(self._request, self._server, response, on_ack=acknowledged)
-        self._session.schedule(schedule)
+        self._session.refresher.schedule(schedule)
         return True
 
     def refuse(self, status: int, *, fields: Iterable[Field] = ()) -> None:

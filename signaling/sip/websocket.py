@@ -14,7 +14,8 @@ from aiohttp import WSMsgType, hdrs, web
 
 from signaling.sip.flow import Flow
 from signaling.sip.limits import RateTable
-from signaling.sip.message import MAX_BODY, MAX_HEAD, SipParseError, parse_datagram
+from signaling.sip.message import SipParseError
+from signaling.sip.parser import MAX_BODY, MAX_HEAD, parse_datagram
 from signaling.sip.stream import StreamOwner, StreamTimes
 from signaling.web_socket import CLOSE_S, Origins, SocketOutlet
 

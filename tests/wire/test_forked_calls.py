@@ -172,6 +172,29 @@ async def test_recording_holds_what_its_mode_promises(
         assert recorded[-1].lacks(*UK_HZ)
 
 
+async def test_recording_that_is_trimmed_begins_and_ends_with_sound_on_both_channels(
+    application: Application, phones: Phones, gateway: RunningGateway, tmp_path: Path
+) -> None:
+    dial = fork("bob", record="record-from-answer-dual", trim="trim-silence", recording_status_callback="/recording")
+    application.on("/voice", dial)
+    application.on("/recording", say_nothing)
+    alice, bob = await phones("alice"), await phones("bob", incoming=Incoming.ANSWER)
+    await alice.dial("sales")
+    answered = await bob.wait("answered")
+    await asyncio.sleep(1.0)
+    alice.play(f"tone:{ALICE_HZ}")
+    await asyncio.sleep(1.0)
+    bob.play(f"tone:{BOB_HZ}")
+    await asyncio.sleep(0.6)
+    bob.hangup()
+    ended = await bob.wait("ended")
+    told = await application.wait("/recording")
+    first, second = await gateway.recording(told["RecordingUrl"], tmp_path / "recording.wav")
+    assert first.duration_s == second.duration_s == pytest.approx(ended.t - answered.t - 1.0, abs=0.3)
+    assert first.first_s(ALICE_HZ) == pytest.approx(0.0, abs=0.15)
+    assert second.first_s(BOB_HZ) == pytest.approx(1.0, abs=0.25), "the channels stay aligned"
+
+
 async def test_hangup_on_star_drops_the_callee_and_the_caller_goes_on(application: Application, phones: Phones) -> None:
     application.on("/voice", fork("bob", hangup_on_star=True, action="/dialled"))
     application.on("/dialled", fork("carol"))

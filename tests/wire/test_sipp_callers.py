@@ -18,6 +18,7 @@ from tests.wire.harness_scenarios import (
     challenged_invite,
     pause,
     receive,
+    reply,
     request,
     sdp,
 )
@@ -42,6 +43,7 @@ async def sipp_calls(
     host: str = "127.0.0.1",
     port: int = 0,
     transport: str = "u1",
+    limit_s: float = 20.0,
 ) -> SippOutcome:
     """caller: user of From. identity, password: of the one answer to a challenge that the steps may use."""
     address = gateway.sip_address
@@ -56,6 +58,7 @@ async def sipp_calls(
         host=host,
         port=port,
         transport=transport,
+        limit_s=limit_s,
     )
 
 
@@ -154,6 +157,26 @@ async def test_answer_is_repeated_until_a_late_ack_comes(
     outcome.verify()
     # At 0, T1 and 3 * T1, and the one for the BYE.
     assert outcome.messages.count("SIP/2.0 200 OK") == 4
+
+
+@pytest.mark.timeout(90)
+async def test_caller_who_never_acknowledges_is_hung_up_after_half_a_minute(
+    calls_bob: Application, phones: Phones, gateway: RunningGateway, tmp_path: Path
+) -> None:
+    """64 * T1, in real time. Source: RFC 3261 13.3.1.4."""
+    bob = await phones("bob", incoming=Incoming.ANSWER)
+    outcome = await sipp_calls(
+        gateway,
+        tmp_path,
+        *challenged_invite(body=sdp()),
+        receive(180, optional=True),
+        receive(200, routes=True),
+        receive("BYE"),
+        reply("200 OK", tag="", contact=False),
+        limit_s=45,
+    )
+    outcome.verify()
+    assert (await bob.wait("ended"))["by"] == "remote"
 
 
 async def test_hold_and_resume_by_reinvite_are_answered_as_the_rfc_says(

@@ -17,7 +17,8 @@ from signaling.sip.core import SipSettings
 from signaling.sip.dial_target import DialTarget
 from signaling.sip.headers import Headers
 from signaling.sip.leg import SipLeg
-from signaling.sip.message import Request, Response, parse_datagram
+from signaling.sip.message import Request, Response
+from signaling.sip.parser import parse_datagram
 from signaling.sip.registrar import Registrar, RegistrarSettings
 from signaling.sip.transport import TransportLimits
 from signaling.sip.websocket import BEAT_S, SipWebSocketServer
