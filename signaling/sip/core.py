@@ -7,9 +7,9 @@ Source: RFC 3261 8.1.2, 12.2.1.1 (where a request goes), 20.5 (Allow); RFC 5626 
 
 import ipaddress
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from media.engine import Engine
 from signaling.sip.dialog import Dialog, DialogId
@@ -57,7 +57,7 @@ class InDialog(typing.Protocol):
 
 @dataclass
 class SipCore:
-    """flow_to: an open or new flow to an address. is_open: whether a flow can still be used.
+    """flow_to: an open or new flow to an address. is_open: whether a flow can still be used. spawn: runs a task.
 
     callers: Call-ID and From tag of each inbound call, with the CSeq number of its INVITE.
     """
@@ -68,6 +68,7 @@ class SipCore:
     scheduler: Scheduler
     flow_to: Callable[[Protocol, str, int], Flow]
     is_open: Callable[[Flow], bool]
+    spawn: Callable[[Coroutine[Any, Any, None]], None]
     dialogs: dict[DialogId, InDialog] = field(default_factory=dict)
     callers: dict[tuple[str, str], int] = field(default_factory=dict)
     legs: "set[SipLeg]" = field(default_factory=set)

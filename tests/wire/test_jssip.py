@@ -1,19 +1,22 @@
-"""JsSIP in Chromium over ``/sip``: registers, is called, calls; the sound is not looked at here."""
+"""JsSIP in Chromium over ``/sip``: registers, is called, calls; the sound is aiortc's, only as far as SDP needs it."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
 import pytest
 
-from signaling.leg import HangupCause
+from signaling.leg import Answered, Ended, HangupCause, Held, Resumed, Ringing
+from signaling.peer_media import PeerMedia, PeerMediaEvent
 from signaling.sip.leg import SipLeg
-from tests.signaling.sip.peers import ended, outbound, settled
+from tests.signaling.sip.peers import ended, next_event, outbound, settled
 from tests.signaling.sip.web_peers import PASSWORDS, WebRig, web_rig
 from tests.signaling.voice_sdk.test_server import eventually
 from tests.wire.harness_chromium import Tab, chromium, make_certificate
 from tests.wire.harness_jssip import find_jssip, jssip_routes
+from tests.wire.test_voice_sdk_signalling import AiortcSound
 
 pytestmark = pytest.mark.wire
 
@@ -31,14 +34,32 @@ class Scene:
     async def start(self, *, password: str = PASSWORDS["alice"]) -> None:
         await self.tab.page.evaluate("([password]) => make('alice', password)", [password])
 
+    async def connects(self, session: str) -> None:
+        """ICE and DTLS are up."""
+        await self.tab.page.wait_for_function(f"sessions['{session}'].connection.connectionState === 'connected'")
+
 
 @pytest.fixture
 async def scene(jssip: Path, tmp_path: Path) -> AsyncIterator[Scene]:
     certificate = make_certificate(tmp_path)
-    async with web_rig(tables=[jssip_routes(jssip)]) as at:
+    opened: list[AiortcSound] = []
+
+    def make_media(*, codec_names: Sequence[str], on_event: Callable[[PeerMediaEvent], None]) -> PeerMedia:
+        opened.append(AiortcSound(on_event))
+        return opened[-1]
+
+    async with web_rig(tables=[jssip_routes(jssip)], make_peer_media=make_media) as at:
         url = at.url.removesuffix("/sip")
         async with chromium(url, certificate, tmp_path / "profile") as browser:
             yield Scene(at, await browser.tab())
+        for leg in list(at.agent.core.legs):
+            leg.hangup()
+        for sound in opened:
+            await sound.closed()
+        # A replaced connection of aiortc's that never came up waits for ever.
+        for task in asyncio.all_tasks():
+            if "RTCPeerConnection" in repr(task.get_coro()):
+                task.cancel()
 
 
 async def test_jssip_registers_and_unregisters(scene: Scene) -> None:
@@ -80,11 +101,38 @@ async def test_jssip_is_called_and_the_caller_gives_up(scene: Scene) -> None:
     await settled(scene.rig)
 
 
-async def test_jssip_calls_and_is_told_that_its_description_is_not_acceptable(scene: Scene) -> None:
+async def test_jssip_is_called_answers_and_is_hung_up_on(scene: Scene) -> None:
+    await scene.start()
+    await scene.tab.wait_for("registered")
+    leg = cast(SipLeg, scene.rig.registrar.devices("alice")[0].dial(outbound()))
+    await scene.tab.wait_for("session")
+    await scene.tab.do("sessions.in.answer({mediaConstraints: {audio: true, video: false}})")
+    await scene.tab.wait_for("in.confirmed")
+    assert isinstance(await next_event(leg), Ringing)
+    assert isinstance(await next_event(leg), Answered)
+    await scene.connects("in")
+    leg.hangup()
+    assert (await scene.tab.wait_for("in.ended"))["cause"] == "Terminated"
+    await settled(scene.rig)
+
+
+async def test_jssip_calls_holds_resumes_and_hangs_up(scene: Scene) -> None:
     await scene.start()
     await scene.tab.wait_for("registered")
     await scene.tab.do("call('sip:bob@ringfork.test')")
-    assert (await scene.tab.wait_for("out.failed"))["code"] == 488
+    leg = await scene.rig.incoming()
+    assert leg.dialled == "bob"
+    await leg.ring()
+    await scene.tab.wait_for("out.progress")
+    await leg.answer()
+    await scene.tab.wait_for("out.confirmed")
+    await scene.connects("out")
+    await scene.tab.do("sessions.out.hold()")
+    assert isinstance(await next_event(leg), Held)
+    await scene.tab.do("sessions.out.unhold()")
+    assert isinstance(await next_event(leg), Resumed)
+    await scene.tab.do("sessions.out.terminate()")
+    assert await ended(leg) == Ended(HangupCause.NORMAL, by_remote=True)
     await settled(scene.rig)
 
 

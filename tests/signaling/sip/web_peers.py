@@ -11,6 +11,7 @@ from aiohttp import WSMsgType, web
 
 from media.engine import Engine
 from signaling.leg import OutboundCall
+from signaling.peer_media import PeerMediaFactory
 from signaling.sip.agent import SipAgent
 from signaling.sip.auth import DigestAuthenticator, answer_challenge
 from signaling.sip.core import SipSettings
@@ -148,6 +149,7 @@ async def web_rig(
     beat_s: float = BEAT_S,
     limits: TransportLimits | None = None,
     tables: Sequence[web.RouteTableDef] = (),
+    make_peer_media: PeerMediaFactory | None = None,
 ) -> AsyncIterator[WebRig]:
     engine, directory = RecordedEngine(), Directory()
     queue: asyncio.Queue[SipLeg] = asyncio.Queue()
@@ -168,6 +170,7 @@ async def web_rig(
         on_call=queue.put_nowait,
         limits=limits,
         timers=FAST,
+        make_peer_media=make_peer_media,
     )
     await agent.start()
     server = SipWebSocketServer(agent.transports, origins=origins, own_origin=own_origin, beat_s=beat_s)
