@@ -34,6 +34,7 @@ from gateway.session import CallSession
 from gateway.sids import new_sid
 from gateway.store import StorageUnavailable, Store
 from gateway.tokens import TokenIssuer, verifier_of
+from gateway.web.routes import web_routes
 from gateway.webhooks.client import WebhookClient
 from gateway.webhooks.guard import Guard
 from gateway.webhooks.outbox import Outbox
@@ -52,6 +53,7 @@ from signaling.sip.registrar import Registrar, RegistrarSettings
 from signaling.sip.resolver import Resolver
 from signaling.sip.transport import TlsSettings
 from signaling.sip.trunk import Trunk, Trunks
+from signaling.sip.websocket import SipWebSocketServer
 from signaling.voice_sdk.agent import VoiceSdkAgent
 from signaling.voice_sdk.leg import VoiceSdkLeg
 from signaling.voice_sdk.server import VoiceSdkServer
@@ -208,6 +210,7 @@ class Gateway:
             trunks=trunks,
             resolver=Resolver(),
             on_call=self._on_call,
+            make_peer_media=self._webrtc,
         )
         self._browsers = VoiceSdkAgent(
             settings=VoiceSdkSettings(origins=configuration.voice_sdk.origins, edge=configuration.voice_sdk.edge),
@@ -251,7 +254,10 @@ class Gateway:
 
     def _routes(self) -> Iterator[web.RouteTableDef]:
         configuration = self._configuration
+        origins = configuration.voice_sdk.origins
+        yield web_routes()
         yield VoiceSdkServer(self._browsers, own_origin=configuration.public_url).routes()
+        yield SipWebSocketServer(self._agent.transports, origins=origins, own_origin=configuration.public_url).routes()
         if configuration.api_keys:
             issuer = TokenIssuer(configuration, clock=time.time)
             yield TokenApi(issuer, self._credentials, is_open=self._is_development).routes()

@@ -71,7 +71,8 @@ class Admission:
 
     def judge(self, request: Request, flow: Flow) -> Admitted | Challenge | Forbidden:
         """Raises nothing; costs a hash only when there is an answer to a challenge."""
-        trunk = self._trunks.name_of_source(flow.source)
+        # A browser is nobody's trunk, whatever proxy its WebSocket comes through.
+        trunk = None if flow.is_web else self._trunks.name_of_source(flow.source)
         if trunk is not None:
             return Admitted(trunk=trunk)
         answers = request.headers.getlist("Authorization") or request.headers.getlist("Proxy-Authorization")

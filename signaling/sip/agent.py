@@ -18,6 +18,7 @@ from sipmessage import Address
 from media.engine import Engine, PortsExhausted
 from signaling.errors import GatewayError, PeerError, UsageError
 from signaling.leg import Direction, HangupCause, LegState, OutboundCall
+from signaling.peer_media import PeerMediaFactory
 from signaling.sip.admission import Admission, Admitted, Authenticator, Challenge, Forbidden, SourceTrunks
 from signaling.sip.core import ACCEPT, ALLOW, SUPPORTED, UNDERSTOOD_OPTIONS, SipCore, SipSettings
 from signaling.sip.credentials import ChallengeAnswers
@@ -25,7 +26,6 @@ from signaling.sip.dial_target import DialTarget
 from signaling.sip.dialog import Dialog, DialogId
 from signaling.sip.goodbye import Peer
 from signaling.sip.leg import LegFacts, SipLeg
-from signaling.sip.leg_media import LegMedia, codecs_named
 from signaling.sip.message import Request, Response, respond
 from signaling.sip.naming import (
     diversion_of,
@@ -39,10 +39,11 @@ from signaling.sip.session import Session
 from signaling.sip.session_timer import SessionTimer
 from signaling.sip.transaction import TimerValues, server_key
 from signaling.sip.transaction_layer import TransactionLayer
-from signaling.sip.transport import Flow, SipTransports
+from signaling.sip.transport import Flow, SipTransports, TransportLimits
 from signaling.sip.uac import OutboundInvite, template_of
 from signaling.sip.uas import InboundInvite
 from signaling.sip.values import SipParseError
+from signaling.sip.web_media import LegSounds
 
 Field = tuple[str, str]
 _GOODBYE_POLL_S = 0.02
@@ -69,6 +70,7 @@ class SipAgent:
     """Ties transports, admission, registrar, trunks and engine together.
 
     on_call: gets each admitted inbound leg, 100 already sent; it rings, answers or hangs up, now or later.
+    make_peer_media: the sound of browsers; without it their descriptions are refused.
     clock: for limits and digest; scheduler: for everything timed, the running loop's if None.
     """
 
@@ -85,6 +87,8 @@ class SipAgent:
         clock: Callable[[], float] = time.monotonic,
         timers: TimerValues | None = None,
         scheduler: Scheduler | None = None,
+        limits: TransportLimits | None = None,
+        make_peer_media: PeerMediaFactory | None = None,
     ) -> None:
         self._engine = engine
         self._settings = settings
@@ -95,6 +99,8 @@ class SipAgent:
         self._clock = clock
         self._timers = timers
         self._scheduler = scheduler
+        self._limits = limits
+        self._sounds = LegSounds(engine, make_peer_media)
         self._secret = secrets.token_bytes(16)
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_draining = False
@@ -127,6 +133,7 @@ class SipAgent:
             on_transport_error=lambda flow, _: self._on_flow_gone(flow),
             on_flow_closed=self._on_flow_closed,
             is_trusted=self._is_trusted,
+            limits=self._limits,
             tls=self._settings.tls,
             clock=self._clock,
         )
@@ -146,6 +153,7 @@ class SipAgent:
             scheduler=scheduler,
             flow_to=transports.flow_to,
             is_open=transports.is_open,
+            spawn=self._spawn,
         )
         self.addresses = tuple([await transports.listen(url) for url in self._settings.listen])
 
@@ -194,25 +202,20 @@ class SipAgent:
             ),
         )
         try:
-            media = LegMedia(
-                self._engine,
-                leg.on_port,
-                codecs=codecs_named(request.codec_names),
-                learn_from=None,
-                is_private=target.flow is not None and target.flow.protocol == "tls",
-            )
-            leg.attach(media=media)
+            leg.attach(media=self._sounds.outbound(leg, target.flow, core, codec_names=request.codec_names))
             template = template_of(target, request, settings=settings, call_id=call_id)
-        except PortsExhausted as error:
-            leg.end(HangupCause.OVERLOAD, reason=str(error), sip_status=503)
-            return leg
         except SipParseError as error:
             leg.end(HangupCause.UNREACHABLE, reason=str(error), sip_status=404)
+            return leg
+        except (PortsExhausted, GatewayError) as error:
+            leg.end(HangupCause.OVERLOAD, reason=str(error), sip_status=503)
             return leg
         outbound = OutboundInvite(core, leg, template)
         leg.attach(outbound=outbound)
         leg.log.info("sip.dialling", device=target.device, call_sid=request.call_sid)
-        if target.flow is not None:
+        if target.flow is not None and leg.audio.is_slow:
+            self._spawn(outbound.prepare([target.flow]))
+        elif target.flow is not None:
             outbound.start([target.flow])
         else:
             self._spawn(self._look_up(leg, outbound, target.next_hop or target.request_uri))
@@ -347,10 +350,8 @@ class SipAgent:
         dialog = Dialog.of_request(request, local_tag=secrets.token_hex(8), local_contact=core.contact(flow))
         leg = SipLeg(core, self._facts_of(request, flow, admitted))
         try:
-            leg.attach(
-                media=LegMedia(self._engine, leg.on_port, learn_from=flow.source, is_private=flow.protocol == "tls")
-            )
-        except PortsExhausted as error:
+            leg.attach(media=self._sounds.inbound(leg, flow, core, offer=request.body))
+        except (PortsExhausted, GatewayError) as error:
             self._refuse(request, flow, 503, fields=busy)
             leg.end(HangupCause.OVERLOAD, reason=str(error))
             return

@@ -7,9 +7,9 @@ Source: RFC 3261 8.1.2, 12.2.1.1 (where a request goes), 20.5 (Allow); RFC 5626 
 
 import ipaddress
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from media.engine import Engine
 from signaling.sip.dialog import Dialog, DialogId
@@ -57,7 +57,7 @@ class InDialog(typing.Protocol):
 
 @dataclass
 class SipCore:
-    """flow_to: an open or new flow to an address. is_open: whether a flow can still be used.
+    """flow_to: an open or new flow to an address. is_open: whether a flow can still be used. spawn: runs a task.
 
     callers: Call-ID and From tag of each inbound call, with the CSeq number of its INVITE.
     """
@@ -68,6 +68,7 @@ class SipCore:
     scheduler: Scheduler
     flow_to: Callable[[Protocol, str, int], Flow]
     is_open: Callable[[Flow], bool]
+    spawn: Callable[[Coroutine[Any, Any, None]], None]
     dialogs: dict[DialogId, InDialog] = field(default_factory=dict)
     callers: dict[tuple[str, str], int] = field(default_factory=dict)
     legs: "set[SipLeg]" = field(default_factory=set)
@@ -84,7 +85,7 @@ class SipCore:
         """Our Contact towards whoever is at the other end of the flow."""
         host, port = flow.local
         shown = f"[{host}]" if ":" in host else host
-        transport = "" if flow.protocol == "udp" else f";transport={flow.protocol}"
+        transport = f";transport={flow.transport_parameter}" if flow.transport_parameter else ""
         return f"<sip:{shown}:{port}{transport}>"
 
     def flow_of(self, dialog: Dialog, known: Flow, *, pinned: bool) -> Flow:
@@ -106,7 +107,7 @@ class SipCore:
         protocol = next((known for known in PROTOCOLS if known == transport), None)
         if protocol is None or address.is_multicast or address.is_unspecified:
             return known
-        if known.protocol == transport and known.remote == (host, port):
+        if known.is_web or known.protocol == transport and known.remote == (host, port):
             return known
         if known.reliable and known.source == host and self.is_open(known):
             return known

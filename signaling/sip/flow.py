@@ -9,21 +9,23 @@ from typing import Literal
 
 from signaling.errors import UsageError
 
-Protocol = Literal["udp", "tcp", "tls"]
+Protocol = Literal["udp", "tcp", "tls", "ws", "wss"]
+# Those that we listen on and connect by; browsers come by WebSocket and cannot be connected to.
 PROTOCOLS: tuple[Protocol, ...] = ("udp", "tcp", "tls")
+_DEFAULT_PORTS = {"tls": 5061, "ws": 80, "wss": 443}
 
 
 def default_port(protocol: str) -> int:
-    """Source: RFC 3261 19.1.2."""
-    return 5061 if protocol == "tls" else 5060
+    """Source: RFC 3261 19.1.2; RFC 7118 5.2.2."""
+    return _DEFAULT_PORTS.get(protocol, 5060)
 
 
 @dataclass(frozen=True, slots=True)
 class Flow:
     """One way to reach one peer.
 
-    local: our address as the peer can reach it, for Via and Contact; on tcp and tls that of the listener.
-    connection: number of the tcp or tls connection, 0 for udp. It is never used again, so a flow whose connection is
+    local: our address as the peer can reach it, for Via and Contact; where there are connections, the listener's.
+    connection: number of the connection, 0 for udp. It is never used again, so a flow whose connection is
     gone stays gone. reply_to: where answers to the request that came by this flow go if not back to ``remote``
     (udp without rport), or when the connection is gone.
     """
@@ -37,6 +39,16 @@ class Flow:
     @property
     def reliable(self) -> bool:
         return self.protocol != "udp"
+
+    @property
+    def is_web(self) -> bool:
+        """A browser's WebSocket: there is no other way to the peer, and its address may be that of a proxy."""
+        return self.protocol in ("ws", "wss")
+
+    @property
+    def transport_parameter(self) -> str:
+        """``transport`` of a SIP URI that leads here; empty for udp, which needs none. Source: RFC 7118 5.2.3."""
+        return "" if self.protocol == "udp" else "ws" if self.is_web else self.protocol
 
     @property
     def source(self) -> str:

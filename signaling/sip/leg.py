@@ -32,7 +32,7 @@ from signaling.leg import (
     SipDetails,
 )
 from signaling.sip.core import SipCore
-from signaling.sip.leg_media import LegMedia
+from signaling.sip.leg_media import LegAudio
 from signaling.sip.message import Request
 from signaling.sip.session import Session
 from signaling.sip.transaction_layer import ServerTransaction
@@ -89,7 +89,7 @@ class SipLeg:
         self.log = log.bind(leg_id=facts.leg_id, call_id=facts.call_id)
         self._state = LegState.TRYING
         self._events = LegEvents()
-        self._media: LegMedia | None = None
+        self._media: LegAudio | None = None
         self._inbound: InboundInvite | None = None
         self._outbound: OutboundInvite | None = None
         self._session: Session | None = None
@@ -173,7 +173,7 @@ class SipLeg:
     async def early_media(self) -> None:
         if self._inbound is not None and self._state in (LegState.TRYING, LegState.RINGING):
             self._state = LegState.RINGING
-            self._inbound.early_media()
+            await self._inbound.early_media()
 
     async def answer(self) -> None:
         if self._inbound is None or self._state in (LegState.UP, LegState.ENDED):
@@ -193,14 +193,14 @@ class SipLeg:
     # What the parts tell it
 
     @property
-    def audio(self) -> LegMedia:
+    def audio(self) -> LegAudio:
         assert self._media is not None, "a leg without a port is never handed out"
         return self._media
 
     def attach(
         self,
         *,
-        media: LegMedia | None = None,
+        media: LegAudio | None = None,
         inbound: "InboundInvite | None" = None,
         outbound: "OutboundInvite | None" = None,
         session: Session | None = None,

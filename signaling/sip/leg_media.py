@@ -7,6 +7,7 @@ Source: RFC 3264; RFC 6337 2 (which message carries which); reliability checks R
 
 import secrets
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from media.codec import CODECS, G711, Codec
 from media.engine import Engine, MediaPort, PortEvent, RemoteMedia
@@ -22,6 +23,43 @@ def codecs_named(names: Sequence[str]) -> tuple[Codec, ...]:
     """Codecs of ours with these names, in that order; G.711 if none is known."""
     known = tuple(_BY_NAME[name.upper()] for name in names if name.upper() in _BY_NAME)
     return known or G711
+
+
+class LegAudio(Protocol):
+    """What a leg, and whoever runs its dialog, need of its sound: LegMedia for RTP, WebLegMedia for browsers.
+
+    is_slow: descriptions take time there; ``prepare`` first, then they are at hand.
+    """
+
+    learn_from: str | None
+
+    @property
+    def port(self) -> MediaPort: ...
+    @property
+    def is_slow(self) -> bool: ...
+    @property
+    def is_agreed(self) -> bool: ...
+    @property
+    def codec_names(self) -> tuple[str, ...]: ...
+    @property
+    def offer_is_open(self) -> bool: ...
+    @property
+    def is_held(self) -> bool: ...
+
+    async def prepare(self, offer: bytes) -> None:
+        """Make what ``answer`` to this offer, or without one ``offer``, will give. Raises PeerError."""
+        ...
+
+    def examine(self, offer: bytes) -> None: ...
+    def offer(self) -> bytes: ...
+    def repeat_offer(self) -> bytes: ...
+    def withdraw_offer(self) -> None: ...
+    def answer(self, offer: bytes) -> bytes: ...
+    def accept(self, answer: bytes, *, final: bool = True) -> None: ...
+    def settle_early(self) -> None: ...
+    def settle(self) -> bool: ...
+    def watch(self) -> None: ...
+    def close(self) -> None: ...
 
 
 class _Relay:
@@ -67,6 +105,17 @@ class LegMedia:
         self._watching = False
         self._is_settled_early = False
         self.agreed: Negotiated | None = None
+
+    @property
+    def is_slow(self) -> bool:
+        return False
+
+    @property
+    def is_agreed(self) -> bool:
+        return self.agreed is not None
+
+    async def prepare(self, offer: bytes) -> None:
+        """Nothing: descriptions are made as they are needed."""
 
     @property
     def codec_names(self) -> tuple[str, ...]:

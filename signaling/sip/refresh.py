@@ -6,10 +6,11 @@ Source: RFC 4028 7.4, 10; RFC 3261 14.1 (glare); RFC 3311; RFC 5057 5.1 (which f
 """
 
 import random
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from signaling.errors import PeerError
+from signaling.errors import GatewayError, PeerError
 from signaling.leg import HangupCause
 from signaling.sip.bodies import session_description
 from signaling.sip.core import ALLOW, SUPPORTED, SipCore
@@ -75,8 +76,20 @@ class Refresher:
         heard = partial(self._hear, is_retry=bool(fields))
         if "update" in session.peer_allows:
             session.send("UPDATE", heard, fields=asked)
+        elif self._leg.audio.is_slow:
+            self._core.spawn(self._prepare(asked, heard))
         else:
             session.send("INVITE", heard, fields=asked, body=self._leg.audio.repeat_offer())
+
+    async def _prepare(self, asked: list[Field], heard: Callable[[Request, Outcome], None]) -> None:
+        """Has the offer of a re-INVITE made; without one the session stands until it expires."""
+        try:
+            await self._leg.audio.prepare(b"")
+        except GatewayError:
+            self.is_asking = False
+            return
+        if not self._session.is_closed:
+            self._session.send("INVITE", heard, fields=asked, body=self._leg.audio.repeat_offer())
 
     def _refresh_later(self, delay_s: float) -> None:
         self._refresh_timer = self._core.scheduler.call_later(delay_s, self._refresh)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from signaling.errors import PeerError
+from signaling.errors import GatewayError, PeerError
 from signaling.leg import DigitReceived, HangupCause
 from signaling.sip.bodies import key_press, session_description
 from signaling.sip.core import ACCEPT, ALLOW, SUPPORTED, UNDERSTOOD_OPTIONS, SipCore
@@ -82,6 +82,7 @@ class Session:
         self.peer_allows: frozenset[str] = frozenset()
         self._bye: Callable[[], None] | None = None
         self._closed = False
+        self._is_describing = False
         self.refresher = Refresher(core, leg, self, we_called=we_called)
         core.dialogs[dialog.id] = self
         if not we_called and dialog.remote_sequence is not None:
@@ -147,7 +148,31 @@ class Session:
             raise SipParseError("expected no second INVITE before the first is answered", status=500, request=request)
         if self.refresher.is_asking or self._leg.audio.offer_is_open:
             raise SipParseError("expected no INVITE while ours is pending", status=491, request=request)
+        if self._is_describing:
+            raise SipParseError("expected no INVITE before the last is answered", status=500, request=request)
         server = self._core.layer.serve(request, flow)
+        if self._leg.audio.is_slow:
+            self._core.spawn(self._prepare(request, server))
+        else:
+            self._answer_invite(request, server)
+
+    async def _prepare(self, request: Request, server: ServerTransaction) -> None:
+        """Has our side of the description made, then goes on with the re-INVITE."""
+        self._is_describing = True
+        try:
+            await self._leg.audio.prepare(session_description(request))
+        except GatewayError as error:
+            refusal = error if isinstance(error, PeerError) else PeerError(str(error), status=488)
+            self._refuse(request, server, refusal)
+            return
+        finally:
+            self._is_describing = False
+        if self._closed:
+            self._refuse(request, server, PeerError("the call is over", status=487))
+        else:
+            self._answer_invite(request, server)
+
+    def _answer_invite(self, request: Request, server: ServerTransaction) -> None:
         try:
             fields, schedule = self.timer.answer(request)
             offer = session_description(request)
@@ -178,7 +203,7 @@ class Session:
             if offer:
                 if self.refresher.is_asking or self._leg.audio.offer_is_open:
                     raise SipParseError("expected no offer while ours is open", status=491, request=request)
-                if self._leg.audio.agreed is None or self._waiting:
+                if not self._leg.audio.is_agreed or self._waiting:
                     raise SipParseError("expected no offer before the first is answered", status=500, request=request)
             if self.dialog.confirmed:
                 fields, schedule = self.timer.answer(request)

@@ -16,15 +16,6 @@ from signaling.sip.parser import StreamParser
 MAX_UNSENT = 256 * 1024
 
 
-class StreamOwner(Protocol):
-    """Who keeps the connections (transport.py)."""
-
-    def stream_opened(self, stream: "SipStream") -> None: ...
-    def stream_message(self, stream: "SipStream", message: Request | Response) -> None: ...
-    def stream_malformed(self, stream: "SipStream", error: SipParseError) -> None: ...
-    def stream_closed(self, stream: "SipStream", error: Exception | None) -> None: ...
-
-
 @dataclass(frozen=True, kw_only=True)
 class StreamTimes:
     """header_s: for one message to arrive whole. unproven_idle_s: for a connection that nobody vouched for.
@@ -33,6 +24,31 @@ class StreamTimes:
     header_s: float = 10.0
     unproven_idle_s: float = 60.0
     idle_s: float = 7200.0
+
+
+class SipConnection(Protocol):
+    """One connection, as its owner sees it: tcp or tls (SipStream), or a browser's WebSocket (websocket.py)."""
+
+    flow: Flow
+    incoming: bool
+    server_name: str
+    proven: bool
+    closed: bool
+
+    def send(self, octets: bytes) -> bool: ...
+    def end(self, error: Exception | None = None) -> None: ...
+    def finish(self) -> None: ...
+    def is_unused(self, times: StreamTimes) -> bool: ...
+    def overdue(self, times: StreamTimes) -> str | None: ...
+
+
+class StreamOwner(Protocol):
+    """Who keeps the connections (transport.py)."""
+
+    def stream_opened(self, stream: SipConnection) -> None: ...
+    def stream_message(self, stream: SipConnection, message: Request | Response) -> None: ...
+    def stream_malformed(self, stream: SipConnection, error: SipParseError) -> None: ...
+    def stream_closed(self, stream: SipConnection, error: Exception | None) -> None: ...
 
 
 class SipStream(asyncio.Protocol):

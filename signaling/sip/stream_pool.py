@@ -1,4 +1,4 @@
-"""All TCP and TLS connections: accepting them, making them, finding them again, ending those that are overdue.
+"""All connections: accepting them, making them, finding them again, ending those that are overdue.
 
 Owns the listeners and the connections. Connections are capped in all and per source before anything is read or any
 handshake begins; at the total cap a connection nobody vouched for makes room. An accept that finds no free file waits
@@ -19,7 +19,7 @@ from pathlib import Path
 
 from signaling.errors import UsageError
 from signaling.sip.flow import Flow, Protocol
-from signaling.sip.stream import SipStream, StreamOwner, StreamTimes
+from signaling.sip.stream import SipConnection, SipStream, StreamOwner, StreamTimes
 
 Address = tuple[str, int]
 
@@ -92,9 +92,9 @@ class StreamPool:
         files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         self._most = limits.connections if files == resource.RLIM_INFINITY else min(limits.connections, files // 4)
         self._listeners: list[_Listener] = []
-        self._streams: dict[int, SipStream] = {}
-        self._by_peer: dict[tuple[Protocol, Address, str], SipStream] = {}
-        self._unproven: dict[int, SipStream] = {}
+        self._streams: dict[int, SipConnection] = {}
+        self._by_peer: dict[tuple[Protocol, Address, str], SipConnection] = {}
+        self._unproven: dict[int, SipConnection] = {}
         self._per_source: dict[str, int] = {}
         self._accepted = 0
         self._serial = 0
@@ -137,10 +137,10 @@ class StreamPool:
         # An aborted connection is taken down in the loop's next round.
         await asyncio.sleep(0)
 
-    def find(self, flow: Flow) -> SipStream | None:
+    def find(self, flow: Flow) -> SipConnection | None:
         return self._streams.get(flow.connection)
 
-    def to(self, protocol: Protocol, remote: Address, server_name: str) -> SipStream:
+    def to(self, protocol: Protocol, remote: Address, server_name: str) -> SipConnection:
         """An open connection to that peer, or a new one that is made when something is sent."""
         known = self._by_peer.get((protocol, remote, server_name))
         if known is not None:
@@ -158,14 +158,14 @@ class StreamPool:
         if stream is not None:
             stream.proven = True
 
-    def opened(self, stream: SipStream) -> None:
+    def opened(self, stream: SipConnection) -> None:
         """To be called by the owner when a stream is up."""
         if stream.incoming:
             flow = stream.flow
             self._streams[flow.connection] = self._unproven[flow.connection] = stream
             self._by_peer[_peer_key(stream)] = stream
 
-    def forget(self, stream: SipStream) -> None:
+    def forget(self, stream: SipConnection) -> None:
         """To be called by the owner when a stream is closed."""
         self._streams.pop(stream.flow.connection, None)
         self._closed_one.set()
@@ -189,19 +189,28 @@ class StreamPool:
 
     # Accepting
 
-    def accepted(self, listener: "_Listener", connection: socket.socket, remote: Address) -> None:
+    def admit(self, protocol: Protocol, *, local: Address, remote: Address) -> Flow | None:
+        """The flow of a new connection from there; None if it, or all together, have as many as they may.
+
+        Whoever got a flow makes a stream of it and in the end has it forgotten, opened or not.
+        """
         source = remote[0]
         most = self._limits.per_source * (_TRUSTED_FACTOR if self._is_trusted(source) else 1)
         if self._per_source.get(source, 0) >= most or not self._has_room():
             self.counts.refused += 1
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-            connection.close()
-            return
+            return None
         self.counts.accepted += 1
         self._per_source[source] = self._per_source.get(source, 0) + 1
         self._accepted += 1
+        return Flow(protocol, local, remote, self._next_serial())
+
+    def accepted(self, listener: "_Listener", connection: socket.socket, remote: Address) -> None:
         local = (connection.getsockname()[0], listener.address[1])
-        flow = Flow(listener.protocol, local, remote, self._next_serial())
+        flow = self.admit(listener.protocol, local=local, remote=remote)
+        if flow is None:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+            connection.close()
+            return
         stream = SipStream(self._owner, flow, clock=self._clock)
         self._spawn(self._take(stream, connection, listener.context))
 
@@ -351,7 +360,7 @@ class _Listener:
         self._loop.add_reader(self._socket, self._acceptable)
 
 
-def _peer_key(stream: SipStream) -> tuple[Protocol, Address, str]:
+def _peer_key(stream: SipConnection) -> tuple[Protocol, Address, str]:
     """What a connection is found by. A tls peer that came to us showed no certificate, so it is nobody's server."""
     return stream.flow.protocol, stream.flow.remote, stream.server_name
 

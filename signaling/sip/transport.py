@@ -3,7 +3,7 @@
 Decides what is read at all (sources that only cause refusals are muted) and where a response goes. What a message
 means, and whether a request is challenged, is agent.py's business; it reports refusals back through ``penalise``.
 Runs in the loop's callbacks: no task per message, one per tcp or tls connection while it is set up.
-Source: RFC 3261 18; RFC 3581 (rport); RFC 5626 (flows, keep-alives).
+Source: RFC 3261 18; RFC 3581 (rport); RFC 5626 (flows, keep-alives); RFC 7118 (browsers come by websocket.py).
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from signaling.sip.flow import Flow, Protocol, default_port, is_address, is_loop
 from signaling.sip.limits import RateTable, SourceLimiter, SourceLimits
 from signaling.sip.message import Request, Response, SipParseError
 from signaling.sip.parser import answer_to, parse_datagram
-from signaling.sip.stream import SipStream
+from signaling.sip.stream import SipConnection
 from signaling.sip.stream_pool import StreamCounts, StreamLimits, StreamPool, TlsSettings
 from signaling.sip.udp import UdpSocket
 
@@ -55,7 +55,7 @@ class SipTransports:
 
     on_message(message, flow): each checked message, requests with ``received`` and ``rport`` filled in.
     on_transport_error(flow, error): something for this flow could not be sent, or its peer's port is closed.
-    on_flow_closed(flow): a tcp or tls connection is gone; its flow is dead for good.
+    on_flow_closed(flow): a connection is gone; its flow is dead for good.
     is_trusted(source): trunks and addresses with registered phones; they are never muted.
     """
 
@@ -138,7 +138,8 @@ class SipTransports:
                 udp.send(octets, flow.reply_to if is_response and flow.reply_to is not None else flow.remote)
             return
         stream = self._pool.find(flow)
-        if stream is None and is_response and flow.reply_to is not None and not self._is_closing:
+        may_connect = not (flow.is_web or self._is_closing)
+        if stream is None and is_response and flow.reply_to is not None and may_connect:
             stream = self._pool.to(flow.protocol, flow.reply_to, "")
         if stream is None:
             self._report(flow, ConnectionResetError("the connection is closed"))
@@ -154,11 +155,20 @@ class SipTransports:
         """
         if not is_address(host) or not 0 < port < 65536:
             raise UsageError(f"expected an IP address and a port to send to, found {host!r} {port}")
+        if protocol in ("ws", "wss"):
+            raise UsageError(f"expected udp, tcp or tls to reach {host}, found {protocol}: browsers come to us")
         if protocol != "udp":
             return self._pool.to(protocol, (host, port), "" if protocol == "tcp" else server_name or host).flow
         udp = self._udp_towards(host)
         local = ("0.0.0.0", 0) if udp is None else self._local(udp, host)
         return Flow("udp", local, (host, port))
+
+    def admit(self, protocol: Protocol, *, local: tuple[str, int], remote: tuple[str, int]) -> Flow | None:
+        """The flow of a connection that somebody else accepted (websocket.py); None if there is no room for it.
+
+        The connection then tells what becomes of it as a StreamOwner is told; ``stream_closed`` comes in any case.
+        """
+        return None if self._is_closing else self._pool.admit(protocol, local=local, remote=remote)
 
     # What the agent tells
 
@@ -180,10 +190,12 @@ class SipTransports:
 
     # StreamOwner
 
-    def stream_opened(self, stream: SipStream) -> None:
+    def stream_opened(self, stream: SipConnection) -> None:
         self._pool.opened(stream)
+        if self._is_closing:
+            stream.finish()
 
-    def stream_message(self, stream: SipStream, message: Request | Response) -> None:
+    def stream_message(self, stream: SipConnection, message: Request | Response) -> None:
         flow = stream.flow
         self.statistics.received += 1
         if isinstance(message, Request):
@@ -194,10 +206,10 @@ class SipTransports:
             flow = _request_flow(message, flow)
         self._on_message(message, flow)
 
-    def stream_malformed(self, stream: SipStream, error: SipParseError) -> None:
+    def stream_malformed(self, stream: SipConnection, error: SipParseError) -> None:
         self._malformed(error, stream.flow)
 
-    def stream_closed(self, stream: SipStream, error: Exception | None) -> None:
+    def stream_closed(self, stream: SipConnection, error: Exception | None) -> None:
         self._pool.forget(stream)
         if error is not None:
             self._report(stream.flow, error)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from signaling.errors import PeerError
+from signaling.errors import GatewayError, PeerError
 from signaling.leg import Answered, EarlyMedia, HangupCause, OutboundCall, Ringing
 from signaling.sip.bodies import session_description
 from signaling.sip.core import ALLOW, SUPPORTED, SipCore, SipSettings
@@ -101,6 +101,15 @@ class OutboundInvite:
         self._early: dict[str, _Early] = {}
         self._over = False
         self._failover: TimerHandle | None = None
+
+    async def prepare(self, flows: Sequence[Flow]) -> None:
+        """Start once there is an offer to send."""
+        try:
+            await self._leg.audio.prepare(b"")
+        except GatewayError as error:
+            self._end(HangupCause.FAILED, str(error), status=503)
+        else:
+            self.start(flows)
 
     def start(self, flows: Sequence[Flow]) -> None:
         """Send the INVITE to the first of these; the others are for when it does not answer."""

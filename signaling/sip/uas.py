@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from signaling.errors import PeerError
+from signaling.errors import GatewayError, PeerError
 from signaling.leg import HangupCause
 from signaling.sip.bodies import session_description
 from signaling.sip.core import ALLOW, SUPPORTED, SipCore
@@ -87,8 +87,9 @@ class InboundInvite:
     def ring(self) -> None:
         self._progress(180)
 
-    def early_media(self) -> None:
-        self._progress(183)
+    async def early_media(self) -> None:
+        if await self._prepared():
+            self._progress(183)
 
     async def answer(self) -> bool:
         """200 with our answer, or with our offer if the INVITE had none; False if that is not possible any more.
@@ -96,7 +97,7 @@ class InboundInvite:
         Waits for the PRACK of a reliable answer that carried a description. Source: RFC 3262 5.
         """
         await self._acknowledged.wait()
-        if self._phase is not Phase.PENDING:
+        if not await self._prepared():
             return False
         try:
             fields, schedule = self._session.timer.answer(self._request)
@@ -168,6 +169,15 @@ class InboundInvite:
         self._acknowledged.set()
         if self._queued:
             self._progress(self._queued.pop(0))
+
+    async def _prepared(self) -> bool:
+        """Has what takes time made ready; False if there is nothing to answer any more, or never will be."""
+        if self._phase is Phase.PENDING and not self._body:
+            try:
+                await self._leg.audio.prepare(self._offer)
+            except GatewayError as error:
+                self._leg.end(HangupCause.NOT_ACCEPTABLE, reason=str(error), sip_status=488)
+        return self._phase is Phase.PENDING
 
     def _describe(self) -> None:
         """Our answer, or our offer where there was none; the same one every time."""

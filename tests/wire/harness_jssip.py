@@ -1,0 +1,85 @@
+"""JsSIP from npm in Chromium: an independent browser phone that speaks SIP over WebSocket."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+JSSIP_VERSION = "3.13.8"
+ESBUILD_VERSION = "0.25.12"
+_PAGE = """<!doctype html><meta charset="utf-8"><title>jssip</title><script src="/jssip.js"></script>
+<script>
+const log = [], sessions = {};
+const note = (name, detail) => log.push({name, ...(detail || {})});
+let ua;
+function make(identity, password, options) {
+  const socket = new JsSIP.WebSocketInterface(location.origin.replace('http', 'ws') + '/sip');
+  ua = new JsSIP.UA({sockets: [socket], uri: `sip:${identity}@ringfork.test`, password, session_timers: false,
+    ...options});
+  for (const name of ['connected', 'disconnected', 'registered', 'unregistered'])
+    ua.on(name, () => note(name));
+  ua.on('registrationFailed', ({cause}) => note('registrationFailed', {cause}));
+  ua.on('newRTCSession', ({originator, session, request}) => {
+    if (originator === 'remote') watch(session, 'in');
+    note('session', {originator, from: request.from.uri.user});
+  });
+  ua.start();
+}
+function watch(session, as) {
+  sessions[as] = session;
+  for (const name of ['progress', 'accepted', 'confirmed', 'ended', 'failed'])
+    session.on(name, data => note(as + '.' + name, {cause: data && data.cause, code: data?.message?.status_code}));
+}
+function call(target) {
+  watch(ua.call(target, {mediaConstraints: {audio: true, video: false}}), 'out');
+}
+</script>"""
+
+
+def find_jssip(cache: Path) -> Path:
+    """JsSIP as one file, from npm once and then from the cache; skips the test where it cannot be had."""
+    bundle = cache / f"jssip-{JSSIP_VERSION}.js"
+    if bundle.exists():
+        return bundle
+    npm = shutil.which("npm")
+    if npm is None:
+        pytest.skip("npm is not installed: JsSIP cannot be fetched")
+    packages = [f"jssip@{JSSIP_VERSION}", f"esbuild@{ESBUILD_VERSION}"]
+    entry = cache / "entry.js"
+    entry.write_text("module.exports = require('jssip');")
+    (cache / "package.json").write_text(json.dumps({"private": True}))
+    commands = [
+        [npm, "install", "--prefix", str(cache), "--no-audit", "--no-fund", *packages],
+        [
+            str(cache / "node_modules/.bin/esbuild"),
+            str(entry),
+            "--bundle",
+            "--format=iife",
+            "--global-name=JsSIP",
+            f"--outfile={bundle}",
+        ],
+    ]
+    try:
+        for command in commands:
+            subprocess.run(command, check=True, capture_output=True, timeout=50)
+    except (subprocess.SubprocessError, OSError) as error:
+        pytest.skip(f"npm could not fetch JsSIP: {error}")
+    return bundle
+
+
+def jssip_routes(bundle: Path) -> web.RouteTableDef:
+    routes = web.RouteTableDef()
+    script = bundle.read_bytes()
+
+    @routes.get("/")
+    async def _page(_: web.Request) -> web.Response:
+        return web.Response(text=_PAGE, content_type="text/html")
+
+    @routes.get("/jssip.js")
+    async def _script(_: web.Request) -> web.Response:
+        return web.Response(body=script, content_type="text/javascript")
+
+    return routes
