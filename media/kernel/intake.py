@@ -35,7 +35,7 @@ def position_at(engine: Record, time_ns: Any) -> Any:
 
 @compiled
 def take_in(state: State) -> None:
-    """Reads what has arrived on any socket, one datagram of each in turn."""
+    """Reads what has arrived on any socket, one datagram of each in turn; what is left when a tick is due waits."""
     engine = state.engine[0]
     engine.intakes += 1
     for _ in range(MAX_ROUNDS):
@@ -49,6 +49,8 @@ def take_in(state: State) -> None:
                 read_commands(state)
             else:
                 _read_socket(state, tag >> 2, tag & 3)
+        if monotonic_ns(engine) >= engine.next_tick_ns:
+            return
 
 
 @compiled
