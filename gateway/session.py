@@ -18,6 +18,7 @@ from typing import Any
 import structlog
 
 from gateway.call import CallModel, CallStatus, Over, PickedUp, PostStatus, unanswered_status
+from gateway.leg_record import leg_record
 from gateway.parameters import (
     CallFacts,
     Parameters,
@@ -216,6 +217,14 @@ class CallSession:
         self.log.info("call over", status=self.status.value, cause=ended.cause.value, duration_s=duration_s)
         self.note(
             record,
+            leg_record(
+                self.leg,
+                call_sid=self.facts.sid,
+                target=self.facts.callee,
+                created_at=self._created_at,
+                answered_at=self._answered_at,
+                ended_at=now,
+            ),
             self.event("ended", message=ended.cause.value, details={"by_caller": ended.by_remote}),
             *self._owed(posted, duration_s, ended.sip_status),
         )

@@ -26,7 +26,7 @@ from media.thread import MediaThread
 from media.tones import Tone
 from media.transport import MediaSocket, PortTransport
 
-MS_PER_FRAME = 20
+BROADCAST = ipaddress.IPv4Address("255.255.255.255")
 MIN_PTIME_MS, MAX_PTIME_MS = 10, 60
 MAX_OPUS_FORMATS = 4
 """How often a phone may ask for Opus in another way, in one call."""
@@ -185,13 +185,24 @@ class ToneSamples:
 
 
 def pack_address(address: tuple[str, int] | None) -> int:
-    """IPv4 << 16 | port, 0 for None. Raises ValueError for anything else than an IPv4 literal."""
+    """IPv4 << 16 | port; 0, nowhere, for None and for what is no host's address (0.0.0.0, multicast, broadcast).
+
+    Raises ValueError for anything else than an IPv4 literal and a port number.
+    """
     if address is None:
         return 0
-    host, port = address
+    host, port = ipaddress.IPv4Address(address[0]), address[1]
     if not 0 < port < 65536:
         raise ValueError(f"expected a port number, found {port}")
-    return int(ipaddress.IPv4Address(host)) << 16 | port
+    if host.is_unspecified or host.is_multicast or host == BROADCAST:
+        return 0
+    return int(host) << 16 | port
+
+
+def _learn_host(learn_from: str | None) -> int:
+    """IPv4 as a number; 0 for None and for signalling that does not come over IPv4, as sound does."""
+    host = ipaddress.ip_address(learn_from) if learn_from else None
+    return int(host) if isinstance(host, ipaddress.IPv4Address) else 0
 
 
 def unpack_address(packed: int) -> tuple[str, int]:
@@ -257,10 +268,9 @@ class MediaPort:
         Raises ValueError for an address that is no IPv4 literal, a codec the engine has not or a key of the wrong
         length, RuntimeError for Opus without libopus.
         """
-        learn_host = int(ipaddress.IPv4Address(remote.learn_from)) if remote.learn_from else 0
         address = pack_address(remote.address)
         rtcp = pack_address(remote.rtcp_address)
-        if not rtcp and remote.address and remote.address[1] < 65535:
+        if not rtcp and address and address & 0xFFFF < 65535:
             rtcp = address + 1
         digits = -1 if remote.digits_payload_type is None else remote.digits_payload_type
         receive, receive_digits = remote.receive_payload_type, remote.receive_digits_payload_type
@@ -281,7 +291,7 @@ class MediaPort:
             int(remote.receive),
             int(remote.rtcp_mux),
             ptime_ms * layout.RATE_HZ // 1000,
-            learn_host,
+            _learn_host(remote.learn_from),
             encoder,
             decoder,
         )

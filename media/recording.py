@@ -67,10 +67,7 @@ class Recorder:
 
     async def stop(self) -> Recorded:
         """Ends with what is heard now. Returns when the file is closed and synced. Idempotent."""
-        if not self._is_stopped:
-            self._is_stopped = True
-            self._thread.command(layout.DO_STOP_RECORDING, self.number)
-        await self._all_put.wait()
+        await self.finish()
         written = await self._handle.close()
         return Recorded(
             path=written.path,
@@ -81,6 +78,13 @@ class Recorder:
             lost_frames=written.dropped_frames + self._lost_frames,
             error=written.error,
         )
+
+    async def finish(self) -> None:
+        """For the engine: ends it, and waits until its last block has gone to the writer."""
+        if not self._is_stopped:
+            self._is_stopped = True
+            self._thread.command(layout.DO_STOP_RECORDING, self.number)
+        await self._all_put.wait()
 
     def note_all_put(self, lost_frames: int) -> None:
         """For the engine: the last block has gone to the writer."""

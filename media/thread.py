@@ -23,15 +23,16 @@ from numpy.typing import NDArray
 
 from media.kernel import layout
 from media.kernel.compiled import compiling
-from media.kernel.intake import COMMANDS_TAG
 from media.kernel.libc import EPOLL_CTL_ADD, EVENT_WORDS, NS_PER_S
 from media.kernel.loop import run
+from media.kernel.sockets import COMMANDS_TAG
 
 PIPE_BYTES = 1 << 20
 NTP_EPOCH_S = 2_208_988_800
 BACKLOG_RETRY_S = 0.005
 STOP_S = 5.0
 NICENESS = -10
+PR_SET_NAME = 15
 
 HANDBACKS_AT_ONCE = 64
 
@@ -112,6 +113,7 @@ class MediaThread:
         self._epoll.close()
 
     def _run(self) -> None:
+        _name_thread(b"media")
         # Sound before everything else, where the system allows it.
         with contextlib.suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
@@ -146,6 +148,11 @@ class MediaThread:
                 return
             slot, generation, sender, length = _HANDBACK.unpack_from(message)
             self._on_datagram(slot, generation, sender, message[layout.HANDBACK_HEADER :][:length])
+
+
+def _name_thread(name: bytes) -> None:
+    """What top and ps show for the calling thread."""
+    ctypes.CDLL(None).prctl(PR_SET_NAME, name, 0, 0, 0)
 
 
 def compile_kernel(state: layout.State, progress: Callable[[str, int, int], None]) -> None:

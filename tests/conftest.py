@@ -7,6 +7,19 @@ import pytest
 import pytest_asyncio
 from blockbuster import BlockBuster
 
+from media.engine import Engine, EngineSettings
+
+
+def pytest_sessionstart() -> None:
+    """Compile the media engine before the first test: that takes up to a minute, once, and is nobody's time limit."""
+
+    async def start_and_stop() -> None:
+        engine = Engine(EngineSettings(address="127.0.0.1", port_range=(30000, 30009), capacity=2))
+        await engine.start()
+        await engine.stop()
+
+    asyncio.run(start_and_stop())
+
 
 @pytest.fixture(autouse=True)
 def blockbuster() -> Iterator[BlockBuster]:

@@ -49,9 +49,7 @@ def run(output: Path, *, as_json: bool) -> int:
 async def _perform(directory: Path, work: Path, console: Console) -> Report:
     started_s = time.monotonic()
     timeline = Timeline(console, time.monotonic)
-    console.print(
-        f"[bold]{CALLER}[/] calls; [bold]{', '.join(CALLED)}[/] ring; one answers, the others are cancelled.\n"
-    )
+    _introduce(console)
     played = await play(timeline, directory=directory, work=work)
     elapsed_s = time.monotonic() - started_s
     return await asyncio.to_thread(examine, played, timeline=tuple(timeline.moments), elapsed_s=elapsed_s)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import soundfile
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -23,6 +24,7 @@ from gateway.demo.scene import (
     CALLER_HZ,
     RINGERS,
     Played,
+    SceneError,
 )
 from gateway.demo.timeline import Moment
 from media.waveform import draw_waveform
@@ -81,8 +83,8 @@ class Report:
 
 
 def examine(played: Played, *, timeline: tuple[Moment, ...], elapsed_s: float) -> Report:
-    """Listen to everything, draw the picture. Raises OSError or soundfile's error for an unreadable file."""
-    samples, rate_hz = soundfile.read(played.recording, dtype="int16", always_2d=True)
+    """Listen to everything, draw the picture. Raises SceneError for an unreadable file."""
+    samples, rate_hz = _sound_of(played.recording)
     duration_s = len(samples) / rate_hz
     checks = [*_signalling(played), *_files(played, duration_s, samples.shape[1])]
     if samples.shape[1] == 2:
@@ -184,10 +186,19 @@ def _phones(played: Played) -> Iterator[Check]:
         (CALLER, played.heard_by_caller, ANSWERER_HZ, CALLER_HZ),
         (ANSWERER, played.heard_by_answerer, CALLER_HZ, ANSWERER_HZ),
     ):
-        samples, rate_hz = soundfile.read(path, dtype="int16", always_2d=True)
+        samples, rate_hz = _sound_of(path)
         talk = np.ascontiguousarray(samples[-3 * rate_hz :, 0])
         ears = Ears(CALLER_HZ, ANSWERER_HZ, rate_hz)
         yield heard(f"{identity} heard the other", ears, talk, wanted_hz, other_hz)
+
+
+def _sound_of(path: Path) -> tuple[NDArray[np.int16], int]:
+    """(frames, channels) and the rate."""
+    try:
+        samples, rate_hz = soundfile.read(path, dtype="int16", always_2d=True)
+    except (OSError, soundfile.LibsndfileError) as error:
+        raise SceneError(f"{path} cannot be read: {error}") from error
+    return samples, rate_hz
 
 
 def _callee(address: str) -> str:

@@ -21,7 +21,8 @@ from signaling.endpoints.process import Phone
 CALLER, ANSWERER, RINGERS = "alice", "bob", ("carol", "dave")
 CALLED = (ANSWERER, *RINGERS)
 TARGET = "sales"
-CALLER_HZ, ANSWERER_HZ = 600, 1000
+# Without a common divisor with the sampling rate: what mu-law adds to such a tone lies on no line of its own.
+CALLER_HZ, ANSWERER_HZ = 619, 1013
 RING_S = 3.5
 TALK_S = 5.0
 CALLBACK_S = 8.0
@@ -65,7 +66,8 @@ async def play(timeline: Timeline, *, directory: Path, work: Path) -> Played:
         stack.push_async_callback(asyncio.to_thread, daemon.stop)
         timeline.add("daemon", "starts (the very first start compiles the audio engine, once)")
         daemon.start()
-        await asyncio.to_thread(daemon.wait_ready)
+        with timeline.console.status("waiting for the daemon"):
+            await asyncio.to_thread(daemon.wait_ready)
         timeline.add("daemon", f"is ready at {daemon.sip_servers[0]} and {daemon.http_url}")
         phones = {
             identity: await stack.enter_async_context(

@@ -13,6 +13,7 @@ from typing import assert_never
 from gateway import caller_id
 from gateway.call import CallStatus, PostStatus, ProgressEvent
 from gateway.caller_id import CallerIdRefused
+from gateway.leg_record import leg_record
 from gateway.parameters import (
     CallDirection,
     CallFacts,
@@ -142,6 +143,7 @@ class Attempt:
         self._created_at: datetime | None = None
         self._answered_at: datetime | None = None
         self._answered_s: float | None = None
+        self._answered_leg: Leg | None = None
         self._sequence = 0
         self.duration_s = 0
 
@@ -158,6 +160,9 @@ class Attempt:
             self._call.warn(13224, f"no trunk takes {self._target.number}", level="error")
             return Refused(HangupCause.FAILED)
         return self.legs
+
+    def note_bridged(self, leg: Leg) -> None:
+        self._answered_leg = leg
 
     def post(self, posted: PostStatus, cause: HangupCause | None, recording: RecordingMention | None) -> None:
         """A status of this call: its record, and whoever is to be told, in one transaction."""
@@ -220,28 +225,19 @@ class Attempt:
         return parameters
 
     def leg_records(self) -> list[LegRecord]:
-        """What remains of the legs, each of which has ended."""
-        services = self._call.services
-        records = []
-        for leg in self.legs:
-            ended = leg.events.ended
-            records.append(
-                LegRecord(
-                    leg_id=leg.leg_id,
-                    call_sid=self.facts.sid,
-                    kind="sip" if leg.sip is not None else "voice-sdk",
-                    direction=leg.direction.value,
-                    created_at=self._created_at or services.now(),
-                    ended_at=services.now(),
-                    device=leg.device,
-                    target=self.facts.callee,
-                    sip_call_id=leg.sip.call_id if leg.sip is not None else None,
-                    codec=next(iter(leg.codec_names), None),
-                    cause=ended.cause.value if ended is not None else None,
-                    sip_status=ended.sip_status if ended is not None else None,
-                )
+        """What remains of the legs, each of which has ended; the one that was bridged with the figures of its sound."""
+        now = self._call.services.now()
+        return [
+            leg_record(
+                leg,
+                call_sid=self.facts.sid,
+                target=self.facts.callee,
+                created_at=self._created_at or now,
+                answered_at=self._answered_at if leg is self._answered_leg else None,
+                ended_at=now,
             )
-        return records
+            for leg in self.legs
+        ]
 
     def _request(self) -> OutboundCall:
         return OutboundCall(

@@ -194,6 +194,7 @@ class _DialRun:
 
     async def _bridge(self, key: LegKey) -> None:
         leg = self._leg(key)
+        self._attempts[key.attempt].note_bridged(leg)
         await self._call.answer()
         self._sound.bridge(leg)
         self._time_limit = self._loop.call_later(self._time_limit_s, self._inbox.put_nowait, TimeLimitReached())

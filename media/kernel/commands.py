@@ -6,7 +6,7 @@ other side of this file is media/thread.py. A command for a slot that is not LIV
 
 from typing import Any
 
-from media.kernel import digits, g711, g722, handback, record, rtcp, source
+from media.kernel import digits, g711, g722, handback, record, rtcp, sockets, source
 from media.kernel.compiled import compiled
 from media.kernel.concealment import FADED
 from media.kernel.events import post
@@ -41,14 +41,13 @@ from media.kernel.layout import (
     HEARS_SILENCE,
     HISTORY_SAMPLES,
     LIVE,
-    MAX_BATCH,
     SOUND_OVER,
     TRANSPORT_RETURNED,
     WIDE,
     Record,
     State,
 )
-from media.kernel.libc import DATA_WORD, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLLIN, epoll_ctl, read
+from media.kernel.libc import read
 
 COMMAND_BYTES = COMMAND_WORDS * 8
 
@@ -121,15 +120,6 @@ def _obey_port(state: State, port: Record, words: Any) -> None:
 
 
 @compiled
-def _poll(engine: Record, operation: Any, descriptor: Any, tag: Any) -> None:
-    """tag: what epoll_wait gives back for the descriptor."""
-    engine.epoll_events[MAX_BATCH, 0] = EPOLLIN
-    engine.epoll_events[MAX_BATCH, DATA_WORD] = tag
-    address = engine.epoll_address + MAX_BATCH * engine.epoll_events.itemsize * engine.epoll_events.shape[1]
-    epoll_ctl(engine.epoll_fd, operation, descriptor, address)
-
-
-@compiled
 def _open(state: State, slot: Any) -> None:
     engine, port = state.engine[0], state.ports[slot]
     port.state = LIVE
@@ -145,26 +135,37 @@ def _open(state: State, slot: Any) -> None:
     port.digit_budget = digits.DIGIT_BURST
     state.live[engine.live_count] = slot
     engine.live_count += 1
-    _watch_sockets(engine, port, EPOLL_CTL_ADD)
+    port.direct_fd = sockets.NONE
+    _take_in_from(engine, port)
     rtcp.schedule(engine, port, rtcp.INTERVAL_NS // 2)
 
 
 @compiled
-def _watch_sockets(engine: Record, port: Record, operation: Any) -> None:
-    """Begins or ends the taking in of what comes to a port. It may have no socket yet, or RTP's alone."""
+def _take_in_from(engine: Record, port: Record) -> None:
+    """A port may have no socket yet, or RTP's alone."""
     if port.rtp_fd >= 0:
-        _poll(engine, operation, port.rtp_fd, port.slot << 1)
+        sockets.poll(engine, port.rtp_fd, port.slot << 2 | sockets.SOUND)
     if port.rtcp_fd >= 0:
-        _poll(engine, operation, port.rtcp_fd, port.slot << 1 | 1)
+        sockets.poll(engine, port.rtcp_fd, port.slot << 2 | sockets.CONTROL)
+
+
+@compiled
+def _take_in_no_more(engine: Record, port: Record) -> None:
+    if port.rtp_fd >= 0:
+        sockets.poll_no_more(engine, port.rtp_fd)
+    if port.rtcp_fd >= 0:
+        sockets.poll_no_more(engine, port.rtcp_fd)
 
 
 @compiled
 def _take_transport(engine: Record, port: Record, words: Any) -> None:
     """Other sockets, other keys, or both, from the next packet on. What was before is the loop's again."""
     if words[2] != port.rtp_fd or words[3] != port.rtcp_fd:
-        _watch_sockets(engine, port, EPOLL_CTL_DEL)
+        sockets.close_direct(port)
+        _take_in_no_more(engine, port)
         port.rtp_fd, port.rtcp_fd = words[2], words[3]
-        _watch_sockets(engine, port, EPOLL_CTL_ADD)
+        source.write_sockaddr(port.local_sockaddr, words[8])
+        _take_in_from(engine, port)
     if words[4] != port.srtp_in:
         port.ssrc_count = 0
     port.srtp_in, port.srtp_out, port.shares_socket = words[4], words[5], words[6]
@@ -188,6 +189,7 @@ def _connect(engine: Record, port: Record, words: Any) -> None:
     signalled, learn_host = words[2], words[13]
     was_learned = port.remote != port.signalled
     if signalled != port.signalled or learn_host != port.learn_host or not was_learned:
+        sockets.close_direct(port)
         source.set_remote(port, signalled)
     port.signalled = signalled
     port.learn_host = learn_host
@@ -302,7 +304,8 @@ def _close(state: State, port: Record) -> None:
     """No datagram passes this port any more. What it received is still there for the recorders behind."""
     engine = state.engine[0]
     rtcp.report(engine, port, True)
-    _watch_sockets(engine, port, EPOLL_CTL_DEL)
+    sockets.close_direct(port)
+    _take_in_no_more(engine, port)
     record.end_taps_on(state, port.slot)
     hear(state, port, HEARS_SILENCE, 0)
     while port.first_listener:

@@ -7,7 +7,7 @@ Source: RFC 3550 A.1; RFC 5761 4.
 
 from typing import Any
 
-from media.kernel import decode, digits, handback, jitter, rtcp, rtp, send, source, srtp
+from media.kernel import decode, digits, handback, jitter, rtcp, rtp, send, sockets, source, srtp
 from media.kernel.commands import read_commands
 from media.kernel.compiled import compiled
 from media.kernel.events import post
@@ -24,7 +24,6 @@ from media.kernel.layout import (
 )
 from media.kernel.libc import DATA_WORD, DONT_WAIT, epoll_wait, monotonic_ns, recvfrom
 
-COMMANDS_TAG = 0xFFFFFFFF
 MAX_ROUNDS = 8
 """Datagrams one port may have read in one intake: a flood beyond stays in its socket, and in the end outside."""
 
@@ -46,18 +45,22 @@ def take_in(state: State) -> None:
         engine.now_ns = monotonic_ns(engine)
         for index in range(count):
             tag = int(engine.epoll_events[index, DATA_WORD])
-            if tag == COMMANDS_TAG:
+            if tag == sockets.COMMANDS_TAG:
                 read_commands(state)
             else:
-                _read_socket(state, tag >> 1, tag & 1)
+                _read_socket(state, tag >> 2, tag & 3)
 
 
 @compiled
-def _read_socket(state: State, slot: Any, is_control: Any) -> None:
+def _read_socket(state: State, slot: Any, which: Any) -> None:
     engine, port = state.engine[0], state.ports[slot]
     if port.state != LIVE:
         return
-    descriptor = port.rtcp_fd if is_control else port.rtp_fd
+    descriptor = port.rtp_fd
+    if which == sockets.DIRECT:
+        descriptor = port.direct_fd
+    elif which == sockets.CONTROL:
+        descriptor = port.rtcp_fd
     engine.source_length[0] = 16
     length = recvfrom(
         descriptor,
@@ -72,7 +75,7 @@ def _read_socket(state: State, slot: Any, is_control: Any) -> None:
     sender = source.read_sockaddr(engine.source)
     if port.shares_socket and not rtp.is_rtp_or_rtcp(engine.octets, length):
         handback.give_back(engine, port, length, sender)
-    elif is_control or (port.rtcp_mux and rtp.is_rtcp(engine.octets, length)):
+    elif which == sockets.CONTROL or (port.rtcp_mux and rtp.is_rtcp(engine.octets, length)):
         if source.is_from_phones_host(port, sender):
             rtcp.take(engine, port, engine.octets, length, sender)
         else:
@@ -113,6 +116,8 @@ def _take_sound(state: State, port: Record, length: Any, sender: Any) -> None:
     if not source.is_from_phone(port, sender, engine.now_ns):
         _refuse_foreign(engine, port)
         return
+    if port.remote != remote or port.direct_fd == sockets.NONE:
+        sockets.open_direct(engine, port)
     if port.remote != remote:
         post(engine, SOURCE_LEARNED, port.slot, port.generation, sender, 0)
     if not rtp.parse(engine.octets, length, packet):

@@ -132,7 +132,7 @@ ENGINE = np.dtype(
         # [loop] before the thread starts.
         *_words("start_ns ntp_offset_ns epoll_fd command_fd event_fd ready_fd"),
         *_words("timespec_address commands_address events_address ready_address epoll_address"),
-        *_words("octets_address source_address source_length_address output_address control_address"),
+        *_words("octets_address source_address source_length_address output_address control_address option_address"),
         *_words("handback_fd sealed_address sealed_length_address handback_address"),
         *_words("frame_address pcm_address"),
         # The thread's own.
@@ -148,6 +148,7 @@ ENGINE = np.dtype(
         ("epoll_events", np.uint32, (MAX_BATCH + 1, EVENT_WORDS)),
         ("source", np.uint8, (16,)),
         ("source_length", np.int32, (2,)),
+        ("option", np.int32, (2,)),
         ("octets", np.uint8, (MAX_DATAGRAM,)),
         ("output", np.uint8, (MAX_DATAGRAM,)),
         ("control", np.uint8, (MAX_DATAGRAM,)),
@@ -186,8 +187,8 @@ NOWHERE = -(1 << 62)
 PORT = np.dtype(
     [
         # Fields that are used together stand together: a port's every cache line is cold when its packet comes.
-        # Taking in. [loop]: slot generation rtp_fd. remote: where it sends from and is sent to.
-        *_words("state slot generation rtp_fd remote source_is_fixed receives rtcp_mux"),
+        # Taking in. [loop]: slot generation rtp_fd. remote: where it sends from and is sent to. direct_fd: sockets.py.
+        *_words("state slot generation rtp_fd direct_fd remote source_is_fixed receives rtcp_mux"),
         *_words("has_packets last_packet_ns packets_in octets_in codec receive_type receive_digits_type"),
         *_words("first_listener received_users srtp_in shares_socket"),
         # How its codec counts: RTP clock and ring samples for one at RATE_HZ. coders: addresses, 0 none.
@@ -217,8 +218,9 @@ PORT = np.dtype(
         *_words("rtcp_due_ns rtcp_fd rtcp_remote rtcp_remote_address rtcp_packets_sent report_ntp report_ns"),
         ("rtcp_sockaddr", np.uint8, (16,)),
         *_words("far_lost far_jitter rtt_us reports_in"),
-        # The source lock (source.py). learn_host: IPv4 the source may be learned from, 0 none.
-        *_words("signalled learn_host candidate candidate_since_ns candidate_packets"),
+        # The source lock (source.py). learn_host: IPv4 the source may be learned from, 0 none. [loop]: local_*.
+        ("local_sockaddr", np.uint8, (16,)),
+        *_words("local_address signalled learn_host candidate candidate_since_ns candidate_packets"),
         # Seldom.
         *_words("stream first_sequence misfit_sequence received_before expected_before last_least"),
         *_words("lost_before_stream reordered duplicates concealed foreign malformed refused unsent"),
@@ -298,7 +300,7 @@ def new_state(*, ports: int, mixes: int, recordings: int, blocks: int, start_ns:
     engine = state.engine
     for name in ("timespec", "commands", "event", "ready", "epoll_events", "octets", "source", "source_length"):
         _note_address(engine, name)
-    for name in ("output", "control", "sealed", "sealed_length", "handback", "frame", "pcm"):
+    for name in ("output", "control", "option", "sealed", "sealed_length", "handback", "frame", "pcm"):
         _note_address(engine, name)
     engine["start_ns"] = start_ns
     engine["free_block_count"] = blocks

@@ -6,7 +6,7 @@ Source: RFC 3550 6.2 (interval), 6.4 (reports), 6.5 (CNAME), 6.6 (BYE).
 
 from typing import Any
 
-from media.kernel import srtp
+from media.kernel import sockets, srtp
 from media.kernel.compiled import compiled
 from media.kernel.layout import Record
 from media.kernel.libc import DONT_WAIT, NS_PER_S, sendto
@@ -64,14 +64,15 @@ def report(engine: Record, port: Record, is_last: Any) -> None:
         put_u16(octets, end + 2, 1)
         put_u32(octets, end + 4, port.ssrc)
         end += 8
-    descriptor, address = port.rtcp_fd, port.rtcp_remote_address
-    if port.rtcp_mux:
-        descriptor, address = port.rtp_fd, port.remote_address
     packet = engine.control_address
     if port.srtp_out:
         packet, end = engine.sealed_address, srtp.seal(engine, port, octets, 0, end, True)
-    if end and descriptor >= 0:
-        sendto(descriptor, packet, end, DONT_WAIT, address, 16)
+    if end == 0:
+        return
+    if port.rtcp_mux:
+        sockets.send(port, packet, end)
+    elif port.rtcp_fd >= 0:
+        sendto(port.rtcp_fd, packet, end, DONT_WAIT, port.rtcp_remote_address, 16)
 
 
 @compiled

@@ -8,6 +8,8 @@ Source: RFC 3550 5.1 (header), A.1 (sequence), A.8 (jitter); RFC 5761 4 (RTCP on
 
 from typing import Any
 
+import numpy as np
+
 from media.kernel import g711
 from media.kernel.compiled import compiled
 from media.kernel.layout import Record
@@ -23,12 +25,12 @@ OTHER_PAYLOAD, DIGITS_PAYLOAD = -1, -2
 
 @compiled
 def u16(octets: Any, at: Any) -> Any:
-    return octets[at] << 8 | octets[at + 1]
+    return np.int64(octets[at]) << 8 | np.int64(octets[at + 1])
 
 
 @compiled
 def u32(octets: Any, at: Any) -> Any:
-    return (octets[at] << 24) | (octets[at + 1] << 16) | (octets[at + 2] << 8) | octets[at + 3]
+    return u16(octets, at) << 16 | u16(octets, at + 2)
 
 
 @compiled

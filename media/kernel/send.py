@@ -8,11 +8,10 @@ Source: RFC 3550 5.1; RFC 3551 4.1 (marker at the beginning of a talkspurt).
 
 from typing import Any
 
-from media.kernel import decode, encode, g711, resample, srtp
+from media.kernel import decode, encode, g711, resample, sockets, srtp
 from media.kernel.compiled import compiled
 from media.kernel.g711 import G722
 from media.kernel.layout import FRAME, NOWHERE, RATE_HZ, RING, Record
-from media.kernel.libc import DONT_WAIT, sendto
 from media.kernel.rtp import HEADER, later_by, put_u16, put_u32
 
 MAX_DRIFT = 2 * RATE_HZ
@@ -43,7 +42,7 @@ def send_octets(engine: Record, port: Record, octets: Any, address: Any, start: 
     address, sent_length = address + start, length
     if port.srtp_out:
         address, sent_length = engine.sealed_address, srtp.seal(engine, port, octets, start, length, False)
-    if sent_length and sendto(port.rtp_fd, address, sent_length, DONT_WAIT, port.remote_address, 16) == sent_length:
+    if sent_length and sockets.send(port, address, sent_length):
         port.packets_out += 1
         port.octets_out += length - HEADER
         engine.packets_out += 1

@@ -11,10 +11,8 @@ Source: RFC 3261, RFC 3264 8.4 (hold), RFC 4733 (digits), through PJSIP 2.15.
 
 import os
 import socket
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pjsua2 as pj
@@ -22,11 +20,12 @@ import pjsua2 as pj
 from signaling.endpoints.commands import DigitMethod
 from signaling.endpoints.options import SipEndpointOptions
 from signaling.endpoints.servers import OptionError, Transport
-from signaling.endpoints.sound import RATE_HZ, tone_hz, write_tone
+from signaling.endpoints.sound import RATE_HZ, TONE_VOLUME, tone_hz
 
 POLL_MS = 10
 RETRY_REGISTRATION_S = 10
 USER_AGENT = "Ringfork endpoint"
+TONE_PERIOD_MS = 1000
 _DIGIT_ENDS = 2  # PJMEDIA_STREAM_DTMF_IS_END, which the bindings do not name
 
 _PJ_TRANSPORT = {
@@ -201,7 +200,6 @@ class Library:
     _calls: dict[int, _Call] = field(default_factory=dict)
     _calls_made: int = 0
     _player: Any = None
-    _folder: "tempfile.TemporaryDirectory[str] | None" = None
 
     def start(self) -> str:
         """Listen, and register if there is a server. Returns ``host:port`` listened on."""
@@ -268,10 +266,7 @@ class Library:
 
     def play(self, sound: str, *, once: bool = False) -> None:
         """Say this file or tone in every call from now on; empty: nothing."""
-        player = None
-        if sound:
-            player = pj.AudioMediaPlayer()
-            self._ask(player.createPlayer, self._sound_file(sound), pj.PJMEDIA_FILE_NO_LOOP if once else 0)
+        player = self._source(sound, once=once) if sound else None
         before, self._player = self._player, player
         for call in self._calls.values():
             if call.audio is not None:
@@ -283,10 +278,6 @@ class Library:
     def forget(self, number: int) -> None:
         """Let go of a call that is over. Never inside a note."""
         self._calls.pop(number, None)
-
-    def clean_up(self) -> None:
-        if self._folder is not None:
-            self._folder.cleanup()
 
     def new_call(self, pj_id: int) -> _Call:
         """pj_id: of a call that came in, which must have its object before the callback returns."""
@@ -312,15 +303,22 @@ class Library:
         except pj.Error as error:
             raise LibraryError(error.info()) from error
 
-    def _sound_file(self, sound: str) -> str:
+    def _source(self, sound: str, *, once: bool) -> Any:
         frequency = tone_hz(sound)
         if frequency is None:
-            return sound
-        if self._folder is None:
-            self._folder = tempfile.TemporaryDirectory(prefix="ringfork-endpoint-")
-        path = Path(self._folder.name) / f"{frequency}.wav"
-        write_tone(path, frequency)
-        return str(path)
+            player = pj.AudioMediaPlayer()
+            self._ask(player.createPlayer, sound, pj.PJMEDIA_FILE_NO_LOOP if once else 0)
+            return player
+        # Not a repeated file: PJMEDIA leaves out a frame wherever one begins again.
+        tone = pj.ToneDesc()
+        tone.freq1, tone.freq2, tone.volume = frequency, 0, TONE_VOLUME
+        tone.on_msec, tone.off_msec = TONE_PERIOD_MS, 0
+        tones = pj.ToneDescVector()
+        tones.append(tone)
+        generator = pj.ToneGenerator()
+        self._ask(generator.createToneGenerator, RATE_HZ, 1)
+        self._ask(generator.play, tones, True)
+        return generator
 
     def _start(self) -> str:
         self._endpoint = endpoint = pj.Endpoint()

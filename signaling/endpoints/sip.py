@@ -59,6 +59,7 @@ from signaling.endpoints.sound import played_s
 HANGUP_S = 3.0
 UNREGISTER_S = 2.0
 RECORDING_S = 2.0
+EMPTY_RECORDING_S = 0.2
 NO_CALL = 0
 
 
@@ -90,9 +91,11 @@ class SipEndpoint:
     exit_code: int = 0
     _conversations: dict[int, _Conversation] = field(default_factory=dict)
     _recordings: dict[int, Path] = field(default_factory=dict)
+    _over_at_s: dict[int, float] = field(default_factory=dict)
     _agenda: Agenda = field(default_factory=Agenda)
     _calls_over: int = 0
     _is_registered: bool = False
+    _is_leaving: bool = False
     _is_stopping: bool = False
 
     def __post_init__(self) -> None:
@@ -135,10 +138,10 @@ class SipEndpoint:
             self._obey(Asked(Hangup(number), "quit"))
         self._pump_until(lambda: not self._conversations, HANGUP_S)
         if self._is_registered:
+            self._is_leaving = True
             self._library.unregister()
             self._pump_until(lambda: not self._is_registered, UNREGISTER_S)
         self._pump_until(lambda: not self._recordings, RECORDING_S)
-        self._library.clean_up()
 
     def _pump_until(self, is_done: Callable[[], bool], limit_s: float) -> None:
         deadline_s = self.clock() + limit_s
@@ -152,8 +155,9 @@ class SipEndpoint:
             del self._conversations[number]
             self._library.forget(number)
         for number, path in list(self._recordings.items()):
-            is_over = number not in self._conversations
-            if is_over and (duration_s := played_s(path)) is not None:
+            if number not in self._over_at_s or (duration_s := played_s(path)) is None:
+                continue
+            if duration_s > 0 or self.clock() > self._over_at_s[number] + EMPTY_RECORDING_S:
                 del self._recordings[number]
                 self.events.write(EventName.RECORDED, call=number, file=str(path), duration_s=round(duration_s, 3))
 
@@ -202,12 +206,13 @@ class SipEndpoint:
 
     def _registration(self, note: RegistrationChanged) -> None:
         is_accepted = note.code // 100 == 2
-        if is_accepted and note.expires_s > 0:
+        # What is left after leaving are other devices' bindings; their time is no registration of ours.
+        if is_accepted and note.expires_s > 0 and not self._is_leaving:
             is_first, self._is_registered = not self._is_registered, True
             self.events.write(EventName.REGISTERED, expires_s=note.expires_s)
             if is_first and self.options.dial:
                 self._plan(NO_CALL, (Timed(0.0, Dial(self.options.dial)),))
-        elif is_accepted or self._is_stopping:
+        elif is_accepted or self._is_leaving:
             self._is_registered = False
             self.events.write(EventName.UNREGISTERED)
         else:
@@ -260,6 +265,7 @@ class SipEndpoint:
     def _over(self, note: CallOver) -> None:
         conversation = self._conversation_of(note.number)
         conversation.is_over = True
+        self._over_at_s[note.number] = self.clock()
         self._agenda.drop(note.number)
         headers = extension_headers(note.message)
         answered_at_s = conversation.answered_at_s

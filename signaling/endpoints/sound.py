@@ -1,18 +1,13 @@
-"""What an endpoint says: a WAV file of the user's or a pure tone made here.
+"""What an endpoint says, a WAV file or ``tone:HZ``, and how long what it recorded is."""
 
-Source: RIFF WAVE, PCM.
-"""
-
-import math
 import re
 import wave
-from array import array
 from pathlib import Path
 
 from signaling.endpoints.servers import OptionError
 
 RATE_HZ = 8000
-TONE_LEVEL = 0.25
+TONE_VOLUME = 8192  # a quarter of full scale: -12 dBFS
 _TONE = re.compile(r"tone:(\d{1,5})")
 
 
@@ -35,24 +30,15 @@ def check_sound(sound: str) -> None:
         raise OptionError(f"no file to play at {sound!r}")
 
 
-def write_tone(path: Path, frequency_hz: int) -> None:
-    """One second of a sine, -12 dBov, mono: whole periods, so that repeating it leaves no seam."""
-    peak = TONE_LEVEL * 32767
-    step = 2 * math.pi * frequency_hz / RATE_HZ
-    samples = array("h", (round(peak * math.sin(step * index)) for index in range(RATE_HZ)))
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(RATE_HZ)
-        file.writeframes(samples.tobytes())
-
-
 def played_s(path: Path) -> float | None:
-    """Length of a WAV file whose header agrees with its size; None while it is being written."""
+    """Length of a WAV file whose header agrees with its size, None for one that does not.
+
+    0.0 may mean an empty recording or one that PJSIP has not closed yet: it writes the header at both ends.
+    """
     try:
         with wave.open(str(path), "rb") as file:
             frames, rate = file.getnframes(), file.getframerate()
             complete = path.stat().st_size >= frames * file.getsampwidth() * file.getnchannels() + 44
     except (OSError, EOFError, wave.Error):
         return None
-    return frames / rate if frames and complete else None
+    return frames / rate if complete else None

@@ -28,11 +28,8 @@ from signaling.sip.leg import LegFacts, SipLeg
 from signaling.sip.leg_media import LegMedia, codecs_named
 from signaling.sip.message import Request, Response, respond
 from signaling.sip.naming import (
-    clean,
     diversion_of,
-    diversion_value,
     extension_headers,
-    from_value,
     outgoing_headers,
     party_of,
 )
@@ -43,12 +40,11 @@ from signaling.sip.session_timer import SessionTimer
 from signaling.sip.transaction import TimerValues, server_key
 from signaling.sip.transaction_layer import TransactionLayer
 from signaling.sip.transport import Flow, SipTransports
-from signaling.sip.uac import InviteTemplate, OutboundInvite
+from signaling.sip.uac import OutboundInvite, template_of
 from signaling.sip.uas import InboundInvite
-from signaling.sip.values import SipParseError, parse_uri
+from signaling.sip.values import SipParseError
 
 Field = tuple[str, str]
-API_VERSION = "2010-04-01"
 _GOODBYE_POLL_S = 0.02
 # Requests that only make sense inside a dialog; outside of one there is nothing they could mean.
 _DIALOG_ONLY = frozenset({"BYE", "UPDATE", "PRACK", "INFO", "NOTIFY"})
@@ -183,8 +179,6 @@ class SipAgent:
         core = self.core
         settings = self._settings
         call_id = secrets.token_hex(12)
-        to_uri = target.to_uri or target.request_uri
-        extension = dict(outgoing_headers({**target.headers, **request.headers}))
         leg = SipLeg(
             core,
             LegFacts(
@@ -193,49 +187,30 @@ class SipAgent:
                 caller=request.caller,
                 callee=request.callee,
                 device=target.device,
-                headers=extension,
+                headers=dict(outgoing_headers({**target.headers, **request.headers})),
                 diversion=request.diversion,
                 call_id=call_id,
                 domain=settings.domain,
             ),
         )
         try:
-            leg.attach(
-                media=LegMedia(
-                    self._engine,
-                    leg.on_port,
-                    codecs=codecs_named(request.codec_names),
-                    learn_from=None,
-                    is_private=target.flow is not None and target.flow.protocol == "tls",
-                )
+            media = LegMedia(
+                self._engine,
+                leg.on_port,
+                codecs=codecs_named(request.codec_names),
+                learn_from=None,
+                is_private=target.flow is not None and target.flow.protocol == "tls",
             )
+            leg.attach(media=media)
+            template = template_of(target, request, settings=settings, call_id=call_id)
         except PortsExhausted as error:
             leg.end(HangupCause.OVERLOAD, reason=str(error), sip_status=503)
             return leg
-        fields: list[Field] = [
-            ("X-Twilio-AccountSid", clean(request.account_sid)),
-            ("X-Twilio-CallSid", clean(request.call_sid)),
-            ("X-Twilio-ApiVersion", API_VERSION),
-            *extension.items(),
-        ]
-        if request.diversion:
-            fields.append(("Diversion", diversion_value(request.diversion, settings.domain)))
-        template = InviteTemplate(
-            request_uri=target.request_uri,
-            to=f"<{to_uri}>",
-            sender=from_value(request.caller, domain=settings.domain, tag=secrets.token_hex(8)),
-            call_id=call_id,
-            fields=tuple(fields),
-            route=target.route,
-            peer=Peer(pinned=target.flow is not None, answers=ChallengeAnswers(target.credentials)),
-        )
-        outbound = OutboundInvite(core, leg, template)
-        leg.attach(outbound=outbound)
-        try:
-            parse_uri(target.request_uri), parse_uri(to_uri)
         except SipParseError as error:
             leg.end(HangupCause.UNREACHABLE, reason=str(error), sip_status=404)
             return leg
+        outbound = OutboundInvite(core, leg, template)
+        leg.attach(outbound=outbound)
         leg.log.info("sip.dialling", device=target.device, call_sid=request.call_sid)
         if target.flow is not None:
             outbound.start([target.flow])

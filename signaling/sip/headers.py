@@ -76,6 +76,33 @@ class Headers:
         for name, value in fields:
             self.add(name, value)
 
+    @staticmethod
+    def read(lines: Iterable[str]) -> "tuple[Headers, str]":
+        """Header lines of a message, unfolded, and what is wrong with the first bad one; the good ones are kept."""
+        headers, trouble = Headers(), ""
+        names, values = headers._names, headers._values
+        for line in lines:
+            name, colon, value = line.partition(":")
+            key = KEYS.get(name)
+            if key is None:
+                name = name.strip(" \t")
+                if not colon or _TOKEN_MATCH(name) is None:
+                    trouble = trouble or f"expected a header field, found {line[:40]!r}"
+                    continue
+                name = COMPACT_FORMS.get(name.lower(), name)
+                key = name.lower()
+            elif len(name) == 1:
+                name = COMPACT_FORMS[name.lower()]
+            known = values.get(key)
+            if known is None:
+                values[key] = [value.strip(" \t")]
+                names[key] = name
+            else:
+                if key in SINGLE:
+                    trouble = trouble or f"expected one {name}, found several"
+                known.append(value.strip(" \t"))
+        return headers, trouble
+
     def add(self, name: str, value: str) -> None:
         key = KEYS.get(name) or key_of(name)
         values = self._values.get(key)

@@ -54,6 +54,8 @@ _REASONS: Mapping[HangupCause, str] = {
     HangupCause.NOT_ACCEPTABLE: 'SIP;cause=488;text="Not acceptable here"',
 }
 
+_CANCELLED = 487
+
 
 @dataclass(frozen=True, kw_only=True)
 class LegFacts:
@@ -269,12 +271,15 @@ class SipLeg:
     ) -> None:
         """The leg is over, from every state; the far end is told what it does not know yet.
 
-        sip_status: the INVITE's final status, received or, for a pending inbound one, to be sent.
+        sip_status: final status of an INVITE that is not answered: received, or to be sent; None takes that of the
+        cause, or 487 for one of ours that is taken back.
         """
         if self._state is LegState.ENDED:
             return
         was_up = self._state is LegState.UP
         self._state = LegState.ENDED
+        if sip_status is None and not was_up:
+            sip_status = cause.sip_status if self._inbound is not None else _CANCELLED
         if self._media is not None:
             self._media.close()
         fields = (("Reason", _REASONS[cause]),) if cause in _REASONS else ()

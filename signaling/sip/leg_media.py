@@ -65,6 +65,7 @@ class LegMedia:
         self._offered: SessionDescription | None = None
         self._theirs: tuple[Codec, ...] = ()
         self._watching = False
+        self._is_settled_early = False
         self.agreed: Negotiated | None = None
 
     @property
@@ -77,7 +78,7 @@ class LegMedia:
     @property
     def offer_is_open(self) -> bool:
         """We offered and have no answer yet."""
-        return self._offered is not None
+        return self._offered is not None and not self._is_settled_early
 
     @property
     def is_held(self) -> bool:
@@ -128,11 +129,19 @@ class LegMedia:
             self._described, self._offered = self._offered, None
         self._connect(agreed)
 
+    def settle_early(self) -> None:
+        """A reliable early answer is the answer: offers may follow, and other early dialogs may bring theirs."""
+        self._described = self._offered
+        self._is_settled_early = True
+
     def settle(self) -> bool:
-        """The 2xx came without SDP: what an early answer agreed is final. False if there was none."""
-        if self._offered is not None and self.agreed is not None:
-            self._described, self._offered = self._offered, None
-        return self.agreed is not None and self._offered is None
+        """The 2xx came: what was agreed until now is final. False if that is nothing."""
+        if self.agreed is None:
+            return False
+        if self._offered is not None and not self._is_settled_early:
+            self._described = self._offered
+        self._offered, self._is_settled_early = None, False
+        return True
 
     def watch(self) -> None:
         """From now on (answered) silence ends the call, unless one side holds it."""

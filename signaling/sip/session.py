@@ -1,13 +1,15 @@
 """One dialog of a leg from its first provisional answer to its end: requests inside it, both ways.
 
-Owns the dialog's place in the agent, its session timer, the repeating of our 2xx until ACK, and offer/answer after
-the first. How the dialog comes about is uas.py's and uac.py's business; what the leg's owner hears, leg.py's.
+Owns the dialog's place in the agent, the repeating of our 2xx until ACK, and the answers to offers after the first. How
+the dialog comes about is uas.py's and uac.py's business, what keeps it alive refresh.py's; what the leg's owner hears,
+leg.py's.
 Source: RFC 3261 12.2, 13.3.1.4, 14, 15; RFC 3311 (UPDATE); RFC 4028; RFC 6337 for who may offer when.
 """
 
 import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from signaling.errors import PeerError
@@ -18,9 +20,9 @@ from signaling.sip.dialog import Dialog
 from signaling.sip.goodbye import Peer, say_bye
 from signaling.sip.message import Request, Response, respond
 from signaling.sip.naming import extension_headers
+from signaling.sip.refresh import Refresher
 from signaling.sip.repeat import Repetition
-from signaling.sip.scheduler import TimerHandle
-from signaling.sip.session_timer import IntervalTooSmall, Schedule, SessionTimer
+from signaling.sip.session_timer import IntervalTooSmall, SessionTimer
 from signaling.sip.transaction_layer import Outcome, ServerTransaction
 from signaling.sip.transport import Flow
 from signaling.sip.values import SipParseError
@@ -28,8 +30,6 @@ from signaling.sip.values import SipParseError
 if TYPE_CHECKING:
     from signaling.sip.leg import SipLeg
 
-# A refresh that fails for these reasons means that the peer does not know the call any more. RFC 5057 5.1.
-_GONE = frozenset({404, 408, 410, 416, 480, 481, 482, 483, 484, 485, 502, 604})
 Field = tuple[str, str]
 
 
@@ -79,13 +79,10 @@ class Session:
         self._peer = peer
         self.timer = timer
         self._waiting: dict[int, _Success] = {}
-        self._acks: dict[int, tuple[bytes, Flow]] = {}
-        self._asking = False
-        self._peer_allows: frozenset[str] = frozenset()
-        self._refresh_timer: TimerHandle | None = None
-        self._expiry_timer: TimerHandle | None = None
+        self.peer_allows: frozenset[str] = frozenset()
         self._bye: Callable[[], None] | None = None
         self._closed = False
+        self.refresher = Refresher(core, leg, self, we_called=we_called)
         core.dialogs[dialog.id] = self
         if not we_called and dialog.remote_sequence is not None:
             core.callers[dialog.id.call_id, dialog.id.remote_tag] = dialog.remote_sequence
@@ -148,7 +145,7 @@ class Session:
         """A re-INVITE: hold, resume, another address or codec, or a refresh. Source: RFC 3261 14.2."""
         if not self.dialog.confirmed:
             raise SipParseError("expected no second INVITE before the first is answered", status=500, request=request)
-        if self._asking or self._leg.audio.offer_is_open:
+        if self.refresher.is_asking or self._leg.audio.offer_is_open:
             raise SipParseError("expected no INVITE while ours is pending", status=491, request=request)
         server = self._core.layer.serve(request, flow)
         try:
@@ -159,7 +156,7 @@ class Session:
         except PeerError as error:
             self._refuse(request, server, error)
             return
-        self.schedule(schedule)
+        self.refresher.schedule(schedule)
         response = self.success(request, fields=fields, body=body)
 
         def acknowledged(ack: Request) -> None:
@@ -179,13 +176,13 @@ class Session:
         try:
             offer = session_description(request)
             if offer:
-                if self._asking or self._leg.audio.offer_is_open:
+                if self.refresher.is_asking or self._leg.audio.offer_is_open:
                     raise SipParseError("expected no offer while ours is open", status=491, request=request)
                 if self._leg.audio.agreed is None or self._waiting:
                     raise SipParseError("expected no offer before the first is answered", status=500, request=request)
             if self.dialog.confirmed:
                 fields, schedule = self.timer.answer(request)
-                self.schedule(schedule)
+                self.refresher.schedule(schedule)
             if offer:
                 body = self._leg.audio.answer(offer)
             self.dialog.refresh_target(request)
@@ -267,34 +264,43 @@ class Session:
     def send(
         self,
         method: str,
-        listener: Callable[[Outcome], None],
+        listener: Callable[[Request, Outcome], None],
         *,
         fields: Iterable[Field] = (),
         body: bytes = b"",
-    ) -> Request:
-        """A request of ours inside the dialog."""
+    ) -> None:
+        """A request of ours inside the dialog; the listener hears what comes of it."""
         self.flow = self._core.flow_of(self.dialog, self.flow, pinned=self._peer.pinned)
         request = self.dialog.request(method, fields=[*fields, self._core.user_agent], body=body)
-        return self._core.layer.request(request, self.flow, listener).request
-
-    def _answer_to(self, sent: Request, challenge: Response) -> Field | None:
-        return self._peer.answers.answer(sent, challenge, host=self.flow.source)
+        self._core.layer.request(request, self.flow, partial(listener, request))
 
     def acknowledge(self, sequence: int) -> tuple[bytes, Flow]:
         """ACK the 2xx to our INVITE; gives what to send again when the 2xx comes again."""
         self.flow = self._core.flow_of(self.dialog, self.flow, pinned=self._peer.pinned)
         return self._core.layer.send_ack(self.dialog.acknowledge(sequence), self.flow), self.flow
 
+    @property
+    def is_closed(self) -> bool:
+        return self._closed
+
+    @property
+    def awaits_ack(self) -> bool:
+        return bool(self._waiting)
+
+    def authorisation(self, sent: Request, challenge: Response) -> Field | None:
+        """What the request needs to be sent once more, if this peer may have it."""
+        return self._peer.answers.answer(sent, challenge, host=self.flow.source)
+
     def confirm(self, message: Request | Response) -> None:
         """The INVITE is answered. message: that of the peer which tells what it can do."""
         self.dialog.confirmed = True
-        self._peer_allows = message.tokens("Allow")
+        self.peer_allows = message.tokens("Allow")
 
     def hang_up(self, *, fields: Iterable[Field] = ()) -> None:
         """BYE, at once or when the ACK to our 2xx has come. Source: RFC 3261 15."""
         if self._closed or self._bye is not None:
             return
-        self._stop_timers()
+        self.refresher.stop()
 
         def bye() -> None:
             self._bye = None
@@ -312,110 +318,10 @@ class Session:
         if self._closed:
             return
         self._closed = True
-        self._stop_timers()
+        self.refresher.stop()
         for waiting in self._waiting.values():
             waiting.repetition.stop()
         self._waiting.clear()
         self._core.dialogs.pop(self.dialog.id, None)
         if not self._we_called:
             self._core.callers.pop((self.dialog.id.call_id, self.dialog.id.remote_tag), None)
-
-    # Session timer
-
-    def schedule(self, schedule: Schedule) -> None:
-        """A refresh happened, or the first answer: count from now."""
-        self._stop_timers()
-        later = self._core.scheduler.call_later
-        if schedule.refresh_after_s is not None:
-            self._refresh_timer = later(schedule.refresh_after_s, self._refresh)
-        if schedule.expire_after_s is not None:
-            self._expiry_timer = later(schedule.expire_after_s, self._expired)
-
-    def _stop_timers(self) -> None:
-        for handle in (self._refresh_timer, self._expiry_timer):
-            if handle is not None:
-                handle.cancel()
-        self._refresh_timer = self._expiry_timer = None
-
-    def _expired(self) -> None:
-        self._expiry_timer = None
-        self._leg.end(HangupCause.SESSION_EXPIRED, reason="session not refreshed")
-
-    def _refresh(self, *, fields: tuple[Field, ...] = (), by_invite: bool = False) -> None:
-        """Refresh by UPDATE where the peer knows it, else by a re-INVITE with the same offer. RFC 4028 7.4, 10."""
-        self._refresh_timer = None
-        if self._closed:
-            return
-        if self._asking or self._waiting or self._leg.audio.offer_is_open:
-            self._refresh_later(2.0)
-            return
-        self._asking = True
-        by_update = "update" in self._peer_allows and not by_invite
-        asked = [*self.timer.ask(initial=False), SUPPORTED, ALLOW, *fields]
-
-        def done(outcome: Outcome) -> None:
-            self._on_refreshed(outcome, sent, is_retry=bool(fields))
-
-        if by_update:
-            sent = self.send("UPDATE", done, fields=asked)
-        else:
-            sent = self.send("INVITE", done, fields=asked, body=self._leg.audio.repeat_offer())
-
-    def _refresh_later(self, delay_s: float) -> None:
-        self._refresh_timer = self._core.scheduler.call_later(delay_s, self._refresh)
-
-    def _on_refreshed(self, outcome: Outcome, sent: Request, *, is_retry: bool) -> None:
-        if isinstance(outcome, Response) and outcome.code < 200:
-            return
-        is_invite = sent.method == "INVITE"
-        if isinstance(outcome, Response) and sent.cseq.sequence in self._acks:
-            # The 2xx again: our ACK was lost.
-            self._core.layer.send_again(*self._acks[sent.cseq.sequence])
-            return
-        self._asking = False
-        if isinstance(outcome, Response) and outcome.code < 300:
-            if is_invite:
-                self._take_refresh_answer(outcome, sent)
-            if not self._closed:
-                self.dialog.refresh_target(outcome)
-                self.schedule(self.timer.accepted(outcome))
-            return
-        if is_invite:
-            self._leg.audio.withdraw_offer()
-        if self._closed:
-            return
-        if not isinstance(outcome, Response) or outcome.code in _GONE:
-            self._leg.end(HangupCause.SESSION_EXPIRED, reason="refresh not answered")
-            return
-        match outcome.code:
-            case 401 | 407 if (
-                not is_retry and (answer := self._peer.answers.answer(sent, outcome, host=self.flow.source)) is not None
-            ):
-                self._refresh(fields=(answer,))
-            case 422 if self.timer.refused(outcome):
-                self._refresh_later(0.0)
-            case 491:
-                # RFC 3261 14.1: who owns the Call-ID waits longer.
-                low, high = (2.1, 4.0) if self._we_called else (0.0, 2.0)
-                self._refresh_later(random.uniform(low, high))
-            case 405 | 501 if not is_invite:
-                self._peer_allows -= {"update"}
-                self._refresh_later(0.0)
-            case _:
-                # Refused for a reason of its own; the session stands until it expires.
-                self._refresh_later(self.timer.interval_s / 4)
-
-    def _take_refresh_answer(self, response: Response, sent: Request) -> None:
-        """ACK for the 2xx to our re-INVITE, and what it agreed."""
-        self._acks = {sent.cseq.sequence: self.acknowledge(sent.cseq.sequence)}
-        if self._closed:
-            return
-        try:
-            body = session_description(response)
-            if body:
-                self._leg.audio.accept(body)
-        except PeerError as error:
-            self._leg.end(HangupCause.NOT_ACCEPTABLE, reason=str(error))
-            return
-        self._leg.audio.settle()
-        self._leg.media_changed()

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from signaling.sip.flow import Flow
-from signaling.sip.message import Request, Response, SipParseError, StreamParser
+from signaling.sip.message import Request, Response, SipParseError
+from signaling.sip.parser import StreamParser
 
 MAX_UNSENT = 256 * 1024
 

@@ -17,7 +17,8 @@ import structlog
 from signaling.errors import UsageError
 from signaling.sip.flow import Flow, Protocol, default_port, is_address, is_loopback, parse_listen_url
 from signaling.sip.limits import RateTable, SourceLimiter, SourceLimits
-from signaling.sip.message import Request, Response, SipParseError, answer_to, parse_datagram
+from signaling.sip.message import Request, Response, SipParseError
+from signaling.sip.parser import answer_to, parse_datagram
 from signaling.sip.stream import SipStream
 from signaling.sip.stream_pool import StreamCounts, StreamLimits, StreamPool, TlsSettings
 from signaling.sip.udp import UdpSocket

@@ -6,32 +6,36 @@ Redirects are not followed: whoever we called may not decide whom we call on som
 Source: RFC 3261 8.1.3, 9.1, 13.2, 22; RFC 3262 4; RFC 3263 4.3; RFC 3326 (Reason).
 """
 
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 from signaling.errors import PeerError
-from signaling.leg import Answered, EarlyMedia, HangupCause, Ringing
+from signaling.leg import Answered, EarlyMedia, HangupCause, OutboundCall, Ringing
 from signaling.sip.bodies import session_description
-from signaling.sip.core import ALLOW, SUPPORTED, SipCore
+from signaling.sip.core import ALLOW, SUPPORTED, SipCore, SipSettings
+from signaling.sip.credentials import ChallengeAnswers
+from signaling.sip.dial_target import DialTarget
 from signaling.sip.dialog import MAX_FORWARDS, Dialog
 from signaling.sip.goodbye import Attempt, Leftover, Peer
 from signaling.sip.headers import Headers
 from signaling.sip.message import Request, Response
-from signaling.sip.naming import extension_headers
+from signaling.sip.naming import clean, diversion_value, extension_headers, from_value, outgoing_headers
 from signaling.sip.scheduler import TimerHandle
 from signaling.sip.session import Session
 from signaling.sip.session_timer import SessionTimer
 from signaling.sip.transaction import TimedOut, TransportFailed
 from signaling.sip.transaction_layer import Outcome
 from signaling.sip.transport import Flow
-from signaling.sip.values import SipParseError
+from signaling.sip.values import SipParseError, parse_uri
 
 if TYPE_CHECKING:
     from signaling.sip.leg import SipLeg
 
 Field = tuple[str, str]
+API_VERSION = "2010-04-01"
 # How long one of several addresses may stay silent before the next is tried. RFC 3263 4.3 leaves it to Timer B, 32 s.
 FAILOVER_S = 4.0
 _OTHER_ADDRESS = frozenset({503})
@@ -52,10 +56,35 @@ class InviteTemplate:
 
 @dataclass
 class _Early:
-    """An early dialog. rseq: of the last reliable provisional answer taken."""
+    """An early dialog. rseq: of the last reliable provisional answer taken. is_settled: one of those had the answer."""
 
     session: Session
     rseq: int = 0
+    is_settled: bool = False
+
+
+def template_of(target: DialTarget, request: OutboundCall, *, settings: SipSettings, call_id: str) -> InviteTemplate:
+    """What a target is told of a call. Raises SipParseError for a target that is no URI."""
+    to_uri = target.to_uri or target.request_uri
+    parse_uri(target.request_uri)
+    parse_uri(to_uri)
+    fields = [
+        ("X-Twilio-AccountSid", clean(request.account_sid)),
+        ("X-Twilio-CallSid", clean(request.call_sid)),
+        ("X-Twilio-ApiVersion", API_VERSION),
+        *outgoing_headers({**target.headers, **request.headers}),
+    ]
+    if request.diversion:
+        fields.append(("Diversion", diversion_value(request.diversion, settings.domain)))
+    return InviteTemplate(
+        request_uri=target.request_uri,
+        to=f"<{to_uri}>",
+        sender=from_value(request.caller, domain=settings.domain, tag=secrets.token_hex(8)),
+        call_id=call_id,
+        fields=tuple(fields),
+        route=target.route,
+        peer=Peer(pinned=target.flow is not None, answers=ChallengeAnswers(target.credentials)),
+    )
 
 
 class OutboundInvite:
@@ -174,10 +203,15 @@ class OutboundInvite:
         body = b""
         try:
             body = session_description(response)
-            if early is not None and not self._acknowledge_provisional(early, attempt, response, is_answer=bool(body)):
-                return
-            if body:
+            reliable = response.number("RSeq") if "100rel" in response.tokens("Require") else None
+            if early is not None and reliable is not None:
+                if not self._acknowledge_provisional(early, attempt, reliable):
+                    return
+            if body and not (early is not None and early.is_settled):
                 self._leg.audio.accept(body, final=False)
+                if early is not None and reliable is not None:
+                    early.is_settled = True
+                    self._leg.audio.settle_early()
         except PeerError:
             # A broken preview is no reason to end a call that may still be answered properly.
             body = b""
@@ -214,16 +248,13 @@ class OutboundInvite:
             timer=self._timer,
         )
 
-    def _acknowledge_provisional(self, early: _Early, attempt: Attempt, response: Response, *, is_answer: bool) -> bool:
-        """PRACK a reliable answer; False for one that came before. Source: RFC 3262 4."""
-        rseq = response.number("RSeq") if "100rel" in response.tokens("Require") else None
-        if rseq is None:
-            return True
-        if rseq <= early.rseq and early.rseq or (early.rseq and rseq != early.rseq + 1):
+    def _acknowledge_provisional(self, early: _Early, attempt: Attempt, rseq: int) -> bool:
+        """PRACK a reliable answer; False for one that came before or too early. Source: RFC 3262 4."""
+        if early.rseq and rseq != early.rseq + 1:
             return False
         early.rseq = rseq
         sequence = attempt.request.cseq.sequence
-        early.session.send("PRACK", lambda _: None, fields=[("RAck", f"{rseq} {sequence} INVITE")])
+        early.session.send("PRACK", _unheard, fields=[("RAck", f"{rseq} {sequence} INVITE")])
         return True
 
     def _on_success(self, attempt: Attempt, response: Response) -> None:
@@ -251,16 +282,16 @@ class OutboundInvite:
         session.confirm(response)
         try:
             body = session_description(response)
-            if body:
+            if body and not (early is not None and early.is_settled):
                 self._leg.audio.accept(body)
             if not self._leg.audio.settle():
                 raise SipParseError("expected an answer in the 2xx, found none", status=488)
             schedule = self._timer.accepted(response)
         except PeerError as error:
             session.hang_up()
-            self._leg.end(HangupCause.NOT_ACCEPTABLE, reason=str(error))
+            self._leg.end(HangupCause.NOT_ACCEPTABLE, reason=str(error), sip_status=488)
             return
-        session.schedule(schedule)
+        session.refresher.schedule(schedule)
         self._leg.answered(session, Answered(extension_headers(response)))
 
     def _on_failure(self, attempt: Attempt, response: Response) -> None:
@@ -299,3 +330,7 @@ class OutboundInvite:
         self._over = True
         self._drop_early()
         self._leg.end(cause, reason=text, sip_status=status)
+
+
+def _unheard(_prack: Request, _outcome: Outcome) -> None:
+    """A PRACK that fails leaves the call to its INVITE."""

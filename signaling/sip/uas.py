@@ -118,7 +118,7 @@ class InboundInvite:
                 self._session.take_answer(ack)
 
         self._session.send_success(self._request, self._server, response, on_ack=acknowledged)
-        self._session.schedule(schedule)
+        self._session.refresher.schedule(schedule)
         return True
 
     def refuse(self, status: int, *, fields: Iterable[Field] = ()) -> None:
@@ -181,7 +181,8 @@ class InboundInvite:
             # One reliable answer at a time; the next one waits for the PRACK. RFC 3262 3.
             self._queued.append(code)
             return
-        described = code == 183 or (self._must_be_reliable and not self._offer)
+        # An offer of ours may only go out reliably; with theirs at hand, 183 opens the sound. RFC 3262 5, RFC 6337 2.1.
+        described = code == 183 if self._offer else self._must_be_reliable
         if described:
             try:
                 self._describe()

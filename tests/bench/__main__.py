@@ -6,6 +6,7 @@ Everything is bounded in count and time and ends by itself; what was started is 
 import argparse
 import asyncio
 import resource
+import signal
 import sys
 import tempfile
 from collections.abc import Callable
@@ -25,7 +26,7 @@ MAX_RATE = 1000.0
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Exit code: 0 measured, 1 could not be measured, 2 wrong use."""
+    """Exit code: 0 measured, 1 could not be measured, 2 wrong use, 130 interrupted."""
     options = _parser().parse_args(arguments)
     try:
         with tempfile.TemporaryDirectory(prefix="ringfork-bench-") as directory:
@@ -35,11 +36,17 @@ def main(arguments: list[str] | None = None) -> int:
     except BenchError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        return 130
     show(report, as_json=options.json)
     return 0
 
 
 async def _measure(options: argparse.Namespace, run: Path) -> Report:
+    """Told to end by SIGTERM, it ends its processes and clears up as for Ctrl-C."""
+    task = asyncio.current_task()
+    if task is not None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     if options.bench == "engine":
         _allow_files(options.calls)
         host = "tests.bench.bare" if options.bare else "tests.bench.engine_host"

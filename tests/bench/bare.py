@@ -14,7 +14,7 @@ import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
-from tests.bench.kernel import STOP, Buffers, c_send, clock_ns, compiled, i32, i64, sleep_until
+from tests.bench.kernel import STOP, Buffers, c_recv, c_send, clock_ns, compiled, i32, i64, sleep_until
 from tests.bench.process import serve_requests
 from tests.bench.rtp import ADDRESS, new_buffers
 
@@ -24,7 +24,6 @@ _DESCRIPTORS = 1 << 17
 _MONOTONIC = 1
 _DONTWAIT = 0x40
 
-c_recv = types.ExternalFunction("recv", i64(i32, i64, i64, i32))
 c_epoll_wait = types.ExternalFunction("epoll_wait", i32(i32, i64, i32, i32))
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from tests.bench import procfs, recordings
 from tests.bench.daemon import DOMAIN, Daemon, new_phones
 from tests.bench.figures import bucket_percentile, buckets_of, percentile_of, value_of
+from tests.bench.media import settled_figures
 from tests.bench.process import BenchError, Child
 from tests.bench.report import Quantiles, Report, SetUpFigures, TickFigures, build
 from tests.bench.window import Window
@@ -23,7 +24,6 @@ TICK_LATENESS = "ringfork_engine_tick_lateness_seconds"
 COUNTED = ("packets_received", "packets_sent", "packets_foreign", "packets_malformed", "packets_unsent")
 LEFT_OVER = ("ringfork_calls", "ringfork_engine_ports", "ringfork_engine_recordings", "ringfork_callbacks_owed")
 Samples = Sequence[tuple[str, Mapping[str, str], float]]
-_DRAIN_S = 0.4
 _SET_UP_S = 10.0
 _CLOSING_TRIES = 50
 _GRACE_S = 60.0
@@ -182,8 +182,7 @@ async def _calls(run: Run) -> Report:
     await window.measure(plan.seconds or 0.0)
     await run.load.ask("epoch", value=2)
     after = await run.daemon.metrics()
-    await asyncio.sleep(_DRAIN_S)
-    rtp = await run.load.ask("figures")
+    rtp = await settled_figures(run.load)
     drops = procfs.udp_drops(run.daemon.pid), procfs.udp_drops(run.load.pid)
     await run.load.ask("hang_up", rate=_HANG_UP_RATE)
     ending_s = plan.calls / _HANG_UP_RATE + _GRACE_S

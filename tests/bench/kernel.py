@@ -110,6 +110,7 @@ class Buffers(NamedTuple):
 
 i32, i64 = types.int32, types.int64
 c_send = types.ExternalFunction("send", i64(i32, i64, i64, i32))
+c_recv = types.ExternalFunction("recv", i64(i32, i64, i64, i32))
 c_recvmmsg = types.ExternalFunction("recvmmsg", i32(i32, i64, i32, i32, i64))
 c_usleep = types.ExternalFunction("usleep", i32(i32))
 c_clock = types.ExternalFunction("clock_gettime", i32(i32, i64))
@@ -231,3 +232,14 @@ def drive(limit: int, slots: Slots, measures: Measures, buffers: Buffers) -> Non
                 serve_slot(slot, now, slots, measures, buffers)
         measures.control[TURNS] += 1
         turn = sleep_until(turn + _TURN_NS, buffers)
+
+
+@compiled
+def pass_packets(senders: Any, receivers: Any, packet_at: int, count: int) -> int:
+    """Send ``count`` packets, each taken in at once; answers how many arrived."""
+    passed = 0
+    for turn in range(count):
+        pair = turn % len(senders)
+        c_send(senders[pair], packet_at, PACKET_OCTETS, _DONTWAIT)
+        passed += c_recv(receivers[pair], packet_at, PACKET_OCTETS, _DONTWAIT) == PACKET_OCTETS
+    return passed

@@ -20,6 +20,7 @@ from tests.bench.window import Window
 SETTLE_S = 2.0
 LATENESS_BIN_MS = 0.1
 _DRAIN_S = 0.4
+_DRAIN_TRIES = 10
 _START_S = 180.0  # the first start compiles
 
 
@@ -47,8 +48,7 @@ async def measure_media(
         await window.measure(seconds)
         await load.ask("epoch", value=2)
         after = await gateway.ask("statistics")
-        await asyncio.sleep(_DRAIN_S)
-        rtp: dict[str, Any] = await load.ask("figures")
+        rtp = await settled_figures(load)
         drops = {child.name: procfs.udp_drops(child.pid) for child in children}
         closed = await gateway.ask("close", within_s=60.0)
         await load.ask("close")
@@ -66,6 +66,19 @@ async def measure_media(
     finally:
         for child in reversed(children):
             await child.end()
+
+
+async def settled_figures(load: Child) -> dict[str, Any]:
+    """Figures of the window when its last packets are in: nothing is lost, or nothing more has come for a while."""
+    figures: dict[str, Any] = {}
+    received = -1
+    for _ in range(_DRAIN_TRIES):
+        await asyncio.sleep(_DRAIN_S)
+        figures = await load.ask("figures")
+        if not figures["lost"] or figures["received"] == received:
+            break
+        received = figures["received"]
+    return figures
 
 
 def _difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, int]:

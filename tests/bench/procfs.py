@@ -23,6 +23,7 @@ class ThreadTime:
     name: str
     cpu_ns: int
     waited_ns: int
+    tid: int = 0
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def spent(before: Reading, after: Reading) -> Spent:
     rows = []
     for tid, now in after.threads.items():
         was = before.threads.get(tid, ThreadTime(now.name, 0, 0))
-        rows.append(ThreadTime(now.name, now.cpu_ns - was.cpu_ns, now.waited_ns - was.waited_ns))
+        rows.append(ThreadTime(now.name, now.cpu_ns - was.cpu_ns, now.waited_ns - was.waited_ns, tid))
     rows.sort(key=lambda row: -row.cpu_ns)
     in_threads = sum(row.cpu_ns for row in rows)
     gone = before.threads.keys() - after.threads.keys()

@@ -280,9 +280,8 @@ def _section(name: str, values: Mapping[str, Any]) -> Table:
     for key, value in values.items():
         if key == "threads":
             for thread in value:
-                if thread["cpu_percent"] or thread["waited_percent"]:
-                    share = f"{thread['cpu_percent']} % CPU, waited {thread['waited_percent']} %"
-                    table.add_row(f"  thread {thread['name']}", share)
+                share = f"{thread['cpu_percent']} % CPU, waited {thread['waited_percent']} %"
+                table.add_row(f"  thread {thread['name']} {thread['tid']}", share)
         else:
             table.add_row(key, _text(value))
     return table

@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -47,6 +48,7 @@ async def test_media_loses_nothing_and_report_is_sane(
     assert rtp["sent"] == rtp["received"] > 2 * CALLS * 15
     assert 0 < rtp["delay_p50_ms"] <= rtp["delay_p99_ms"]
     assert printed["machine"]["cpus"] == len(os.sched_getaffinity(0))
+    assert 0 < printed["machine"]["udp_pair_us"] < 1000
     assert printed["gateway"]["rss_mb"] > 10
     assert printed["gateway"]["cpu_percent"] > 0
     recordings = printed["recordings"]
@@ -68,6 +70,23 @@ def test_command_wrong_use_exits_with_2(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as left:
         main(arguments)
     assert left.value.code == 2
+
+
+def test_command_told_to_end_leaves_no_process_and_no_file(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tests.bench", "engine", "--bare", "--calls", "2", "--seconds", "600"]
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as bench:
+        while len(children := children_of(bench.pid)) < 2:
+            assert bench.poll() is None
+        bench.terminate()
+        printed, _ = bench.communicate()
+    assert (bench.returncode, printed) == (130, b"")
+    assert not [pid for pid in children if Path(f"/proc/{pid}").exists()]
+    assert list(tmp_path.iterdir()) == []
+
+
+def children_of(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def test_procfs_sees_own_cpu_time_threads_and_memory() -> None:

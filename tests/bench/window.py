@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass
 
 from tests.bench import procfs
+from tests.bench.calibration import udp_pair_us
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,13 +17,14 @@ class ThreadShare:
     """cpu_percent: of a core. waited_percent: runnable, but another process had the core."""
 
     name: str
+    tid: int
     cpu_percent: float
     waited_percent: float
 
 
 @dataclass(frozen=True, kw_only=True)
 class Usage:
-    """One process during the window. Threads of one name are summed."""
+    """One process during the window. threads: those that ran, most CPU first."""
 
     cpu_percent: float
     waited_percent: float
@@ -33,7 +35,11 @@ class Usage:
 
 @dataclass(frozen=True, kw_only=True)
 class MachineShare:
-    """others_cpu_percent: used by processes that are neither gateway nor load; a loud machine makes loud figures."""
+    """others_cpu_percent: used by processes that are neither gateway nor load, the webhook application
+    included; a loud machine makes loud figures.
+
+    udp_pair_us: CPU time of one send and one receive on loopback, least of before and after: the machine's own pace.
+    """
 
     cpus: int
     model: str
@@ -41,6 +47,7 @@ class MachineShare:
     load_average_before: float
     load_average_after: float
     others_cpu_percent: float
+    udp_pair_us: float
 
 
 class Window:
@@ -49,6 +56,7 @@ class Window:
     def __init__(self, gateway_pid: int, load_pid: int) -> None:
         self._pids = (gateway_pid, load_pid)
         self._load_before = os.getloadavg()[0]
+        self._pair_us: list[float] = []
         self.seconds = 0.0
         self.idle_cpu_percent = 0.0
         self.idle_rss_mb = 0.0
@@ -59,6 +67,7 @@ class Window:
 
     async def idle(self, seconds: float) -> None:
         """The gateway started and nothing to do: the baseline that is subtracted."""
+        self._pair_us.append(await asyncio.to_thread(udp_pair_us))
         pid = self._pids[0]
         began, before = time.monotonic(), procfs.read(pid)
         await asyncio.sleep(seconds)
@@ -92,6 +101,7 @@ class Window:
             load_average_before=self._load_before,
             load_average_after=machine.load[0],
             others_cpu_percent=round(max(0.0, others / self.seconds / 1e7), 1),
+            udp_pair_us=min(*self._pair_us, udp_pair_us()),
         )
 
     def note_over(self) -> None:
@@ -107,23 +117,19 @@ class Window:
 
 
 def _usage(spent: procfs.Spent, after: procfs.Reading, seconds: float) -> Usage:
-    by_name: dict[str, list[int]] = {}
-    for thread in spent.threads:
-        sums = by_name.setdefault(thread.name, [0, 0])
-        sums[0] += thread.cpu_ns
-        sums[1] += thread.waited_ns
     shares = [
         ThreadShare(
-            name=name,
-            cpu_percent=round(cpu / seconds / 1e7, 2),
-            waited_percent=round(waited / seconds / 1e7, 2),
+            name=thread.name,
+            tid=thread.tid,
+            cpu_percent=round(thread.cpu_ns / seconds / 1e7, 2),
+            waited_percent=round(thread.waited_ns / seconds / 1e7, 2),
         )
-        for name, (cpu, waited) in by_name.items()
+        for thread in spent.threads
     ]
     return Usage(
         cpu_percent=round(spent.cpu_percent(seconds), 2),
         waited_percent=round(spent.waited_ns / seconds / 1e7, 2),
         context_switches_per_s=round(spent.context_switches / seconds, 1),
         rss_mb=round(after.rss_octets / 1e6, 1),
-        threads=tuple(sorted(shares, key=lambda share: -share.cpu_percent)),
+        threads=tuple(share for share in shares if share.cpu_percent or share.waited_percent),
     )

@@ -17,7 +17,7 @@ from gateway.sids import new_sid
 from gateway.store.records import CallRecord, EventRecord, LegRecord, Operation, OwedCallback
 from gateway.webhooks.client import Fetched, Request
 from gateway.webhooks.errors import FetchCode, FetchError
-from media.engine import Silence
+from media.engine import PortStatistics, Silence
 from media.player import Clip
 from signaling.leg import (
     Answered,
@@ -56,6 +56,9 @@ class PeerPort:
 
     def hear(self, source: Any) -> None:
         self.heard.append(source)
+
+    def statistics(self) -> PortStatistics:
+        return PortStatistics(packets_received=50)
 
     async def play(self, clip: Clip, *, loops: int = 1) -> None:
         self.played.append(clip)

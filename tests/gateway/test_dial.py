@@ -378,7 +378,7 @@ def test_dial_rings_all_nouns_and_devices_and_the_first_to_accept_wins() -> None
     scene = played(f'<Dial callerId="+15550100" action="/after">{nouns}</Dial>', story, devices={"bob": 2})
     causes = {leg.leg_id: leg.hung_up_with for leg in scene.dialled}
     assert causes["+15550123"] is causes["sip:x@example.com"] is HangupCause.ANSWERED_ELSEWHERE
-    assert len(scene.leg_records()) == 5
+    assert len(scene.leg_records()) == 6
 
 
 def test_dial_late_second_answer_is_hung_up() -> None:
@@ -609,3 +609,13 @@ def test_dial_child_records_tell_parent_times_and_status() -> None:
     assert (child.status, child.duration_s, child.to, child.sip_status) == ("completed", 9, "client:bob", 200)
     parent = scene.record(scene.session.facts.sid)
     assert parent.status == "completed" and parent.end_time is not None
+
+
+def test_dial_leg_records_tell_cause_codec_and_sound_of_those_who_talked() -> None:
+    scene = played("<Dial><Client>ann</Client><Client>bob</Client></Dial>", answering("bob-0"))
+    records = {record.leg_id: record for record in scene.leg_records()}
+    assert records.keys() == {"caller", "ann-0", "bob-0"}
+    assert records["ann-0"].cause == "answered-elsewhere" and not records["ann-0"].statistics
+    assert records["bob-0"].cause == "normal" and records["bob-0"].codec == "PCMA"
+    assert records["bob-0"].statistics["packets_received"] == 50
+    assert records["caller"].statistics["packets_received"] == 50 and records["caller"].answered_at is not None

@@ -191,9 +191,10 @@ class PhoneBooth:
         self._engine = engine
         self._transports: list[asyncio.DatagramTransport] = []
 
-    async def socket(self, host: str = "127.0.0.1") -> tuple[asyncio.DatagramTransport, _Socket]:
+    async def socket(self, host: str = "127.0.0.1", port: int = 0) -> tuple[asyncio.DatagramTransport, _Socket]:
         """A socket of nobody's: a stranger."""
-        transport, protocol = await asyncio.get_running_loop().create_datagram_endpoint(_Socket, local_addr=(host, 0))
+        loop = asyncio.get_running_loop()
+        transport, protocol = await loop.create_datagram_endpoint(_Socket, local_addr=(host, port))
         self._transports.append(transport)
         return transport, protocol
 

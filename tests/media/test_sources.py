@@ -1,9 +1,12 @@
 """Whom a port listens to and sends to: S-10, S-11, S-16 of the reliability checks, at one port."""
 
+import asyncio
 import os
 import random
 import struct
 from functools import partial
+
+import pytest
 
 from media.engine import FirstPacket, SourceLearned
 from tests.media.phone import Phone, PhoneBooth, encode, rtp, sine, until
@@ -120,6 +123,33 @@ async def test_source_before_any_agreement_nobody_is_heard(phones: PhoneBooth) -
     alice, _ = await pair(phones, address=None)
     alice.send(alice.packet())
     await until(lambda: alice.port.statistics().dropped_foreign == 1)
+
+
+async def test_source_phone_that_comes_back_on_its_port_hears_again(phones: PhoneBooth) -> None:
+    alice, bob = await pair(phones)
+    alice.send(alice.packet())
+    await bob.has(1)
+    address = alice.address
+    alice.transport.abort()
+    for _ in range(5):
+        bob.send(bob.packet())
+        await asyncio.sleep(0.01)
+    back, heard = await phones.socket(*address)
+    for _ in range(5):
+        bob.send(bob.packet())
+    await until(lambda: len(heard.datagrams) >= 4)
+    back.sendto(alice.packet(), alice.port.address)
+    await bob.has(2)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "224.0.0.1", "255.255.255.255"])
+async def test_source_address_of_no_host_is_sent_nothing(phones: PhoneBooth, host: str) -> None:
+    alice, bob = await pair(phones)
+    bob.port.connect(bob.remote(address=(host, 9), rtcp_address=None))
+    await alice.has(3)
+    sent = bob.port.statistics().packets_sent
+    await alice.has(len(alice.received) + 3)
+    assert bob.port.statistics().packets_sent == sent
 
 
 async def test_hostile_datagrams_on_both_sockets_are_counted_and_the_call_goes_on(phones: PhoneBooth) -> None:

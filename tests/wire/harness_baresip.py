@@ -94,6 +94,14 @@ class Baresip:
             raise AssertionError(f"baresip refused {name} {parameters}: {reply}")
         return str(reply.get("data", ""))
 
+    async def registered(self) -> None:
+        """Asked again and again: the event may have come before anybody listened."""
+        deadline_s = asyncio.get_running_loop().time() + WAIT_S
+        while "OK" not in (told := await self.command("reginfo")):
+            if asyncio.get_running_loop().time() > deadline_s:
+                raise AssertionError(f"baresip is not registered: {told}")
+            await asyncio.sleep(0.05)
+
     async def wait(self, *types: str, timeout_s: float = WAIT_S) -> dict[str, Any]:
         """The first event of those types not handed out yet: REGISTER_OK, CALL_RINGING, CALL_CLOSED…"""
         try:

@@ -85,17 +85,17 @@ def request(
 
 
 def authorised(method: str = "INVITE", **more: object) -> Step:
-    """The request again, with the answer to the challenge just received."""
-    extra = f"[authentication username=[identity] password=[password]]\n{more.pop('extra', '')}"
+    """The request with an answer to a challenge, made beforehand (harness_login.py)."""
+    extra = f"Authorization: [digest]\n{more.pop('extra', '')}"
     return request(method, cseq=2, extra=extra, **more)  # type: ignore[arg-type]
 
 
-def ack_failure(cseq: int) -> Step:
-    """For a final response that is no 2xx: same transaction, To as received."""
+def ack_failure(cseq: int, *, branch: str = "[branch-1]") -> Step:
+    """For a final response that is no 2xx: same transaction, To as received. branch: of the INVITE, steps back."""
     return Step(
         "<send><![CDATA[\n"
         "ACK sip:[service]@[remote_ip]:[remote_port] SIP/2.0\n"
-        "Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch-1];rport\n"
+        f"Via: SIP/2.0/[transport] [local_ip]:[local_port];branch={branch};rport\n"
         "From: <sip:[identity]@[remote_ip]>;tag=[pid]from[call_number]\n"
         "[last_To:]\nCall-ID: [call_id]\n"
         f"CSeq: {cseq} ACK\nMax-Forwards: 70\nContent-Length: 0\n\n]]></send>"
@@ -111,7 +111,7 @@ def challenged_invite(*, body: str = "", extra: str = "") -> tuple[Step, ...]:
     return (
         request("INVITE", body=body, extra=extra),
         receive(100, optional=True),
-        receive(401, auth=True),
+        receive(401),
         ack_failure(1),
         authorised("INVITE", body=body, extra=extra),
         receive(100, optional=True),
@@ -126,7 +126,6 @@ def receive(
     what: int | str,
     *,
     optional: bool = False,
-    auth: bool = False,
     routes: bool = False,
     holds: str = "",
     header: str = "",
@@ -137,7 +136,6 @@ def receive(
     kind = "response" if isinstance(what, int) else "request"
     attributes = f'{kind}="{what}"'
     attributes += ' optional="true"' if optional else ""
-    attributes += ' auth="true"' if auth else ""
     attributes += ' rrs="true"' if routes else ""
     actions = ""
     if holds:
@@ -156,13 +154,24 @@ def receive(
 
 
 def invited() -> Step:
-    """The INVITE, remembered so that the called party may send requests of its own."""
+    """The INVITE, remembered: for requests of the called party's own, and for an answer that comes later."""
+    saved = {"remote": "From:", "local": "To:", "via": "Via:", "cseq": "CSeq:"}
+    actions = "".join(
+        f'<ereg regexp=".*" search_in="hdr" header="{header}" assign_to="{name}"/>' for name, header in saved.items()
+    )
     return Step(
-        '<recv request="INVITE" rrs="true"><action>'
-        '<ereg regexp=".*" search_in="hdr" header="From:" assign_to="remote"/>'
-        '<ereg regexp=".*" search_in="hdr" header="To:" assign_to="local"/>'
-        "</action></recv>"
-        '<Reference variables="remote,local"/>'
+        f'<recv request="INVITE" rrs="true"><action>{actions}</action></recv><Reference variables="{",".join(saved)}"/>'
+    )
+
+
+def answer_after_all(*, tag: str = "a") -> Step:
+    """200 for the INVITE although another request came in between."""
+    return _send(
+        "SIP/2.0 200 OK\nVia:[$via]\nFrom:[$remote]\n"
+        f"To:[$local];tag=[pid]{tag}[call_number]\nCall-ID: [call_id]\nCSeq:[$cseq]\n"
+        "Contact: <sip:[local_ip]:[local_port];transport=[transport]>\n",
+        body=sdp(),
+        retransmits=False,
     )
 
 

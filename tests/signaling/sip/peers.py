@@ -17,7 +17,8 @@ from signaling.sip.core import SipSettings
 from signaling.sip.dial_target import DialTarget
 from signaling.sip.headers import Headers
 from signaling.sip.leg import SipLeg
-from signaling.sip.message import Request, Response, SipParseError, parse_datagram, respond
+from signaling.sip.message import Request, Response, SipParseError, respond
+from signaling.sip.parser import parse_datagram
 from signaling.sip.resolver import Destination
 from signaling.sip.scheduler import Scheduler, TimerHandle
 from signaling.sip.transaction import TimerValues
@@ -345,13 +346,14 @@ async def rig(
     timers: TimerValues | None = None,
     scheduler: Scheduler | None = None,
     on_call: Callable[[SipLeg], None] | None = None,
+    engine: Engine | None = None,
 ) -> AsyncIterator[Rig]:
     """An agent that takes 127.0.0.1 for a trunk, unless told otherwise."""
-    engine, directory = RecordedEngine(capacity), Directory()
+    recorded, directory = RecordedEngine(capacity), Directory()
     queue: asyncio.Queue[SipLeg] = asyncio.Queue()
     loop = asyncio.get_running_loop()
     agent = SipAgent(
-        engine=cast(Engine, engine),
+        engine=engine or cast(Engine, recorded),
         settings=SipSettings(listen=listen, domain="ringfork.test", calls=calls, goodbye_s=goodbye_s),
         authenticator=DigestAuthenticator(
             realm="ringfork.test", secret=b"s" * 32, clock=loop.time, credentials=(passwords or {}).get
@@ -365,7 +367,7 @@ async def rig(
     )
     await agent.start()
     try:
-        yield Rig(agent, engine, directory, queue)
+        yield Rig(agent, recorded, directory, queue)
     finally:
         await agent.stop()
 

@@ -22,7 +22,8 @@ from signaling.sip.bindings import Binding, BindingChange
 from signaling.sip.dial_target import DialTarget
 from signaling.sip.flow import Flow
 from signaling.sip.limits import GuessGuard, GuessLimits
-from signaling.sip.message import Request, Response, parse_datagram
+from signaling.sip.message import Request, Response
+from signaling.sip.parser import parse_datagram
 from signaling.sip.registrar import Registrar, RegistrarSettings
 from signaling.sip.transport import SipTransports
 

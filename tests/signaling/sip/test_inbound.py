@@ -116,7 +116,7 @@ async def test_copies_of_the_invite_get_the_last_answer_again_and_make_no_second
     line.phone.say(invite)
     await line.phone.response(486)
     assert line.rig.calls.empty()
-    assert await ended(leg) == Ended(HangupCause.BUSY)
+    assert await ended(leg) == Ended(HangupCause.BUSY, sip_status=486)
     await line.over()
 
 
@@ -143,7 +143,7 @@ async def test_hangup_before_the_answer_refuses_with_the_status_of_its_cause(
     leg.hangup(cause)
     refusal = await line.phone.response(code)
     line.phone.say(line.acknowledge(refusal))
-    assert await ended(leg) == Ended(cause)
+    assert await ended(leg) == Ended(cause, sip_status=code)
     assert leg.state is LegState.ENDED
     await leg.answer()
     await leg.ring()
@@ -160,7 +160,7 @@ async def test_cancel_takes_the_call_back(line: Line) -> None:
     first, second = await line.phone.hear(), await line.phone.hear()
     assert isinstance(first, Response) and isinstance(second, Response)
     assert {(first.code, first.cseq.method), (second.code, second.cseq.method)} == {(200, "CANCEL"), (487, "INVITE")}
-    assert await ended(leg) == Ended(HangupCause.CANCELED, by_remote=True)
+    assert await ended(leg) == Ended(HangupCause.CANCELED, by_remote=True, sip_status=487)
     await leg.answer()
     assert await line.phone.is_silent()
     await line.over()
@@ -191,7 +191,7 @@ async def test_bye_before_the_answer_is_as_good_as_cancel(line: Line) -> None:
     line.phone.say(line.phone.inside("BYE", ringing))
     codes = [(await line.phone.hear()) for _ in range(2)]
     assert {message.code for message in codes if isinstance(message, Response)} == {200, 487}
-    assert await ended(leg) == Ended(HangupCause.CANCELED, by_remote=True)
+    assert await ended(leg) == Ended(HangupCause.CANCELED, by_remote=True, sip_status=487)
     await line.over()
 
 
@@ -303,6 +303,13 @@ async def test_early_media_opens_the_sound_before_the_answer(line: Line) -> None
     assert len(port_of(leg).connected) == 1
 
 
+async def test_early_media_without_an_offer_to_answer_only_tells_progress(line: Line) -> None:
+    leg, _ = await line.call(body=b"")
+    await leg.early_media()
+    assert not (await line.phone.response(183)).body
+    leg.hangup()
+
+
 async def test_provisional_answer_is_repeated_each_minute(line: Line) -> None:
     leg, _ = await line.call()
     await leg.ring()
@@ -316,7 +323,7 @@ async def test_provisional_answer_is_repeated_each_minute(line: Line) -> None:
 async def test_invite_that_expires_is_taken_back(line: Line) -> None:
     leg, _ = await line.call(fields=[("Expires", "20")])
     line.clock.advance(20)
-    assert await ended(leg) == Ended(HangupCause.CANCELED, by_remote=True)
+    assert await ended(leg) == Ended(HangupCause.CANCELED, by_remote=True, sip_status=487)
     await line.phone.response(487)
 
 
@@ -482,7 +489,8 @@ async def test_stop_hangs_up_everything(line: Line) -> None:
     pending, _ = await line.call()
     running, _ = await line.up()
     await line.rig.agent.stop()
-    assert await ended(pending) == await ended(running) == Ended(HangupCause.SHUTDOWN)
+    assert await ended(pending) == Ended(HangupCause.SHUTDOWN, sip_status=503)
+    assert await ended(running) == Ended(HangupCause.SHUTDOWN)
     heard = [await line.phone.hear(), await line.phone.hear()]
     assert {message.code if isinstance(message, Response) else message.method for message in heard} == {503, "BYE"}
 

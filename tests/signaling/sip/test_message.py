@@ -4,17 +4,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from signaling.sip.message import (
-    MAX_BODY,
-    MAX_HEAD,
-    Request,
-    Response,
-    SipParseError,
-    StreamParser,
-    answer_to,
-    parse_datagram,
-    respond,
-)
+from signaling.sip.message import Request, Response, SipParseError, respond
+from signaling.sip.parser import MAX_BODY, MAX_HEAD, StreamParser, answer_to, parse_datagram
 
 PLAIN = (
     "INVITE sip:bob@example.com SIP/2.0\r\n"

@@ -3,7 +3,6 @@
 import pytest
 
 from signaling.leg import Party
-from signaling.sip.message import parse_datagram
 from signaling.sip.naming import (
     diversion_of,
     extension_headers,
@@ -12,6 +11,7 @@ from signaling.sip.naming import (
     outgoing_headers,
     party_of,
 )
+from signaling.sip.parser import parse_datagram
 from signaling.sip.values import parse_address, parse_uri
 from tests.signaling.sip.messages import request
 

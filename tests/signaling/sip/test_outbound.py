@@ -142,7 +142,7 @@ async def test_answer_that_agrees_on_nothing_is_acknowledged_and_ended(line: Lin
     line.phone.answer(invite, 200, body=body)
     await line.phone.request("ACK")
     line.phone.answer(await line.phone.request("BYE"), 200)
-    assert await ended(leg) == Ended(HangupCause.NOT_ACCEPTABLE)
+    assert await ended(leg) == Ended(HangupCause.NOT_ACCEPTABLE, sip_status=488)
     assert port_of(leg).closed == 1
     await line.over()
 
@@ -171,7 +171,7 @@ async def test_second_answer_from_a_fork_is_acknowledged_and_ended(line: Line) -
 async def test_hangup_before_any_answer_waits_for_one_to_cancel(line: Line) -> None:
     leg, invite = await line.dial()
     leg.hangup(HangupCause.ANSWERED_ELSEWHERE)
-    assert await ended(leg) == Ended(HangupCause.ANSWERED_ELSEWHERE)
+    assert await ended(leg) == Ended(HangupCause.ANSWERED_ELSEWHERE, sip_status=487)
     assert port_of(leg).closed == 1
     assert await line.phone.is_silent(), "a CANCEL now could overtake its INVITE"
     line.phone.answer(invite, 100)
@@ -196,7 +196,7 @@ async def test_hangup_while_ringing_cancels_once(line: Line) -> None:
     assert await line.phone.is_silent()
     line.phone.answer(invite, 487)
     await line.phone.request("ACK")
-    assert await ended(leg) == Ended(HangupCause.CANCELED)
+    assert await ended(leg) == Ended(HangupCause.CANCELED, sip_status=487)
     await line.over()
 
 
@@ -212,7 +212,7 @@ async def test_answer_that_crosses_cancel_is_acknowledged_and_ended(line: Line) 
     bye = await line.phone.request("BYE")
     assert "completed elsewhere" in (bye.headers.get("Reason") or "")
     line.phone.answer(bye, 200)
-    assert await ended(leg) == Ended(HangupCause.ANSWERED_ELSEWHERE)
+    assert await ended(leg) == Ended(HangupCause.ANSWERED_ELSEWHERE, sip_status=487)
     await line.over()
 
 
@@ -338,6 +338,28 @@ async def test_reliable_provisional_answers_get_one_prack_each_in_order(line: Li
     assert (await line.phone.request("ACK")).cseq.sequence == 1
     leg.hangup()
     assert (await line.phone.request("BYE")).cseq.sequence == 4
+
+
+async def test_reliable_early_answer_may_be_followed_by_an_update_before_the_call_is_answered(line: Line) -> None:
+    leg, invite = await line.dial()
+    line.phone.answer(invite, 183, body=ANSWER, fields=[("Require", "100rel"), ("RSeq", "1")])
+    line.phone.answer(await line.phone.request("PRACK"), 200)
+    assert await next_event(leg) == EarlyMedia()
+    line.phone.say(line.phone.back("UPDATE", invite, tag="t1", body=description(5500, payloads="0 101")))
+    assert (await line.phone.response(200, "UPDATE")).body
+    line.phone.answer(invite, 200, body=ANSWER)
+    await line.phone.request("ACK")
+    assert await next_event(leg) == Answered()
+    assert port_of(leg).connected[-1].address == ("127.0.0.1", 5500), "the 200 does not answer a second time"
+
+
+async def test_update_before_anything_is_agreed_has_to_wait(line: Line) -> None:
+    leg, invite = await line.dial()
+    line.phone.answer(invite, 180)
+    assert await next_event(leg) == Ringing()
+    line.phone.say(line.phone.back("UPDATE", invite, tag="t1", body=ANSWER))
+    await line.phone.response(491)
+    leg.hangup()
 
 
 async def test_session_that_is_too_short_is_asked_for_again(line: Line) -> None:

@@ -13,7 +13,8 @@ from signaling.sip.auth import DigestAuthenticator, answer_challenge
 from signaling.sip.bindings import Binding, BindingChange
 from signaling.sip.dial_target import DialTarget
 from signaling.sip.flow import Flow
-from signaling.sip.message import Request, Response, SipParseError, parse_datagram
+from signaling.sip.message import Request, Response, SipParseError
+from signaling.sip.parser import parse_datagram
 from signaling.sip.registrar import Registrar, RegistrarSettings
 
 LOCAL = ("127.0.0.1", 5060)

@@ -8,7 +8,8 @@ import time
 import pytest
 import sipmessage
 
-from signaling.sip.message import Request, SipParseError, parse_datagram
+from signaling.sip.message import Request, SipParseError
+from signaling.sip.parser import parse_datagram
 from signaling.sip.values import MAX_URI, parse_address, parse_uri, parse_via, split_list
 
 INVITE = (

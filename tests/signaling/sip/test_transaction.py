@@ -6,7 +6,8 @@ import pytest
 
 from signaling.errors import UsageError
 from signaling.sip.headers import Headers
-from signaling.sip.message import Request, Response, parse_datagram, respond
+from signaling.sip.message import Request, Response, respond
+from signaling.sip.parser import parse_datagram
 from signaling.sip.transaction import (
     CancelTimer,
     Deliver,
