@@ -189,7 +189,8 @@ def _connect(engine: Record, port: Record, words: Any) -> None:
     signalled, learn_host = words[2], words[13]
     was_learned = port.remote != port.signalled
     if signalled != port.signalled or learn_host != port.learn_host or not was_learned:
-        sockets.close_direct(port)
+        if signalled != port.remote:
+            sockets.close_direct(port)
         source.set_remote(port, signalled)
     port.signalled = signalled
     port.learn_host = learn_host
