@@ -46,7 +46,7 @@ class PathEvent(Enum):
 
 
 class _Certificate(RTCCertificate):
-    """One key and one TLS context for all connections of a time: making them is dearer than a handshake."""
+    """One key and one TLS context for many connections: making them is dearer than a handshake."""
 
     _context: Any = None
 
@@ -57,18 +57,21 @@ class _Certificate(RTCCertificate):
 
 
 class Certificates:
-    """Our certificate, renewed long before it runs out. clock: monotonic seconds."""
+    """Our two certificates, renewed long before they run out. clock: monotonic seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._current: _Certificate | None = None
+        self._pair: tuple[_Certificate, ...] = ()
         self._made_at = 0.0
 
-    def current(self) -> RTCCertificate:
+    def other_than(self, used: RTCCertificate | None) -> RTCCertificate:
+        """One that a peer who knows ``used`` takes for another: only that makes it begin DTLS anew. RFC 8842 4."""
         now = self._clock()
-        if self._current is None or now - self._made_at > CERTIFICATE_S:
-            self._current, self._made_at = _Certificate.generateCertificate(), now
-        return self._current
+        if not self._pair or now - self._made_at > CERTIFICATE_S:
+            self._pair = (_Certificate.generateCertificate(), _Certificate.generateCertificate())
+            self._made_at = now
+        first, second = self._pair
+        return second if used is first else first
 
 
 class _GuardedProtocol(StunProtocol):
@@ -188,6 +191,7 @@ class PeerConnection:
         is_offerer: bool,
         on_event: Callable[["PeerConnection", PathEvent, str], None],
     ) -> None:
+        self.certificate = certificate
         self._media_socket: MediaSocket | None = media_socket
         self._socket = IceSocket(media_socket.sock)
         advertised = (advertised_host, media_socket.address[1])

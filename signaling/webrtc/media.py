@@ -52,11 +52,12 @@ class WebRtc:
         media_socket: MediaSocket,
         *,
         is_offerer: bool,
+        instead_of: PeerConnection | None,
         on_event: Callable[[PeerConnection, PathEvent, str], None],
     ) -> PeerConnection:
         return PeerConnection(
             media_socket,
-            self._certificates.current(),
+            self._certificates.other_than(instead_of.certificate if instead_of is not None else None),
             advertised_host=self._settings.advertised_address or self._engine.settings.address,
             is_offerer=is_offerer,
             on_event=on_event,
@@ -182,7 +183,9 @@ class WebRtcMedia:
 
     def _connect(self, *, is_offerer: bool) -> PeerConnection:
         media_socket, self._spare = self._spare or self._engine.bind_socket(), None
-        return self._home.connection(media_socket, is_offerer=is_offerer, on_event=self._on_path)
+        return self._home.connection(
+            media_socket, is_offerer=is_offerer, instead_of=self._next or self._current, on_event=self._on_path
+        )
 
     def _restart(self, theirs: RemoteSound) -> str:
         fresh = self._connect(is_offerer=False)

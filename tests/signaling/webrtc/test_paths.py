@@ -96,6 +96,21 @@ async def test_path_restart_another_connection_takes_over_without_a_gap(desk: De
     phone.port.close()
 
 
+async def test_path_restart_is_another_dtls_association_each_time(desk: Desk) -> None:
+    """Chromium keeps the one it has, and refuses our role in it, if the fingerprint is the same."""
+    call, browser = desk.call(), desk.browser()
+    answers = [await call.media.answer(await browser.offer())]
+    await browser.take_answer(answers[0])
+    for count in (1, 2):
+        await call.told(Connected, count=count)
+        browser = desk.browser()
+        answers.append(await call.media.restart(await browser.offer()))
+        await browser.take_answer(answers[-1])
+    await call.told(Connected, count=3)
+    fingerprints = [answer.split("a=fingerprint:")[1].split()[1] for answer in answers]
+    assert all(later != earlier for earlier, later in itertools.pairwise(fingerprints))
+
+
 async def test_path_restart_after_the_old_one_died_connects_again(desk: Desk) -> None:
     call, before = await connected(desk)
     before.silence()

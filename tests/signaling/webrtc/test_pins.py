@@ -74,14 +74,15 @@ async def test_pins_aiortc_keys_are_sessions_of_libsrtp(desk: Desk) -> None:
     assert isinstance(browser.transport._rx_srtp, Session) and isinstance(browser.transport._tx_srtp, Session)
 
 
-def test_pins_certificate_is_one_for_all_until_it_is_renewed() -> None:
+def test_pins_certificates_are_two_for_all_until_they_are_renewed() -> None:
     now = [0.0]
     certificates = Certificates(clock=lambda: now[0])
-    first = certificates.current()
+    first = certificates.other_than(None)
+    second = certificates.other_than(first)
     now[0] = 6 * 86_400.0
-    assert certificates.current() is first
+    assert second is not first and certificates.other_than(second) is certificates.other_than(None) is first
     now[0] = 8 * 86_400.0
-    assert certificates.current() is not first
+    assert certificates.other_than(None) not in (first, second)
     assert first._create_ssl_context(SRTP_PROFILES) is first._create_ssl_context(SRTP_PROFILES)
 
 
