@@ -233,7 +233,7 @@ class Engine:
     def open_port(self, on_event: Callable[[PortEvent], None]) -> MediaPort:
         """A port for one more phone; on_event is called on the loop, never after close(). Raises PortsExhausted."""
         self._check_room()
-        return self._open(self._bind(2), on_event)
+        return self._open(self._bind(is_shared=False), on_event)
 
     def open_bare_port(self, on_event: Callable[[PortEvent], None]) -> MediaPort:
         """As open_port, for a port that will get its socket by MediaPort.attach. Raises PortsExhausted."""
@@ -243,7 +243,7 @@ class Engine:
     def bind_socket(self) -> MediaSocket:
         """A socket in the port range, the caller's until a port attaches it. Raises PortsExhausted."""
         self._running()
-        return self._bind(1)
+        return self._bind(is_shared=True)
 
     def _check_room(self) -> None:
         self._running()
@@ -255,19 +255,11 @@ class Engine:
         slot = self._free_slots.pop()
         generation = next(self._generations)
         ssrc = secrets.randbits(32)
-        address = (self._settings.address, 0) if sockets is None else sockets.address
-        _fill_slot(
-            thread.state,
-            slot,
-            generation=generation,
-            ssrc=ssrc,
-            descriptors=NO_SOCKETS if sockets is None else sockets.descriptors,
-            address=address,
-        )
+        _fill_slot(thread.state, slot, generation=generation, ssrc=ssrc, sockets=sockets)
         port = MediaPort(
             slot=slot,
             generation=generation,
-            address=address,
+            address=(self._settings.address, 0) if sockets is None else sockets.address,
             ssrc=ssrc,
             sockets=sockets,
             thread=thread,
@@ -340,15 +332,16 @@ class Engine:
             raise RuntimeError("expected a running Engine, found one not started or stopped")
         return self._thread
 
-    def _bind(self, count: int) -> MediaSocket:
-        """count: sockets, on one number and those after it."""
+    def _bind(self, *, is_shared: bool) -> MediaSocket:
+        """is_shared: ICE, DTLS, RTP and RTCP go through the first of its sockets."""
         for _ in range(MAX_BIND_TRIES):
             number = self._numbers.take()
             if number is None:
                 break
             try:
-                sockets = _bound(self._settings.address, number, count)
-                return MediaSocket((self._settings.address, number), sockets, give_back=self._numbers.give_back)
+                pair = _bound_pair(self._settings.address, number)
+                address = (self._settings.address, number)
+                return MediaSocket(address, pair, is_shared=is_shared, give_back=self._numbers.give_back)
             except OSError:
                 # Somebody else's, or no more files: it rests like one of ours.
                 self._numbers.give_back(number)
@@ -400,48 +393,39 @@ class Engine:
         self._free_recordings.append(number)
 
 
-def _bound(address: str, number: int, count: int) -> tuple[socket.socket, ...]:
-    """Sockets for RTP and, if two, RTCP. Raises OSError and leaves none open.
+def _bound_pair(address: str, number: int) -> tuple[socket.socket, socket.socket]:
+    """Sockets for RTP and RTCP. Raises OSError and leaves none open.
 
     The number for RTCP is taken alone and first: it stands for both, since the other is one that is shared (with a
-    socket of our own, kernel/sockets.py), which somebody else could join. One that stands alone is shared with nobody.
+    socket of our own, kernel/sockets.py), which somebody else could join.
     """
     with ExitStack() as undo:
-        bound = []
-        for port in range(number + count - 1, number - 1, -1):
-            sock = undo.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK))
-            if count > 1 and port == number:
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, EXPEDITED_FORWARDING)
-            sock.bind((address, port))
-            bound.append(sock)
+        control = undo.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK))
+        control.bind((address, number + 1))
+        sound = undo.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK))
+        sound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        sound.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, EXPEDITED_FORWARDING)
+        sound.bind((address, number))
         undo.pop_all()
-    return tuple(reversed(bound))
+    return sound, control
 
 
-def _fill_slot(
-    state: layout.State,
-    slot: int,
-    *,
-    generation: int,
-    ssrc: int,
-    descriptors: tuple[int, int],
-    address: tuple[str, int],
-) -> None:
+def _fill_slot(state: layout.State, slot: int, *, generation: int, ssrc: int, sockets: MediaSocket | None) -> None:
     """Writes the loop's fields of a free slot; all others are zero. Source: RFC 3550 5.1 (random beginnings)."""
     octets = state.ports.view(np.uint8).reshape(len(state.ports), layout.PORT.itemsize)
     octets[slot, : layout.PORT_SCALAR_BYTES] = 0
     record = state.ports[slot]
     record["slot"] = slot
     record["generation"] = generation
-    record["rtp_fd"], record["rtcp_fd"] = descriptors
+    record["rtp_fd"], record["rtcp_fd"] = NO_SOCKETS if sockets is None else sockets.descriptors
     record["ssrc"] = ssrc
     record["sent_sequence"] = secrets.randbits(15)
     record["sent_base"] = secrets.randbits(31)
     start = state.ports.ctypes.data + slot * layout.PORT.itemsize
-    host, number = address
-    sockaddr = struct.pack("=H", socket.AF_INET) + struct.pack("!H4s8x", number, socket.inet_aton(host))
-    record["local_sockaddr"] = np.frombuffer(sockaddr, np.uint8)
+    if sockets is not None:
+        host, number = sockets.address
+        sockaddr = struct.pack("=H", socket.AF_INET) + struct.pack("!H4s8x", number, socket.inet_aton(host))
+        record["local_sockaddr"] = np.frombuffer(sockaddr, np.uint8)
     record["local_address"] = start + layout.offset_of(layout.PORT, "local_sockaddr")
     record["remote_address"] = start + layout.offset_of(layout.PORT, "sockaddr")
     record["rtcp_remote_address"] = start + layout.offset_of(layout.PORT, "rtcp_sockaddr")

@@ -5,6 +5,7 @@ here until then. Used on the event loop only.
 Source: RFC 5761 (RTP and RTCP on one port); RFC 7983 (and STUN and DTLS beside them).
 """
 
+import ipaddress
 import itertools
 import socket
 from collections.abc import Callable
@@ -17,12 +18,21 @@ NO_SOCKET = -1
 
 
 class MediaSocket:
-    """UDP sockets on a number of the engine's range: RTP's, and RTCP's if it has its own. Its holder closes it."""
+    """The pair of UDP sockets on a number of the engine's range. Its holder closes it.
+
+    is_shared: everything goes through the first; the second only keeps the pair from others.
+    """
 
     def __init__(
-        self, address: tuple[str, int], sockets: tuple[socket.socket, ...], *, give_back: Callable[[int], None]
+        self,
+        address: tuple[str, int],
+        sockets: tuple[socket.socket, socket.socket],
+        *,
+        is_shared: bool,
+        give_back: Callable[[int], None],
     ) -> None:
         self.address = address
+        self._is_shared = is_shared
         self._sockets = sockets
         self._give_back = give_back
         self._is_closed = False
@@ -34,7 +44,7 @@ class MediaSocket:
 
     @property
     def descriptors(self) -> tuple[int, int]:
-        return self._sockets[0].fileno(), self._sockets[1].fileno() if len(self._sockets) > 1 else NO_SOCKET
+        return self._sockets[0].fileno(), NO_SOCKET if self._is_shared else self._sockets[1].fileno()
 
     def close(self) -> None:
         """Idempotent. The number rests before it is used again."""
@@ -66,6 +76,12 @@ class PortTransport:
     def descriptors(self) -> tuple[int, int]:
         sockets = self._current.sockets
         return sockets.descriptors if sockets is not None else (NO_SOCKET, NO_SOCKET)
+
+    @property
+    def _local_address(self) -> int:
+        """IPv4 << 16 | port; 0 without a socket."""
+        sockets = self._current.sockets
+        return 0 if sockets is None else int(ipaddress.IPv4Address(sockets.address[0])) << 16 | sockets.address[1]
 
     @property
     def is_attached(self) -> bool:
@@ -102,4 +118,12 @@ class PortTransport:
         self._retired[serial] = self._current
         self._current = transport
         receive, send = transport.sessions.addresses if transport.sessions is not None else (0, 0)
-        self._command(layout.DO_TRANSPORT, *self.descriptors, receive, send, int(transport.shares_socket), serial)
+        self._command(
+            layout.DO_TRANSPORT,
+            *self.descriptors,
+            receive,
+            send,
+            int(transport.shares_socket),
+            serial,
+            self._local_address,
+        )

@@ -136,13 +136,13 @@ def _open(state: State, slot: Any) -> None:
     state.live[engine.live_count] = slot
     engine.live_count += 1
     port.direct_fd = sockets.NONE
-    _watch_sockets(engine, port)
+    _take_in_from(engine, port)
     rtcp.schedule(engine, port, rtcp.INTERVAL_NS // 2)
 
 
 @compiled
-def _watch_sockets(engine: Record, port: Record) -> None:
-    """Begins the taking in of what comes to a port. It may have no socket yet, or RTP's alone."""
+def _take_in_from(engine: Record, port: Record) -> None:
+    """A port may have no socket yet, or RTP's alone."""
     if port.rtp_fd >= 0:
         sockets.poll(engine, port.rtp_fd, port.slot << 2 | sockets.SOUND)
     if port.rtcp_fd >= 0:
@@ -150,8 +150,7 @@ def _watch_sockets(engine: Record, port: Record) -> None:
 
 
 @compiled
-def _leave_sockets(engine: Record, port: Record) -> None:
-    sockets.close_direct(port)
+def _take_in_no_more(engine: Record, port: Record) -> None:
     if port.rtp_fd >= 0:
         sockets.poll_no_more(engine, port.rtp_fd)
     if port.rtcp_fd >= 0:
@@ -162,9 +161,11 @@ def _leave_sockets(engine: Record, port: Record) -> None:
 def _take_transport(engine: Record, port: Record, words: Any) -> None:
     """Other sockets, other keys, or both, from the next packet on. What was before is the loop's again."""
     if words[2] != port.rtp_fd or words[3] != port.rtcp_fd:
-        _leave_sockets(engine, port)
+        sockets.close_direct(port)
+        _take_in_no_more(engine, port)
         port.rtp_fd, port.rtcp_fd = words[2], words[3]
-        _watch_sockets(engine, port)
+        source.write_sockaddr(port.local_sockaddr, words[8])
+        _take_in_from(engine, port)
     if words[4] != port.srtp_in:
         port.ssrc_count = 0
     port.srtp_in, port.srtp_out, port.shares_socket = words[4], words[5], words[6]
@@ -188,7 +189,6 @@ def _connect(engine: Record, port: Record, words: Any) -> None:
     signalled, learn_host = words[2], words[13]
     was_learned = port.remote != port.signalled
     if signalled != port.signalled or learn_host != port.learn_host or not was_learned:
-        # With the same address it stays, and with it what has arrived there and was not read yet.
         if signalled != port.remote:
             sockets.close_direct(port)
         source.set_remote(port, signalled)
@@ -305,7 +305,8 @@ def _close(state: State, port: Record) -> None:
     """No datagram passes this port any more. What it received is still there for the recorders behind."""
     engine = state.engine[0]
     rtcp.report(engine, port, True)
-    _leave_sockets(engine, port)
+    sockets.close_direct(port)
+    _take_in_no_more(engine, port)
     record.end_taps_on(state, port.slot)
     hear(state, port, HEARS_SILENCE, 0)
     while port.first_listener:

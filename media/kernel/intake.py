@@ -118,7 +118,7 @@ def _take_sound(state: State, port: Record, length: Any, sender: Any) -> None:
     if not source.is_from_phone(port, sender, engine.now_ns):
         _refuse_foreign(engine, port)
         return
-    if port.shares_socket == 0 and (port.remote != remote or port.direct_fd == sockets.NONE):
+    if port.remote != remote or port.direct_fd == sockets.NONE:
         sockets.open_direct(engine, port)
     if port.remote != remote:
         post(engine, SOURCE_LEARNED, port.slot, port.generation, sender, 0)

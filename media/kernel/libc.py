@@ -17,12 +17,12 @@ _I32, _I64 = types.int32, types.int64
 
 recvfrom = types.ExternalFunction("recvfrom", _I64(_I32, _I64, _I64, _I32, _I64, _I64))
 sendto = types.ExternalFunction("sendto", _I64(_I32, _I64, _I64, _I32, _I64, _I32))
+send = types.ExternalFunction("send", _I64(_I32, _I64, _I64, _I32))
 socket = types.ExternalFunction("socket", _I32(_I32, _I32, _I32))
 setsockopt = types.ExternalFunction("setsockopt", _I32(_I32, _I32, _I32, _I64, _I32))
 bind = types.ExternalFunction("bind", _I32(_I32, _I64, _I32))
 connect = types.ExternalFunction("connect", _I32(_I32, _I64, _I32))
 close = types.ExternalFunction("close", _I32(_I32))
-send = types.ExternalFunction("send", _I64(_I32, _I64, _I64, _I32))
 read = types.ExternalFunction("read", _I64(_I32, _I64, _I64))
 write = types.ExternalFunction("write", _I64(_I32, _I64, _I64))
 epoll_wait = types.ExternalFunction("epoll_wait", _I32(_I32, _I64, _I32, _I32))

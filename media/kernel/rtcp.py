@@ -64,17 +64,14 @@ def report(engine: Record, port: Record, is_last: Any) -> None:
         put_u16(octets, end + 2, 1)
         put_u32(octets, end + 4, port.ssrc)
         end += 8
-    if port.rtcp_mux:
-        packet, packet_end = engine.control_address, end
-        if port.srtp_out:
-            packet, packet_end = engine.sealed_address, srtp.seal(engine, port, octets, 0, end, True)
-        if packet_end:
-            sockets.send(port, packet, packet_end)
-        return
     packet = engine.control_address
     if port.srtp_out:
         packet, end = engine.sealed_address, srtp.seal(engine, port, octets, 0, end, True)
-    if end and port.rtcp_fd >= 0:
+    if end == 0:
+        return
+    if port.rtcp_mux:
+        sockets.send(port, packet, end)
+    elif port.rtcp_fd >= 0:
         sendto(port.rtcp_fd, packet, end, DONT_WAIT, port.rtcp_remote_address, 16)
 
 
