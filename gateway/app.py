@@ -15,6 +15,7 @@ from typing import Any
 
 import structlog
 from aiohttp import web
+from yarl import URL
 
 from gateway.background import Background
 from gateway.config import Configuration
@@ -93,6 +94,7 @@ class Gateway:
         self._idle = asyncio.Event()
         self._idle.set()
         self._is_draining = False
+        self._http: HttpServer | None = None
         self._is_started = False
         self._accepted = 0
         self._refused = 0
@@ -119,6 +121,8 @@ class Gateway:
         await self._engine.start()
         self._webrtc = WebRtc(self._engine, WebRtcSettings())
         stack.push_async_callback(self._webrtc.stop)
+        # Stopped behind all that runs calls: their recordings are still asked for.
+        stack.push_async_callback(self._stop_http)
         self._webhooks = WebhookClient(
             auth_token=configuration.account.auth_token.get_secret_value(),
             guard=Guard(configuration.webhooks.allow, own=[(configuration.server.host, configuration.server.port)]),
@@ -247,21 +251,25 @@ class Gateway:
             is_ready=lambda: self._is_started and not self._is_draining,
             routes=tuple(self._routes()),
         )
-        self._stack.push_async_callback(self._http.stop)
         await self._http.start()
-        # Pushed last, so that it runs first: sockets say goodbye while the server still stands.
+        # Stopped first: the sockets of browsers say goodbye while the server still stands.
         self._stack.callback(self._browsers.stop)
 
     def _routes(self) -> Iterator[web.RouteTableDef]:
         configuration = self._configuration
         origins = configuration.voice_sdk.origins
         yield web_routes()
-        yield VoiceSdkServer(self._browsers, own_origin=configuration.public_url).routes()
-        yield SipWebSocketServer(self._agent.transports, origins=origins, own_origin=configuration.public_url).routes()
+        own_origin = str(URL(configuration.public_url).origin())
+        yield VoiceSdkServer(self._browsers, own_origin=own_origin).routes()
+        yield SipWebSocketServer(self._agent.transports, origins=origins, own_origin=own_origin).routes()
         if configuration.api_keys:
             issuer = TokenIssuer(configuration, clock=time.time)
             yield TokenApi(issuer, self._credentials, is_open=self._is_development).routes()
         yield self._recording_api.routes()
+
+    async def _stop_http(self) -> None:
+        if self._http is not None:
+            await self._http.stop()
 
     async def stop(self) -> None:
         """End what still runs, close recordings, write and tell what became of it. Idempotent."""
@@ -287,7 +295,8 @@ class Gateway:
     def http_url(self) -> str:
         server = self._configuration.server
         scheme = "https" if server.tls_certificate else "http"
-        return f"{scheme}://{server.host}:{self._http.port}"
+        port = server.port if self._http is None else self._http.port
+        return f"{scheme}://{server.host}:{port}"
 
     @property
     def sip_urls(self) -> list[str]:
