@@ -7,7 +7,6 @@ the event loop and never waits there.
 
 import asyncio
 import itertools
-import logging
 import secrets
 import socket
 import struct
@@ -31,19 +30,18 @@ from media.port import (
     MediaPort,
     Mix,
     PortEvent,
-    PortStatistics,
     Received,
-    RemoteMedia,
     Silence,
     SilenceTimeout,
     Source,
     SourceLearned,
     Tap,
     ToneSamples,
-    unpack_address,
 )
 from media.recorder import RecordingWriter
 from media.recording import Channels, Recorded, Recorder, RecordingDrain
+from media.remote import RemoteMedia, unpack_address
+from media.statistics import PortStatistics
 from media.thread import MediaThread, compile_kernel
 
 __all__ = [
@@ -82,8 +80,6 @@ EXPEDITED_FORWARDING = 46 << 2
 FINISH_S, JOIN_S = 5.0, 5.0
 
 Progress = Callable[[str, int, int], None]
-
-_log = logging.getLogger(__name__)
 
 
 class PortsExhausted(Exception):

@@ -6,7 +6,6 @@ Source: RFC 3550 (RTP, RTCP); RFC 4733 (digits); RFC 4961 (symmetric RTP).
 """
 
 import asyncio
-import ipaddress
 import itertools
 import socket
 from collections.abc import Callable
@@ -17,41 +16,17 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from media.codec import CODECS, Codec
+from media.codec import CODECS
 from media.kernel import layout
 from media.kernel.digits import KEYS, LONG_PAUSE, SHORT_PAUSE
 from media.player import Clip
+from media.remote import RemoteMedia, pack_address, pack_host
+from media.statistics import PortStatistics, read_statistics
 from media.thread import MediaThread
 from media.tones import Tone
 
-BROADCAST = ipaddress.IPv4Address("255.255.255.255")
 MIN_PTIME_MS, MAX_PTIME_MS = 10, 60
 DIGITS_PER_COMMAND = 8 * (layout.COMMAND_WORDS - 4)
-
-
-@dataclass(frozen=True, kw_only=True)
-class RemoteMedia:
-    """What offer and answer agreed about one phone.
-
-    address: where its sound is to go, (IPv4, port); None: nowhere yet. rtcp_address: None is the next port.
-    payload_type, digits_payload_type: as the phone wants them; receive_*: as we do, the same if None.
-    digits_payload_type: None: no telephone-events; digits to the phone become tones.
-    send, receive: as we see it. learn_from: IPv4 of the signalling's source, behind a NAT: the sound's source may be
-    learned from it once; None: only `address` may send.
-    """
-
-    address: tuple[str, int] | None
-    rtcp_address: tuple[str, int] | None = None
-    codec: Codec
-    payload_type: int
-    digits_payload_type: int | None
-    send: bool = True
-    receive: bool = True
-    ptime_ms: int = 20
-    learn_from: str | None = None
-    rtcp_mux: bool = False
-    receive_payload_type: int | None = None
-    receive_digits_payload_type: int | None = None
 
 
 @dataclass(frozen=True)
@@ -80,35 +55,6 @@ class SourceLearned:
 
 
 PortEvent: TypeAlias = FirstPacket | DigitReceived | SilenceTimeout | SourceLearned
-
-
-@dataclass(frozen=True, kw_only=True)
-class PortStatistics:
-    """Counters since the port was opened.
-
-    lost: packets of the phone that never came. late: came after a mix would have played them. concealed: frames of
-    20 ms with something made up. dropped_foreign: from addresses that have no business here; dropped_malformed: no RTP;
-    dropped_other: not wanted now, or of no agreed payload type. unsent: the system did not take them.
-    far_*, rtt_ms: from the phone's reports; None without any.
-    """
-
-    packets_received: int = 0
-    octets_received: int = 0
-    packets_sent: int = 0
-    octets_sent: int = 0
-    lost: int = 0
-    late: int = 0
-    reordered: int = 0
-    duplicates: int = 0
-    concealed: int = 0
-    jitter_ms: float = 0.0
-    dropped_foreign: int = 0
-    dropped_malformed: int = 0
-    dropped_other: int = 0
-    unsent: int = 0
-    far_lost: int | None = None
-    far_jitter_ms: float | None = None
-    rtt_ms: float | None = None
 
 
 @dataclass(frozen=True)
@@ -172,31 +118,6 @@ class ToneSamples:
         if samples is None:
             samples = self._samples[tone] = np.ascontiguousarray(tone.samples(layout.RATE_HZ), np.int16)
         return samples
-
-
-def pack_address(address: tuple[str, int] | None) -> int:
-    """IPv4 << 16 | port; 0, nowhere, for None and for what is no host's address (0.0.0.0, multicast, broadcast).
-
-    Raises ValueError for anything else than an IPv4 literal and a port number.
-    """
-    if address is None:
-        return 0
-    host, port = ipaddress.IPv4Address(address[0]), address[1]
-    if not 0 < port < 65536:
-        raise ValueError(f"expected a port number, found {port}")
-    if host.is_unspecified or host.is_multicast or host == BROADCAST:
-        return 0
-    return int(host) << 16 | port
-
-
-def _learn_host(learn_from: str | None) -> int:
-    """IPv4 as a number; 0 for None and for signalling that does not come over IPv4, as sound does."""
-    host = ipaddress.ip_address(learn_from) if learn_from else None
-    return int(host) if isinstance(host, ipaddress.IPv4Address) else 0
-
-
-def unpack_address(packed: int) -> tuple[str, int]:
-    return str(ipaddress.IPv4Address(packed >> 16)), packed & 0xFFFF
 
 
 class MediaPort:
@@ -271,7 +192,7 @@ class MediaPort:
             int(remote.receive),
             int(remote.rtcp_mux),
             ptime_ms * layout.RATE_HZ // 1000,
-            _learn_host(remote.learn_from),
+            pack_host(remote.learn_from),
         )
 
     def hear(self, source: Source) -> None:
@@ -329,7 +250,7 @@ class MediaPort:
 
     def statistics(self) -> PortStatistics:
         """As they are now; of a closed port as they were at the end."""
-        return self._last_statistics or _read_statistics(self._thread.state.ports[self.slot])
+        return self._last_statistics or read_statistics(self._thread.state.ports[self.slot])
 
     def close(self) -> None:
         """Idempotent. No packet passes any more; who heard this port hears silence, recordings of it go on silent."""
@@ -357,7 +278,7 @@ class MediaPort:
     def note_sockets_returned(self) -> None:
         """For the engine: the thread has let go; nothing changes any more."""
         self._is_closed = True
-        self._last_statistics = _read_statistics(self._thread.state.ports[self.slot])
+        self._last_statistics = read_statistics(self._thread.state.ports[self.slot])
         self._sounds.clear()
         for sock in self.sockets:
             sock.close()
@@ -421,37 +342,3 @@ def _digit_code(digit: str) -> int:
 def _settle(waiting: asyncio.Future[None]) -> None:
     if not waiting.done():
         waiting.set_result(None)
-
-
-def _read_statistics(record: np.void) -> PortStatistics:
-    value = {name: int(record[name]) for name in _COUNTED}
-    lost = value["lost_before_stream"]
-    if value["has_stream"]:
-        lost += max(value["highest"] - value["first_sequence"] + 1 - value["received_in_stream"], 0)
-    has_report = value["reports_in"] > 0
-    return PortStatistics(
-        packets_received=value["packets_in"],
-        octets_received=value["octets_in"],
-        packets_sent=value["packets_out"],
-        octets_sent=value["octets_out"],
-        lost=lost,
-        late=value["late"],
-        reordered=value["reordered"],
-        duplicates=value["duplicates"],
-        concealed=value["concealed"],
-        jitter_ms=value["jitter_q4"] / 16 * 1000 / layout.RATE_HZ,
-        dropped_foreign=value["foreign"],
-        dropped_malformed=value["malformed"],
-        dropped_other=value["refused"],
-        unsent=value["unsent"],
-        far_lost=value["far_lost"] if has_report else None,
-        far_jitter_ms=value["far_jitter"] * 1000 / layout.RATE_HZ if has_report else None,
-        rtt_ms=value["rtt_us"] / 1000 if value["rtt_us"] else None,
-    )
-
-
-_COUNTED = tuple(
-    "packets_in octets_in packets_out octets_out lost_before_stream has_stream highest first_sequence"
-    " received_in_stream late reordered duplicates concealed jitter_q4 foreign malformed refused unsent"
-    " far_lost far_jitter rtt_us reports_in".split()
-)
