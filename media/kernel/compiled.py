@@ -68,12 +68,12 @@ class _Counter(event.Listener):  # type: ignore[misc]  # numba has no annotation
         name = event.data["dispatcher"].py_func.__name__
         if name in _names and name not in self._done:
             self._done.add(name)
-            self._progress(name, len(self._done), len(_names))
+            self._progress(name.strip("_").replace("_", " "), len(self._done), len(_names))
 
 
 @contextmanager
 def compiling(progress: Callable[[str, int, int], None]) -> Iterator[None]:
-    """Tells each function that gets compiled meanwhile: (name, how many so far, of how many)."""
+    """Tells each function that gets compiled meanwhile: (its name in words, how many so far, of how many)."""
     counter = _Counter(progress)
     event.register("numba:compile", counter)
     try:
