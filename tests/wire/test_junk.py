@@ -108,7 +108,13 @@ async def flood_tcp(host: str, port: int, dice: random.Random) -> None:
 
 
 async def flood_http(url: str) -> None:
-    paths = ["/nothing", "/%00", "/../../etc/passwd", "/2010-04-01/Accounts/..%2f..%2f/Recordings/RE.wav", "/" + "a" * 7000]
+    paths = [
+        "/nothing",
+        "/%00",
+        "/../../etc/passwd",
+        "/2010-04-01/Accounts/..%2f..%2f/Recordings/RE.wav",
+        "/" + "a" * 7000,
+    ]
     async with aiohttp.ClientSession() as session:
         for path in paths:
             for method in ("GET", "POST", "TRACE", "DELETE"):
