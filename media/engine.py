@@ -6,6 +6,7 @@ the event loop and never waits there.
 """
 
 import asyncio
+import errno
 import itertools
 import logging
 import secrets
@@ -191,7 +192,12 @@ class Engine:
         return len(self._ports)
 
     async def start(self) -> None:
-        """Compiles (once per installation, up to a minute) or loads the thread's code, and starts the thread."""
+        """Compiles (once per installation, up to a minute) or loads the thread's code, and starts the thread.
+
+        Raises OSError if the address is none of this host's.
+        """
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.bind((self._settings.address, 0))
         capacity = self._settings.capacity
         slots = capacity + SPARE_SLOTS
         state = layout.new_state(
@@ -342,8 +348,11 @@ class Engine:
                 pair = _bound_pair(self._settings.address, number)
                 address = (self._settings.address, number)
                 return MediaSocket(address, pair, is_shared=is_shared, give_back=self._numbers.give_back)
-            except OSError:
-                # Somebody else's, or no more files: it rests like one of ours.
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    self._numbers.put_back(number)
+                    raise PortsExhausted(f"expected to open two sockets, found {error}") from error
+                # Somebody else's: it rests like one of ours.
                 self._numbers.give_back(number)
         raise PortsExhausted(f"expected a free pair of UDP ports in {self._settings.port_range}, found none")
 

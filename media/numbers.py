@@ -37,6 +37,10 @@ class PortNumbers:
             self._free.append(self._resting.popleft()[1])
         return self._free.popleft() if self._free else None
 
+    def put_back(self, number: int) -> None:
+        """Returns a number that was taken and not used."""
+        self._free.appendleft(number)
+
     def give_back(self, number: int) -> None:
         """Lays a number to rest."""
         self._resting.append((self._clock() + self._rest_s, number))

@@ -58,6 +58,7 @@ class MediaThread:
         self._on_event = on_event
         self._on_datagram = on_datagram
         self._backlog: deque[bytes] = deque()
+        self._is_stopping = False
         self._has_stopped = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         command_out, self._command_in = _pipe(blocking=False)
@@ -83,7 +84,9 @@ class MediaThread:
         self._thread.start()
 
     def command(self, *words: int) -> None:
-        """Sends a command; never waits. Loop only."""
+        """Sends a command; never waits. Nothing once the thread was told to stop. Loop only."""
+        if self._is_stopping:
+            return
         message = _COMMAND.pack(*words, *_NO_WORDS[len(words) :])
         if self._backlog:
             self._backlog.append(message)
@@ -100,10 +103,12 @@ class MediaThread:
     async def stop(self) -> None:
         """Ends the thread and closes the pipes, but for ready_fd: whoever reads that finds its end and closes it."""
         self.command(layout.DO_STOP)
+        self._is_stopping = True
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(STOP_S):
                 await self._has_stopped.wait()
         await asyncio.to_thread(self._thread.join, STOP_S)
+        self._backlog.clear()
         self._loop.remove_reader(self._event_out)
         self._loop.remove_reader(self._handback_out)
         self._handback_out.close()

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from tests.bench.window import MachineShare, ThreadShare, Usage, Window
 
+LOAD_LATE_MS = 5.0
 _NOTHING = Usage(cpu_percent=0, waited_percent=0, context_switches_per_s=0, rss_mb=0, threads=())
 
 
@@ -74,7 +75,11 @@ class RtpReport:
 
 @dataclass(frozen=True, kw_only=True)
 class GeneratorFigures:
-    """The load itself. lateness: of its packets against their schedule. not_sent: ``send`` failed."""
+    """The load itself. lateness: of its packets against their schedule. not_sent: ``send`` failed.
+
+    A load that did not get its core in time (LOAD_LATE_MS at p99) sends in bursts, and on loopback what it sends waits
+    in its own core's queue: delays of such a run are not the gateway's, and no goal is judged by them.
+    """
 
     cpu_percent: float
     waited_percent: float
@@ -188,7 +193,9 @@ def build(
         set_up=set_up,
         recordings=recordings,
         statistics=statistics or {},
-        goals=tuple(_goals(gateway, ticks, sound, set_up)),
+        goals=tuple(
+            _goals(gateway, ticks, sound, set_up, is_load_late=(generator.lateness_p99_ms or 0.0) > LOAD_LATE_MS)
+        ),
     )
 
 
@@ -225,18 +232,23 @@ def _rtp(figures: Mapping[str, Any], drops: tuple[int, int]) -> RtpReport:
 
 
 def _goals(
-    gateway: GatewayFigures, ticks: TickFigures, rtp: RtpReport | None, set_up: SetUpFigures | None
+    gateway: GatewayFigures,
+    ticks: TickFigures,
+    rtp: RtpReport | None,
+    set_up: SetUpFigures | None,
+    *,
+    is_load_late: bool,
 ) -> Sequence[Goal]:
-    def at_most(name: str, limit: float, unit: str, measured: float | None) -> Goal:
-        reached = None if measured is None else measured <= limit
+    def at_most(name: str, limit: float, unit: str, measured: float | None, *, is_judged: bool = True) -> Goal:
+        reached = None if measured is None or not is_judged else measured <= limit
         return Goal(name=name, aim=f"≤ {limit:g} {unit}".strip(), measured=measured, reached=reached)
 
     goals = []
     if rtp is not None:
         goals += [
             at_most("CPU per call", 0.06, "% of a core", gateway.cpu_percent_per_call),
-            at_most("packet held, p50", 2, "ms", rtp.delay_p50_ms),
-            at_most("packet held, p99", 5, "ms", rtp.delay_p99_ms),
+            at_most("packet held, p50", 2, "ms", rtp.delay_p50_ms, is_judged=not is_load_late),
+            at_most("packet held, p99", 5, "ms", rtp.delay_p99_ms, is_judged=not is_load_late),
             at_most("packets lost by the gateway", 0, "", rtp.lost_by_gateway),
             at_most("tick lateness, p99", 5, "ms", ticks.lateness_p99_ms),
             at_most("memory per leg", 100, "kB", _half(gateway.memory_kb_per_call)),

@@ -1,6 +1,7 @@
 """Port numbers, capacity, and what is left of a port that closed."""
 
 import asyncio
+import resource
 import socket
 from functools import partial
 
@@ -122,6 +123,27 @@ async def test_port_number_of_somebody_else_is_passed_over() -> None:
 
 
 @pytest.mark.usefixtures("kernel")
+async def test_port_without_open_files_left_is_refused_and_its_number_stays_free() -> None:
+    engine = await small_engine(Clock(), ports=1)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1, hard))
+    try:
+        with pytest.raises(PortsExhausted, match="Too many open files"):
+            engine.open_port(ignore)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    engine.open_port(ignore)
+    await engine.stop()
+
+
+@pytest.mark.usefixtures("kernel")
+async def test_engine_on_an_address_of_another_host_does_not_start() -> None:
+    engine = Engine(EngineSettings(address="192.0.2.1", port_range=(20000, 20009), capacity=1))
+    with pytest.raises(OSError, match="assign"):
+        await engine.start()
+
+
+@pytest.mark.usefixtures("kernel")
 async def test_port_beyond_capacity_is_refused() -> None:
     engine = await small_engine(Clock(), ports=10, capacity=2)
     ports = [engine.open_port(ignore) for _ in range(2)]
@@ -196,9 +218,12 @@ async def test_port_listeners_come_and_go_in_any_order(phones: PhoneBooth) -> No
 
 async def test_engine_stops_with_everything_open_and_twice(engine: Engine, phones: PhoneBooth) -> None:
     phone = await phones.phone()
-    phone.port.hear(engine.open_mix())
+    mix = engine.open_mix()
+    phone.port.hear(mix)
     await engine.stop()
     await engine.stop()
+    mix.close()
+    phone.port.close()
     assert phone.port.is_closed
     with pytest.raises(RuntimeError, match="running"):
         engine.open_port(ignore)
