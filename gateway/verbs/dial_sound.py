@@ -95,7 +95,9 @@ class DialSound:
             callback_method=verb.recording_status_callback_method.value,
             callback_events=frozenset(event.value for event in verb.recording_status_callback_events),
         )
-        self._recording = self._call.services.recordings.begin(order, self._channels(parent, child))
+        # A bridge carries what its narrowest party has; while it rings only the parent is known.
+        rate_hz = parent.rate_hz if child is None else min(parent.rate_hz, child.rate_hz)
+        self._recording = self._call.services.recordings.begin(order, self._channels(parent, child), rate_hz=rate_hz)
 
     def _channels(self, parent: MediaPort, child: MediaPort | None) -> Sequence[Sequence[Tap]]:
         """The taps of each channel of the file. A file of one track is always mono."""

@@ -44,6 +44,7 @@ class PeerPort:
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.rate_hz = 8000
         self.heard: list[Any] = [Silence()]
         self.played: list[Clip] = []
 
@@ -139,6 +140,7 @@ class PeerRecording:
 
     order: RecordingOrder
     channels: list[Sequence[Sequence[Any]]]
+    rate_hz: int
     is_running: bool = True
     sid: str = field(default_factory=lambda: new_sid("RE"))
 
@@ -219,8 +221,8 @@ class Scene:
         self._arrived.set()
         return legs
 
-    def begin(self, order: RecordingOrder, channels: Sequence[Sequence[Any]]) -> ActiveRecording:
-        recording = PeerRecording(order, [channels])
+    def begin(self, order: RecordingOrder, channels: Sequence[Sequence[Any]], *, rate_hz: int) -> ActiveRecording:
+        recording = PeerRecording(order, [channels], rate_hz)
         self.recordings.append(recording)
         return cast(ActiveRecording, _PeerActive(recording))
 

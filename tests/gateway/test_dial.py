@@ -444,6 +444,22 @@ def test_dial_recording_track_is_one_direction_and_always_mono(track: str, chann
     assert scene.recordings[0].order.track == track
 
 
+@pytest.mark.parametrize(
+    ("caller_hz", "callee_hz", "recorded_hz"), [(8000, 8000, 8000), (16000, 8000, 8000), (16000, 16000, 16000)]
+)
+def test_dial_recording_has_the_rate_of_the_narrowest_party(caller_hz: int, callee_hz: int, recorded_hz: int) -> None:
+    async def story(scene: Scene) -> None:
+        scene.caller.media.rate_hz = caller_hz
+        leg = await scene.leg("bob-0")
+        leg.media.rate_hz = callee_hz
+        leg.picks_up()
+        await asyncio.sleep(1)
+        leg.hangs_up()
+
+    scene = played('<Dial record="record-from-answer"><Client>bob</Client></Dial>', story)
+    assert scene.recordings[0].rate_hz == recorded_hz
+
+
 def test_dial_recording_order_carries_trim_and_callback() -> None:
     dial = (
         '<Dial record="record-from-answer" trim="trim-silence" recordingStatusCallback="/recorded"'
