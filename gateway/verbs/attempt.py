@@ -252,9 +252,8 @@ class Attempt:
         )
 
     def _codec_names(self) -> tuple[str, ...]:
-        """The caller's own codecs first, so that the bridge relays; then the rest."""
-        wanted = [name for name in self._call.leg.codec_names if name in ("PCMU", "PCMA")]
-        return tuple(dict.fromkeys([*wanted, "PCMU", "PCMA"]))
+        """The caller's own codecs first, so that the bridge relays; then what every phone has."""
+        return tuple(dict.fromkeys([*self._call.leg.codec_names, "PCMU", "PCMA"]))
 
     def _record(self, status: CallStatus, sip_status: int | None) -> CallRecord:
         now = self._call.services.now()

@@ -545,6 +545,14 @@ def test_dial_nouns_go_to_their_targets_with_headers_and_parameters() -> None:
     assert dict(sip.headers) == {"x-c": "3"}
 
 
+def test_dial_callers_wideband_codec_is_offered_first_so_that_nothing_is_transcoded() -> None:
+    scene = Scene(response("<Dial><Client>bob</Client></Dial>"))
+    scene.caller.codec_names = ("OPUS", "PCMU")
+    run(scene.run(_refuse_first))
+    request = scene.dialled[0].request
+    assert request is not None and request.codec_names == ("OPUS", "PCMU", "PCMA")
+
+
 def test_dial_status_callback_tells_each_subscribed_event_in_order() -> None:
     client = '<Client statusCallback="/events" statusCallbackEvent="initiated ringing, answered completed">bob</Client>'
     scene = played(f'<Dial record="true">{client}</Dial>', answering("bob-0", talk_s=61))
