@@ -262,14 +262,14 @@ def _take_codec(engine: Record, port: Record, codec: Any) -> None:
 
 @compiled
 def hear(state: State, port: Record, kind: Any, heard: Any) -> None:
-    """Points the port at another source. One that is not there, or the port itself, is silence."""
+    """Points the port at another source. One that is not there is silence; the port itself is its phone's echo."""
     engine = state.engine[0]
     if port.hears == HEARS_PORT:
         _leave_speaker(state, port)
     if port.sound_serial:
         post(engine, SOUND_OVER, port.slot, port.generation, port.sound_serial, 0)
         port.sound_serial = 0
-    if kind == HEARS_PORT and (state.ports[heard].state != LIVE or heard == port.slot):
+    if kind == HEARS_PORT and state.ports[heard].state != LIVE:
         kind = HEARS_SILENCE
     if kind == HEARS_FEED and state.feeds[heard].state != LIVE:
         kind = HEARS_SILENCE
