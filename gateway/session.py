@@ -9,13 +9,11 @@ Source: Twilio "TwiML for Programmable Voice"; Twilio Call resource.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
-
-import structlog
 
 from gateway.call import CallModel, CallStatus, Over, PickedUp, PostStatus, unanswered_status
 from gateway.leg_record import leg_record
@@ -27,16 +25,14 @@ from gateway.parameters import (
     whole_seconds,
 )
 from gateway.routing import Script
+from gateway.scripted import DigitListener
 from gateway.services import Services
-from gateway.store.records import CallRecord, EventRecord, Operation, OwedCallback
+from gateway.store.records import CallRecord, OwedCallback
 from gateway.telling import Telling
-from gateway.twiml import Problem
+from gateway.timeline import Timeline
+from gateway.verbs.outcome import Fetch, Given
 from gateway.webhooks.cookies import CallCookies
 from signaling.leg import DigitReceived, Ended, HangupCause, Leg
-
-log = structlog.get_logger(__name__)
-
-DigitListener = Callable[[DigitReceived], None]
 
 
 class CallEnded(Exception):
@@ -56,7 +52,7 @@ class CallSession:
         self.script = script
         self.cookies = CallCookies()
         self.refusal = HangupCause.NORMAL
-        self.log = log.bind(call_sid=facts.sid, leg_id=leg.leg_id)
+        self.timeline = Timeline(services, call_sid=facts.sid, leg_id=leg.leg_id)
         self._model = CallModel(CallStatus.RINGING)
         self._telling = Telling(
             url=script.status_callback or None,
@@ -65,6 +61,8 @@ class CallSession:
         )
         self._listeners: list[DigitListener] = []
         self._group: asyncio.TaskGroup | None = None
+        self._script_task: asyncio.Task[None] | None = None
+        self._redirected: Fetch | Given | None = None
         self._created_at = services.now()
         self._answered_at: datetime | None = None
         self._answered_s: float | None = None
@@ -77,9 +75,9 @@ class CallSession:
     def is_answered(self) -> bool:
         return self._answered_at is not None
 
-    async def run(self, script: Callable[["CallSession"], Coroutine[Any, Any, None]]) -> None:
+    async def run(self) -> None:
         """Run the script until it or the call ends; the call's record and callbacks are written whatever happens."""
-        self.services.store.write_soon(self.record(), self.event("call", details={"device": self.leg.device}))
+        self.services.store.write_soon(self.record(), self.timeline.event("call", details={"device": self.leg.device}))
         limit = asyncio.get_running_loop().call_later(
             self.services.configuration.calls.time_limit_s, self.leg.hangup, HangupCause.NORMAL
         )
@@ -87,13 +85,24 @@ class CallSession:
             async with asyncio.TaskGroup() as group:
                 self._group = group
                 group.create_task(self._follow_leg(), name=f"{self.facts.sid} leg")
-                group.create_task(self._play_out(script), name=f"{self.facts.sid} script")
+                group.create_task(self._play_out(group), name=f"{self.facts.sid} scripts")
         except* CallEnded:
             pass
         finally:
             limit.cancel()
             self.leg.hangup(HangupCause.FAILED)
             self._close()
+
+    def redirect(self, following: Fetch | Given) -> bool:
+        """Take the running script away and go on with this document instead. False for a call that is over.
+
+        Verbs see a cancellation while their leg still lives: nobody hung up.
+        """
+        if self.leg.events.ended is not None or self._script_task is None or self._script_task.done():
+            return False
+        self._redirected = following
+        self._script_task.cancel()
+        return True
 
     async def _follow_leg(self) -> None:
         async for event in self.leg.events:
@@ -106,8 +115,16 @@ class CallSession:
                 case _:
                     pass
 
-    async def _play_out(self, script: Callable[["CallSession"], Coroutine[Any, Any, None]]) -> None:
-        await script(self)
+    async def _play_out(self, group: asyncio.TaskGroup) -> None:
+        """One script after the other, each replacing the one before; the last that ends by itself ends the call."""
+        following: Fetch | Given | None = None
+        while True:
+            work = self.services.interpreter.run(self, following)
+            self._script_task = group.create_task(work, name=f"{self.facts.sid} script")
+            await asyncio.wait([self._script_task])
+            if self._redirected is None or not self._script_task.cancelled():
+                break
+            following, self._redirected = self._redirected, None
         self.leg.hangup(HangupCause.NORMAL if self.is_answered else self.refusal)
 
     def spawn(self, work: Coroutine[Any, Any, None], *, name: str) -> None:
@@ -125,7 +142,7 @@ class CallSession:
         self._answered_at = self.services.now()
         self._answered_s = self.services.monotonic()
         self._model.receive(PickedUp())
-        self.services.store.write_soon(self.record(), self.event("answered"))
+        self.services.store.write_soon(self.record(), self.timeline.event("answered"))
 
     @contextmanager
     def listening(self, listener: DigitListener) -> Iterator[None]:
@@ -142,46 +159,6 @@ class CallSession:
         if ended is None:
             return call_parameters(self.facts, self.status)
         return call_parameters(self.facts, CallStatus.COMPLETED if self.is_answered else self._final_status(ended))
-
-    def event(self, name: str, **more: Any) -> EventRecord:
-        return EventRecord(call_sid=self.facts.sid, at=self.services.now(), name=name, **more)
-
-    def note(self, *records: Operation) -> None:
-        self.services.store.write_soon(*records)
-
-    def warn(self, code: int, message: str, *, level: str = "warning", url: str | None = None) -> None:
-        """Put a warning or an error with Twilio's code on the call's record, and into the log."""
-        self.log.warning("call problem", code=code, problem=message, url=url)
-        self.note(self.event("problem", level=level, code=code, message=message, url=url))
-
-    def note_problems(self, problems: tuple[Problem, ...], url: str | None) -> None:
-        """The findings of a document, with line and column."""
-        if problems:
-            self.note(
-                *(
-                    self.event(
-                        "problem",
-                        level=problem.level.value,
-                        code=problem.code,
-                        message=problem.message,
-                        url=url,
-                        line=problem.line,
-                        column=problem.column,
-                    )
-                    for problem in problems
-                )
-            )
-
-    def owe(self, *, url: str, method: str, parameters: Parameters, order_key: str | None = None) -> OwedCallback:
-        """A request the application gets even if the call or the process is gone by then."""
-        return OwedCallback(
-            order_key=order_key or self.facts.sid,
-            url=url,
-            method=method,
-            params=tuple(parameters),
-            created_at=self.services.now(),
-            call_sid=self.facts.sid,
-        )
 
     def record(self) -> CallRecord:
         return CallRecord(
@@ -214,8 +191,8 @@ class CallSession:
             duration_s=duration_s if self.is_answered else None,
             sip_status=ended.sip_status,
         )
-        self.log.info("call over", status=self.status.value, cause=ended.cause.value, duration_s=duration_s)
-        self.note(
+        self.timeline.log.info("call over", status=self.status.value, cause=ended.cause.value, duration_s=duration_s)
+        self.timeline.note(
             record,
             leg_record(
                 self.leg,
@@ -225,7 +202,7 @@ class CallSession:
                 answered_at=self._answered_at,
                 ended_at=now,
             ),
-            self.event("ended", message=ended.cause.value, details={"by_caller": ended.by_remote}),
+            self.timeline.event("ended", message=ended.cause.value, details={"by_caller": ended.by_remote}),
             *self._owed(posted, duration_s, ended.sip_status),
         )
 
@@ -238,7 +215,7 @@ class CallSession:
     def _owed(self, posted: tuple[PostStatus, ...], duration_s: int, sip_status: int | None) -> list[OwedCallback]:
         """An inbound call has one event, its end; so its number is 0."""
         return [
-            self.owe(
+            self.timeline.owe(
                 url=url,
                 method=self._telling.method,
                 parameters=progress_parameters(

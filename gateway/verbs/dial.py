@@ -39,7 +39,7 @@ from gateway.fork_events import (
     TimeLimitReached,
 )
 from gateway.parameters import Parameters
-from gateway.session import CallSession
+from gateway.scripted import ScriptedCall
 from gateway.twiml import resolve_url
 from gateway.twiml.model import Dial
 from gateway.verbs.attempt import NOT_EXECUTED, Dialled, Refused, attempt_for
@@ -56,7 +56,7 @@ _REFUSALS = {
 }
 
 
-async def dial(call: CallSession, verb: Dial, base_url: str | None) -> Next:
+async def dial(call: ScriptedCall, verb: Dial, base_url: str | None) -> Next:
     if not verb.answer_on_bridge:
         await call.answer()
     # Resolved before anything rings: a URL that cannot be requested is an error of the document.
@@ -68,7 +68,7 @@ async def dial(call: CallSession, verb: Dial, base_url: str | None) -> Next:
         finish = run.abandon()
         if action is not None:
             parameters = call.parameters() + run.result_parameters(finish)
-            call.note(call.owe(url=action, method=verb.method.value, parameters=parameters))
+            call.timeline.note(call.timeline.owe(url=action, method=verb.method.value, parameters=parameters))
         raise
     finally:
         run.close()
@@ -79,19 +79,19 @@ async def dial(call: CallSession, verb: Dial, base_url: str | None) -> Next:
     return Continue()
 
 
-def _executed(call: CallSession, verb: Dial) -> list[Dialled]:
+def _executed(call: ScriptedCall, verb: Dial) -> list[Dialled]:
     """The nouns that can be dialled; the others are told."""
     nouns: list[Dialled] = []
     for noun in verb.nouns:
         if isinstance(noun, Dialled):
             nouns.append(noun)
         else:
-            call.warn(NOT_EXECUTED, f"<Dial><{noun.tag}> is not executed yet; skipped")
+            call.timeline.warn(NOT_EXECUTED, f"<Dial><{noun.tag}> is not executed yet; skipped")
     return nouns
 
 
 class _DialRun:
-    def __init__(self, call: CallSession, verb: Dial, base_url: str | None) -> None:
+    def __init__(self, call: ScriptedCall, verb: Dial, base_url: str | None) -> None:
         self._call = call
         self._verb = verb
         configuration = call.services.configuration.calls
@@ -133,7 +133,7 @@ class _DialRun:
         if self._time_limit is not None:
             self._time_limit.cancel()
         self._sound.close()
-        self._call.note(*(record for attempt in self._attempts for record in attempt.leg_records()))
+        self._call.timeline.note(*(record for attempt in self._attempts for record in attempt.leg_records()))
 
     def result_parameters(self, finish: Finish) -> Parameters:
         """What the action request says beside the standard parameters. Source: Twilio <Dial>, action."""
@@ -198,7 +198,9 @@ class _DialRun:
         await self._call.answer()
         self._sound.bridge(leg)
         self._time_limit = self._loop.call_later(self._time_limit_s, self._inbox.put_nowait, TimeLimitReached())
-        self._call.note(self._call.event("bridged", message=self._attempts[key.attempt].facts.sid, leg_id=leg.leg_id))
+        self._call.timeline.note(
+            self._call.timeline.event("bridged", message=self._attempts[key.attempt].facts.sid, leg_id=leg.leg_id)
+        )
 
     def _perform(self, effect: DialEffect) -> None:
         """The effects that wait for nothing; those that do are of no use to a caller who is gone."""

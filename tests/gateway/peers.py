@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 from gateway.config import Configuration, load
-from gateway.interpreter import run_script
+from gateway.interpreter import Interpreter
 from gateway.parameters import CallDirection, CallFacts, RecordingMention
 from gateway.recordings import ActiveRecording, RecordingOrder, Recordings
 from gateway.routing import Router, Script
@@ -15,6 +15,7 @@ from gateway.services import Services
 from gateway.session import CallSession
 from gateway.sids import new_sid
 from gateway.store.records import CallRecord, EventRecord, LegRecord, Operation, OwedCallback
+from gateway.verbs.table import VERBS
 from gateway.webhooks.client import Fetched, Request
 from gateway.webhooks.errors import FetchCode, FetchError
 from media.engine import PortStatistics, Silence
@@ -240,11 +241,12 @@ class Scene:
             webhooks=cast(Any, self),
             store=cast(Any, self),
             recordings=cast(Recordings, self),
+            interpreter=Interpreter(VERBS),
             now=lambda: start + timedelta(seconds=loop.time() - zero),
             monotonic=loop.time,
         )
         self.session = CallSession(services, cast(Any, self.caller), self.facts(), self.script)
-        session = asyncio.create_task(self.session.run(run_script))
+        session = asyncio.create_task(self.session.run())
         if story is not None:
             await story(self)
         await session
