@@ -50,6 +50,9 @@ EXECUTED: Mapping[str, frozenset[str]] = {
     "Play": frozenset({"digits", "loop"}),
     "Redirect": frozenset({"method"}),
     "Reject": frozenset({"reason"}),
+    "Say": frozenset({"voice", "language", "loop"}),
+    **{f"Say/{tag}": names for tag, (names, _) in SSML.items() if tag != "w"},
+    "Say/w": frozenset(),
 }
 """Path of an element that runs: its attributes that have their effect."""
 
