@@ -231,10 +231,18 @@ class Scene:
 
     async def run(self, story: Callable[["Scene"], Awaitable[None]] | None = None) -> None:
         """The whole call; ``story`` plays everybody else meanwhile."""
+        self.session = CallSession(self.services(), cast(Any, self.caller), self.facts(), self.script)
+        session = asyncio.create_task(self.session.run())
+        if story is not None:
+            await story(self)
+        await session
+
+    def services(self) -> Services:
+        """What a call needs of the process; to be asked for on the loop."""
         loop = asyncio.get_running_loop()
         start = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
         zero = loop.time()
-        services = Services(
+        return Services(
             configuration=self.configuration,
             router=Router(self.configuration),
             location=cast(Any, self),
@@ -245,11 +253,6 @@ class Scene:
             now=lambda: start + timedelta(seconds=loop.time() - zero),
             monotonic=loop.time,
         )
-        self.session = CallSession(services, cast(Any, self.caller), self.facts(), self.script)
-        session = asyncio.create_task(self.session.run())
-        if story is not None:
-            await story(self)
-        await session
 
     def facts(self) -> CallFacts:
         return CallFacts(
