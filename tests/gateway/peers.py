@@ -16,7 +16,9 @@ from gateway.session import CallSession
 from gateway.sids import new_sid
 from gateway.store.records import CallRecord, EventRecord, LegRecord, Operation, OwedCallback
 from gateway.verbs.table import VERBS
+from gateway.webhooks.audio import Audio
 from gateway.webhooks.client import Fetched, Request
+from gateway.webhooks.cookies import CallCookies
 from gateway.webhooks.errors import FetchCode, FetchError
 from media.engine import PortStatistics, Silence
 from media.player import Clip
@@ -48,6 +50,7 @@ class PeerPort:
         self.rate_hz = 8000
         self.heard: list[Any] = [Silence()]
         self.played: list[Clip] = []
+        self.played_to_the_end: list[Clip] = []
 
     def __repr__(self) -> str:
         return f"<port {self.name}>"
@@ -65,6 +68,7 @@ class PeerPort:
     async def play(self, clip: Clip, *, loops: int = 1) -> None:
         self.played.append(clip)
         await asyncio.sleep(clip.duration_s * loops)
+        self.played_to_the_end.append(clip)
 
 
 class PeerLeg:
@@ -149,7 +153,8 @@ class PeerRecording:
 class Scene:
     """One call with an application that answers from a table, and whoever it dials.
 
-    documents: path -> TwiML text, or a function of the request's parameters.
+    documents: path -> TwiML text, or a function of the request's parameters. sounds: path -> seconds of a sound file,
+    or what is there instead of one.
     devices: identity -> number of devices. numbers: whether there is a trunk.
     """
 
@@ -176,6 +181,9 @@ class Scene:
         )
         self.extra = dict(extra or {})
         self.script = script or Script(voice_url=VOICE_URL)
+        self.sounds: dict[str, float | bytes] = {}
+        self.sounds_fetched: list[str] = []
+        self.fetch_audio_s = 0.0
         self.requests: list[Request] = []
         self.written: list[Operation] = []
         self.recordings: list[PeerRecording] = []
@@ -205,6 +213,17 @@ class Scene:
             url=request.url,
             base_url=request.url,
         )
+
+    async def fetch_audio(self, url: str, *, cookies: CallCookies) -> Audio:
+        path = url.partition("example.com")[2]
+        sound = self.sounds.get(path)
+        self.sounds_fetched.append(path)
+        if sound is None:
+            raise FetchError(FetchCode.ERROR_STATUS, url, "answered 404", http_status=404)
+        await asyncio.sleep(self.fetch_audio_s)
+        if isinstance(sound, bytes):
+            return Audio(body=sound, content_type="audio/wav", url=url)
+        return Audio(body=b"\xff" * round(sound * 8000), content_type="audio/ulaw", url=url)
 
     def place(self, target: Target, request: OutboundCall) -> list[PeerLeg]:
         self.targets.append(target)
