@@ -45,14 +45,21 @@ EXECUTED: Mapping[str, frozenset[str]] = {
     "Dial/Sip": _STATUS_CALLBACK | {"username", "password"},
     "Dial/Sip/Headers": frozenset(),
     "Dial/Sip/Headers/Header": frozenset({"name", "value"}),
+    "Gather": frozenset({"input", "action", "method", "timeout", "numDigits", "finishOnKey", "actionOnEmptyResult"}),
+    "Gather/Pause": frozenset({"length"}),
+    "Gather/Play": frozenset({"loop"}),
     "Hangup": frozenset(),
     "Pause": frozenset({"length"}),
     "Play": frozenset({"digits", "loop"}),
     "Redirect": frozenset({"method"}),
     "Reject": frozenset({"reason"}),
+    **{
+        f"{say}/{tag}": names if tag != "w" else frozenset()
+        for say in ("Say", "Gather/Say")
+        for tag, (names, _) in SSML.items()
+    },
     "Say": frozenset({"voice", "language", "loop"}),
-    **{f"Say/{tag}": names for tag, (names, _) in SSML.items() if tag != "w"},
-    "Say/w": frozenset(),
+    "Gather/Say": frozenset({"voice", "language", "loop"}),
 }
 """Path of an element that runs: its attributes that have their effect."""
 

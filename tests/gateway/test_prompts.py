@@ -2,14 +2,12 @@
 
 from typing import Any
 
-import numpy as np
 import pytest
 
 from gateway.routing import Script
 from gateway.twiml import parse
 from gateway.verbs.prompts import prepare_all
 from gateway.webhooks.errors import FetchError
-from media.player import Clip
 from media.speech.voices import Engine, Gender
 from tests.gateway.peers import VOICE_URL, Scene
 from tests.virtual_time import run
@@ -17,14 +15,10 @@ from tests.virtual_time import run
 WITH_FALLBACK = Script(voice_url=VOICE_URL, fallback_url="http://app.example.com/fallback")
 
 
-def clip(seconds: float) -> Clip:
-    return Clip(np.ones(round(seconds * 8000), np.int16), 8000)
-
-
-def played(verbs: str, *, clips: dict[str, Clip] | None = None, **more: Any) -> Scene:
+def played(verbs: str, *, sounds: dict[str, float] | None = None, **more: Any) -> Scene:
     documents = {"/voice": f"<Response>{verbs}</Response>", "/fallback": "<Response><Say>sorry</Say></Response>"}
     scene = Scene(documents, **more)
-    scene.clips.update(clips or {})
+    scene.sounds.update(sounds or {})
     run(scene.run())
     scene.assert_nothing_lives()
     return scene
@@ -61,7 +55,7 @@ def test_say_defaults_are_the_installations() -> None:
 
 @pytest.mark.parametrize(("loop", "times"), [("", 1), ('loop="3"', 3), ('loop="0"', 1000)])
 def test_say_and_play_loop(loop: str, times: int) -> None:
-    scene = played(f"<Say {loop}>hello</Say><Play {loop}>/a.wav</Play>", clips={"/a.wav": clip(0.5)})
+    scene = played(f"<Say {loop}>hello</Say><Play {loop}>/a.wav</Play>", sounds={"/a.wav": 0.5})
     assert scene.caller.media.loops == [times, times]
     assert len(scene.speech.said) == 1
 
@@ -116,7 +110,7 @@ def test_prompts_are_all_made_ready_at_once_and_one_failure_gives_up_the_rest() 
     verbs = parse(b"<Response><Play>/a.wav</Play><Pause length='3'/><Say>hi</Say><Play digits='1w2'/></Response>").verbs
     bad = parse(b"<Response><Play>/gone.wav</Play><Say>hi</Say></Response>").verbs
     scene = Scene({"/voice": "<Response><Pause length='5'/></Response>"})
-    scene.clips["/a.wav"] = clip(0.5)
+    scene.sounds["/a.wav"] = 0.5
 
     async def story(scene: Scene) -> None:
         call: Any = scene.session
