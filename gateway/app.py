@@ -23,6 +23,7 @@ from gateway.http import HttpServer
 from gateway.interpreter import Interpreter
 from gateway.live_calls import LiveCalls
 from gateway.metrics import DaemonCollector, Snapshot, registry_of
+from gateway.outgoing import OutgoingCall
 from gateway.parameters import CallDirection, CallFacts
 from gateway.recordings import Recordings
 from gateway.recovery import Heartbeat, end_unfinished_calls
@@ -356,15 +357,17 @@ class Gateway:
             sip=leg.sip,
             **more,
         )
-        session = CallSession(self._services, leg, facts, script)
-        self._calls.add(session)
-        self._background.start(self._run(session), name=f"call {facts.sid}")
+        self._launch(CallSession(self._services, leg, facts, script))
 
-    async def _run(self, session: CallSession) -> None:
+    def _launch(self, call: CallSession | OutgoingCall) -> None:
+        self._calls.add(call)
+        self._background.start(self._run(call), name=f"call {call.facts.sid}")
+
+    async def _run(self, call: CallSession | OutgoingCall) -> None:
         try:
-            await session.run()
+            await call.run()
         finally:
-            self._calls.remove(session)
+            self._calls.remove(call)
 
     def _script_of(self, leg: SipLeg) -> Script | None:
         if leg.facts.trunk is not None:
@@ -373,8 +376,8 @@ class Gateway:
 
     async def _close_background(self) -> None:
         """Calls end when their legs do; their recordings are completed before anything below is closed."""
-        for session in self._calls:
-            session.leg.hangup(HangupCause.SHUTDOWN)
+        for call in self._calls:
+            call.hangup(HangupCause.SHUTDOWN)
         await self._background.close(timeout_s=BACKGROUND_S)
         await self._store.flush()
 
