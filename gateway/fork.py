@@ -193,7 +193,7 @@ class DialModel:
 
     def _timed_out(self, event: AttemptTimedOut) -> list[DialEffect]:
         attempt = self._attempts[event.attempt]
-        if attempt.is_over:
+        if attempt.is_over or not attempt.is_placed:
             return []
         effects: list[DialEffect] = [
             Hangup(LegKey(event.attempt, device), HangupCause.CANCELED) for device in sorted(attempt.live)
