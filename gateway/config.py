@@ -162,6 +162,7 @@ class Calls(_Section):
     default_ring_tone: str = "us"
     status_when_caller_hangs_up: Literal["canceled", "no-answer"] = "canceled"
     ringing_during_whisper: bool = False
+    per_second: Annotated[float, Field(ge=0.01, le=1000)] = 50.0
 
 
 class Client(_Section):
