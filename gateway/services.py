@@ -7,6 +7,9 @@ from datetime import datetime
 from gateway.config import Configuration
 from gateway.recordings import Recordings
 from gateway.routing import Router
+from gateway.scripted import Performer
+from gateway.sounds import Sounds
+from gateway.speech.speaker import Speaker
 from gateway.store import Store
 from gateway.webhooks.client import WebhookClient
 from signaling.location import Location
@@ -22,5 +25,8 @@ class Services:
     webhooks: WebhookClient
     store: Store
     recordings: Recordings
+    interpreter: Performer
+    speaker: Speaker
+    sounds: Sounds
     now: Callable[[], datetime]
     monotonic: Callable[[], float]
