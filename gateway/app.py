@@ -20,8 +20,10 @@ from yarl import URL
 from gateway.background import Background
 from gateway.config import Configuration
 from gateway.http import HttpServer
-from gateway.interpreter import run_script
+from gateway.interpreter import Interpreter
+from gateway.live_calls import LiveCalls
 from gateway.metrics import DaemonCollector, Snapshot, registry_of
+from gateway.outgoing import OutgoingCall
 from gateway.parameters import CallDirection, CallFacts
 from gateway.recordings import Recordings
 from gateway.recovery import Heartbeat, end_unfinished_calls
@@ -35,6 +37,7 @@ from gateway.session import CallSession
 from gateway.sids import new_sid
 from gateway.store import StorageUnavailable, Store
 from gateway.tokens import TokenIssuer, verifier_of
+from gateway.verbs.table import VERBS
 from gateway.web.routes import web_routes
 from gateway.webhooks.client import WebhookClient
 from gateway.webhooks.guard import Guard
@@ -90,9 +93,7 @@ class Gateway:
         self._background = Background()
         self._stack = AsyncExitStack()
         self._is_development = is_development
-        self._calls: dict[str, Leg] = {}
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self._calls = LiveCalls()
         self._is_draining = False
         self._http: HttpServer | None = None
         self._is_started = False
@@ -240,6 +241,7 @@ class Gateway:
             webhooks=self._webhooks,
             store=self._store,
             recordings=self._recordings,
+            interpreter=Interpreter(VERBS),
             now=_now,
             monotonic=time.monotonic,
         )
@@ -292,7 +294,7 @@ class Gateway:
             self._browsers.drain()
 
     async def wait_idle(self) -> None:
-        await self._idle.wait()
+        await self._calls.wait_idle()
 
     @property
     def live_calls(self) -> int:
@@ -362,17 +364,17 @@ class Gateway:
             sip=leg.sip,
             **more,
         )
-        self._calls[facts.sid] = leg
-        self._idle.clear()
-        self._background.start(self._run(CallSession(self._services, leg, facts, script)), name=f"call {facts.sid}")
+        self._launch(CallSession(self._services, leg, facts, script))
 
-    async def _run(self, session: CallSession) -> None:
+    def _launch(self, call: CallSession | OutgoingCall) -> None:
+        self._calls.add(call)
+        self._background.start(self._run(call), name=f"call {call.facts.sid}")
+
+    async def _run(self, call: CallSession | OutgoingCall) -> None:
         try:
-            await session.run(run_script)
+            await call.run()
         finally:
-            del self._calls[session.facts.sid]
-            if not self._calls:
-                self._idle.set()
+            self._calls.remove(call)
 
     def _script_of(self, leg: SipLeg) -> Script | None:
         if leg.facts.trunk is not None:
@@ -381,8 +383,8 @@ class Gateway:
 
     async def _close_background(self) -> None:
         """Calls end when their legs do; their recordings are completed before anything below is closed."""
-        for leg in list(self._calls.values()):
-            leg.hangup(HangupCause.SHUTDOWN)
+        for call in self._calls:
+            call.hangup(HangupCause.SHUTDOWN)
         await self._background.close(timeout_s=BACKGROUND_S)
         await self._store.flush()
 

@@ -23,7 +23,7 @@ from gateway.parameters import (
     progress_parameters,
     whole_seconds,
 )
-from gateway.session import CallSession
+from gateway.scripted import ScriptedCall
 from gateway.sids import new_sid
 from gateway.store.records import CallRecord, LegRecord, Operation
 from gateway.telling import Telling
@@ -61,7 +61,7 @@ def target_of(noun: Dialled) -> Target:
             assert_never(noun)
 
 
-def attempt_for(call: CallSession, verb: Dial, noun: Dialled, base_url: str | None) -> "Attempt":
+def attempt_for(call: ScriptedCall, verb: Dial, noun: Dialled, base_url: str | None) -> "Attempt":
     """A noun made ready: its address, its callbacks, its time to ring."""
     target = target_of(noun)
     timeout_s, parameters = verb.timeout_s, dict[str, str]()
@@ -95,24 +95,24 @@ def attempt_for(call: CallSession, verb: Dial, noun: Dialled, base_url: str | No
     )
 
 
-def _telling(call: CallSession, status: StatusCallback | None, base_url: str | None) -> Telling:
+def _telling(call: ScriptedCall, status: StatusCallback | None, base_url: str | None) -> Telling:
     if status is None or not status.url:
         return Telling()
     try:
         url = resolve_url(base_url, status.url, callback=True)
     except TwimlError as error:
-        call.warn(error.code, f"statusCallback: {error.message}")
+        call.timeline.warn(error.code, f"statusCallback: {error.message}")
         return Telling()
     return Telling(url=url, method=status.method.value, events=frozenset(event.value for event in status.events))
 
 
-def _notification(call: CallSession, noun: Dialled, base_url: str | None) -> str | None:
+def _notification(call: ScriptedCall, noun: Dialled, base_url: str | None) -> str | None:
     if not isinstance(noun, Client) or noun.client_notification_url is None:
         return None
     try:
         return resolve_url(base_url, noun.client_notification_url, callback=True)
     except TwimlError as error:
-        call.warn(13806, f"clientNotificationUrl: {error.message}", level="error")
+        call.timeline.warn(13806, f"clientNotificationUrl: {error.message}", level="error")
         return None
 
 
@@ -121,7 +121,7 @@ class Attempt:
 
     def __init__(
         self,
-        call: CallSession,
+        call: ScriptedCall,
         noun: Dialled,
         *,
         target: Target,
@@ -165,12 +165,14 @@ class Attempt:
         self._created_at = self._call.services.now()
         self._note_what_is_not_executed()
         if isinstance(self._shown, CallerIdRefused):
-            self._call.warn(self._shown.code, self._shown.message, level="error" if self._shown.is_fatal else "warning")
+            self._call.timeline.warn(
+                self._shown.code, self._shown.message, level="error" if self._shown.is_fatal else "warning"
+            )
             if self._shown.is_fatal:
                 return Refused(HangupCause.FAILED)
         self.legs = self._call.services.location.place(self._target, self._request())
         if not self.legs and isinstance(self._target, NumberTarget):
-            self._call.warn(13224, f"no trunk takes {self._target.number}", level="error")
+            self._call.timeline.warn(13224, f"no trunk takes {self._target.number}", level="error")
             return Refused(HangupCause.FAILED)
         return self.legs
 
@@ -188,7 +190,7 @@ class Attempt:
         sip_status = self._sip_status(cause) if posted.status.is_final else None
         facts: list[Operation] = [
             self._record(posted.status, sip_status),
-            self._call.event(
+            self._call.timeline.event(
                 posted.status.value,
                 message=self.facts.callee,
                 details={"child_sid": self.facts.sid, **({"cause": cause.value} if cause else {})},
@@ -205,11 +207,13 @@ class Attempt:
                 recording=recording,
             )
             facts.append(
-                self._call.owe(url=url, method=self._telling.method, parameters=parameters, order_key=self.facts.sid)
+                self._call.timeline.owe(
+                    url=url, method=self._telling.method, parameters=parameters, order_key=self.facts.sid
+                )
             )
         if self._notification is not None and posted.event is ProgressEvent.INITIATED:
             facts.append(
-                self._call.owe(
+                self._call.timeline.owe(
                     url=self._notification,
                     method="POST",
                     parameters=call_parameters(self.facts, posted.status)
@@ -217,7 +221,7 @@ class Attempt:
                     order_key=f"{self.facts.sid} notification",
                 )
             )
-        self._call.note(*facts)
+        self._call.timeline.note(*facts)
 
     def sip_parameters(self) -> Parameters:
         """What the action request says about a <Sip> noun. Source: Twilio <Sip>, action parameters."""
@@ -322,4 +326,4 @@ class Attempt:
         if not isinstance(noun, Client) and noun.machine_detection is not None:
             ignored.append("machineDetection")
         for name in ignored:
-            self._call.warn(NOT_EXECUTED, f"<{noun.tag} {name}> is not executed yet")
+            self._call.timeline.warn(NOT_EXECUTED, f"<{noun.tag} {name}> is not executed yet")

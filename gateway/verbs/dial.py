@@ -39,7 +39,7 @@ from gateway.fork_events import (
     TimeLimitReached,
 )
 from gateway.parameters import Parameters
-from gateway.session import CallSession
+from gateway.scripted import ScriptedCall
 from gateway.twiml import resolve_url
 from gateway.twiml.model import Dial
 from gateway.verbs.attempt import NOT_EXECUTED, Dialled, Refused, attempt_for, target_of
@@ -56,7 +56,7 @@ _REFUSALS = {
 }
 
 
-async def dial(call: CallSession, verb: Dial, base_url: str | None) -> Next:
+async def dial(call: ScriptedCall, verb: Dial, base_url: str | None) -> Next:
     _prefer_common_codec(call, verb)
     if not verb.answer_on_bridge:
         await call.answer()
@@ -69,7 +69,7 @@ async def dial(call: CallSession, verb: Dial, base_url: str | None) -> Next:
         finish = run.abandon()
         if action is not None:
             parameters = call.parameters() + run.result_parameters(finish)
-            call.note(call.owe(url=action, method=verb.method.value, parameters=parameters))
+            call.timeline.note(call.timeline.owe(url=action, method=verb.method.value, parameters=parameters))
         raise
     finally:
         run.close()
@@ -80,7 +80,7 @@ async def dial(call: CallSession, verb: Dial, base_url: str | None) -> Next:
     return Continue()
 
 
-def _prefer_common_codec(call: CallSession, verb: Dial) -> None:
+def _prefer_common_codec(call: ScriptedCall, verb: Dial) -> None:
     """A caller who may be answered before his party is known gets a codec that whoever is dialled speaks.
 
     What cannot be mended later has to be certain; a phone is offered anew when it turns out wrong.
@@ -97,19 +97,19 @@ def _prefer_common_codec(call: CallSession, verb: Dial) -> None:
         leg.prefer([name for name in leg.codec_choices if all(name in party for party in spoken)])
 
 
-def _executed(call: CallSession, verb: Dial) -> list[Dialled]:
+def _executed(call: ScriptedCall, verb: Dial) -> list[Dialled]:
     """The nouns that can be dialled; the others are told."""
     nouns: list[Dialled] = []
     for noun in verb.nouns:
         if isinstance(noun, Dialled):
             nouns.append(noun)
         else:
-            call.warn(NOT_EXECUTED, f"<Dial><{noun.tag}> is not executed yet; skipped")
+            call.timeline.warn(NOT_EXECUTED, f"<Dial><{noun.tag}> is not executed yet; skipped")
     return nouns
 
 
 class _DialRun:
-    def __init__(self, call: CallSession, verb: Dial, base_url: str | None) -> None:
+    def __init__(self, call: ScriptedCall, verb: Dial, base_url: str | None) -> None:
         self._call = call
         self._verb = verb
         configuration = call.services.configuration.calls
@@ -151,7 +151,7 @@ class _DialRun:
         if self._time_limit is not None:
             self._time_limit.cancel()
         self._sound.close()
-        self._call.note(*(record for attempt in self._attempts for record in attempt.leg_records()))
+        self._call.timeline.note(*(record for attempt in self._attempts for record in attempt.leg_records()))
 
     def result_parameters(self, finish: Finish) -> Parameters:
         """What the action request says beside the standard parameters. Source: Twilio <Dial>, action."""
@@ -218,7 +218,9 @@ class _DialRun:
         await self._call.answer()
         self._sound.bridge(leg)
         self._time_limit = self._loop.call_later(self._time_limit_s, self._inbox.put_nowait, TimeLimitReached())
-        self._call.note(self._call.event("bridged", message=self._attempts[key.attempt].facts.sid, leg_id=leg.leg_id))
+        self._call.timeline.note(
+            self._call.timeline.event("bridged", message=self._attempts[key.attempt].facts.sid, leg_id=leg.leg_id)
+        )
 
     def _perform(self, effect: DialEffect) -> None:
         """The effects that wait for nothing; those that do are of no use to a caller who is gone."""

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from gateway.parameters import RecordingMention
 from gateway.recordings import ActiveRecording, RecordingOrder
-from gateway.session import CallSession
+from gateway.scripted import ScriptedCall
 from gateway.twiml import TwimlError, resolve_url
 from gateway.twiml.model import Dial
 from gateway.twiml.values import RecordingTrack
@@ -25,7 +25,7 @@ BAD_RECORDING_CALLBACK = 13256
 class DialSound:
     """Everything audible of one dial; ``close`` ends what still runs."""
 
-    def __init__(self, call: CallSession, verb: Dial, base_url: str | None) -> None:
+    def __init__(self, call: ScriptedCall, verb: Dial, base_url: str | None) -> None:
         self._call = call
         self._verb = verb
         self._base_url = base_url
@@ -117,5 +117,5 @@ class DialSound:
         try:
             return resolve_url(self._base_url, self._verb.recording_status_callback, callback=True)
         except TwimlError as error:
-            self._call.warn(BAD_RECORDING_CALLBACK, f"recordingStatusCallback: {error.message}")
+            self._call.timeline.warn(BAD_RECORDING_CALLBACK, f"recordingStatusCallback: {error.message}")
             return None

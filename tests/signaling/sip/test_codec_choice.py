@@ -1,6 +1,7 @@
 """Which codec a SIP leg ends up with: what the phone likes, what its party speaks, and what a new offer changes."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -24,7 +25,7 @@ async def test_codec_is_the_callers_favourite_and_the_others_stay_possible(line:
     assert leg.codec_names == leg.codec_choices == ("G722", "PCMU", "PCMA")
     await leg.answer()
     line.phone.say(line.acknowledge(await line.phone.response(200)))
-    assert leg.codec_names == ("G722",)
+    assert list(leg.codec_names) == ["G722"]
     assert leg.codec_choices == ("G722", "PCMU", "PCMA")
     assert not leg.is_codec_final
 
@@ -108,7 +109,7 @@ async def test_codecs_of_the_settings_are_the_only_ones(line: Line) -> None:
 
 async def test_advertised_addresses_are_what_the_phone_is_told() -> None:
     clock = SteppedScheduler()
-    told = {"advertised_media_address": "203.0.113.7", "advertised_address": "203.0.113.8"}
+    told: dict[str, Any] = {"advertised_media_address": "203.0.113.7", "advertised_address": "203.0.113.8"}
     async with rig(scheduler=clock, **told) as gateway, phone(gateway) as caller:
         line = Line(caller, gateway, clock)
         leg, _ = await line.call()
@@ -120,5 +121,5 @@ async def test_advertised_addresses_are_what_the_phone_is_told() -> None:
         caller.say(line.acknowledge(answer))
         leg.hangup()
         bye = await caller.request("BYE")
-        assert bye.headers.get("Via", "").startswith(f"SIP/2.0/UDP 203.0.113.8:{port};rport")
+        assert (bye.headers.get("Via") or "").startswith(f"SIP/2.0/UDP 203.0.113.8:{port};rport")
         caller.answer(bye, 200)
