@@ -39,6 +39,7 @@ class CallProgress:
         self._services = services
         self._model = CallModel(status)
         self._answered_s: float | None = None
+        self._last_record: CallRecord | None = None
 
     @property
     def status(self) -> CallStatus:
@@ -82,6 +83,7 @@ class CallProgress:
             duration_s=duration_s if self.is_answered else None,
             sip_status=ended.sip_status,
         )
+        self._last_record = record
         self.timeline.log.info("call over", status=self.status.value, cause=ended.cause.value, duration_s=duration_s)
         legs = [] if leg is None else [self._leg_record(leg, now)]
         self.timeline.note(
@@ -92,6 +94,9 @@ class CallProgress:
         )
 
     def record(self) -> CallRecord:
+        """The call as it is now."""
+        if self._last_record is not None:
+            return self._last_record
         status = self.status
         return CallRecord(
             sid=self.facts.sid,

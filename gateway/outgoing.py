@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from gateway.call import Alerted, CallStatus, PickedUp, Placed, unanswered_status
 from gateway.call_progress import CallProgress
-from gateway.fork import worst_of
+from gateway.fork_attempt import worst_of
 from gateway.parameters import CallFacts
 from gateway.routing import Script
 from gateway.services import Services
@@ -48,9 +48,9 @@ class CallOrder:
 
 
 class OutgoingCall:
-    """run() once. ``session`` is there once somebody answered."""
+    """run() once. ``session`` is there once somebody answered. wait_s: how long it stays queued before it is placed."""
 
-    def __init__(self, services: Services, order: CallOrder) -> None:
+    def __init__(self, services: Services, order: CallOrder, *, wait_s: float = 0.0) -> None:
         self._services = services
         self._order = order
         self.facts = order.facts
@@ -60,6 +60,8 @@ class OutgoingCall:
         self._following: Fetch | Given | None = order.document
         self._inbox: asyncio.Queue[tuple[Leg, LegEvent] | HangupCause] = asyncio.Queue()
         self._legs: list[Leg] = []
+        self._wait_s = wait_s
+        self.progress.queue_time_ms = round(wait_s * 1000)
 
     @property
     def status(self) -> CallStatus:
@@ -102,6 +104,8 @@ class OutgoingCall:
 
     async def _ring(self, followers: list[asyncio.Task[None]]) -> Ended | None:
         """Returns how it ended without an answer, or None with a session made of the leg that answered."""
+        if self._wait_s and await self._is_canceled_within(self._wait_s):
+            return Ended(HangupCause.CANCELED)
         self.progress.advance(Placed())
         self._legs = self._services.location.place(self._order.target, self._request())
         if not self._legs:
@@ -128,6 +132,15 @@ class OutgoingCall:
             return Ended(HangupCause.NO_ANSWER, sip_status=487)
         told = worst_of([unanswered_status(ended.cause) for ended in failures])
         return next(ended for ended in failures if unanswered_status(ended.cause) is told)
+
+    async def _is_canceled_within(self, seconds: float) -> bool:
+        """Nothing but a cancellation comes in while nobody rings."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._inbox.get()
+        except TimeoutError:
+            return False
+        return True
 
     def _connect(self, leg: Leg) -> None:
         self.progress.advance(PickedUp())

@@ -25,7 +25,12 @@ Story = Callable[[Scene, OutgoingCall], Awaitable[None]]
 
 
 def placed(
-    story: Story, *, target: Target = ALICE, scene: Scene | None = None, **more: Any
+    story: Story,
+    *,
+    target: Target = ALICE,
+    scene: Scene | None = None,
+    wait_s: float = 0.0,
+    **more: Any,
 ) -> tuple[Scene, OutgoingCall]:
     scene = scene or Scene({"/voice": "<Response><Pause length='3'/></Response>"})
     call: list[OutgoingCall] = []
@@ -46,7 +51,7 @@ def placed(
             timeout_s=30,
             **more,
         )
-        call.append(OutgoingCall(scene.services(), order))
+        call.append(OutgoingCall(scene.services(), order, wait_s=wait_s))
         call[0].accept()
         running = asyncio.create_task(call[0].run())
         await story(scene, call[0])
@@ -180,3 +185,22 @@ def test_outgoing_call_far_end_hangs_up() -> None:
 
     scene, _ = placed(story)
     assert (last(scene).status, last(scene).duration_s) == ("completed", 1)
+
+
+def test_outgoing_call_waits_for_its_turn_as_queued() -> None:
+    async def story(scene: Scene, call: OutgoingCall) -> None:
+        await asyncio.sleep(4)
+        assert (call.status.value, scene.dialled) == ("queued", [])
+        (await scene.any_leg()).hangs_up(HangupCause.BUSY, 486)
+
+    scene, _ = placed(story, wait_s=5.0)
+    assert last(scene).queue_time_ms == 5000
+
+
+def test_outgoing_call_canceled_while_queued_tells_nobody() -> None:
+    async def story(scene: Scene, call: OutgoingCall) -> None:
+        await asyncio.sleep(1)
+        call.hangup()
+
+    scene, _ = placed(story, wait_s=5.0)
+    assert (last(scene).status, told(scene), scene.dialled) == ("canceled", [], [])
