@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from gateway.config import Configuration
+from gateway.hearing import Listen
 from gateway.recordings import Recordings
 from gateway.routing import Router
 from gateway.scripted import Performer
@@ -15,7 +16,10 @@ from signaling.location import Location
 
 @dataclass(frozen=True, kw_only=True)
 class Services:
-    """now: wall clock, aware, for what is told; monotonic: seconds, for durations."""
+    """listen: to a call's sound while it goes on.
+
+    now: wall clock, aware, for what is told; monotonic: seconds, for durations.
+    """
 
     configuration: Configuration
     router: Router
@@ -24,5 +28,6 @@ class Services:
     store: Store
     recordings: Recordings
     interpreter: Performer
+    listen: Listen
     now: Callable[[], datetime]
     monotonic: Callable[[], float]

@@ -51,6 +51,10 @@ EXECUTED: Mapping[str, frozenset[str]] = {
     "Hangup": frozenset(),
     "Pause": frozenset({"length"}),
     "Play": frozenset({"digits", "loop"}),
+    "Record": frozenset(
+        {"action", "method", "timeout", "finishOnKey", "maxLength", "playBeep", "trim", "recordingStatusCallback"}
+        | {"recordingStatusCallbackMethod", "recordingStatusCallbackEvent"}
+    ),
     "Redirect": frozenset({"method"}),
     "Reject": frozenset({"reason"}),
 }

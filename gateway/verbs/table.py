@@ -9,11 +9,12 @@ from collections.abc import Mapping
 from typing import Final
 
 from gateway.interpreter import Run
-from gateway.twiml.model import Dial, Gather, Hangup, Pause, Play, Redirect, Reject
+from gateway.twiml.model import Dial, Gather, Hangup, Pause, Play, Record, Redirect, Reject
 from gateway.verbs.dial import dial
 from gateway.verbs.flow import hangup, pause, redirect, reject
 from gateway.verbs.gather import gather
 from gateway.verbs.play import play
+from gateway.verbs.record import record
 
 VERBS: Final[Mapping[type, Run]] = {
     Dial: dial,
@@ -21,6 +22,7 @@ VERBS: Final[Mapping[type, Run]] = {
     Hangup: hangup,
     Pause: pause,
     Play: play,
+    Record: record,
     Redirect: redirect,
     Reject: reject,
 }
