@@ -151,9 +151,9 @@ class PeerLeg:
     def sends_early_media(self) -> None:
         self.events.post(EarlyMedia())
 
-    def picks_up(self) -> None:
+    def picks_up(self, headers: Mapping[str, str] | None = None) -> None:
         self.state = LegState.UP
-        self.events.post(Answered())
+        self.events.post(Answered(headers or {}))
 
     def presses(self, digit: str, *, is_in_media: bool = True) -> None:
         self.events.post(DigitReceived(digit, is_in_media=is_in_media))
