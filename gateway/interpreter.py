@@ -14,7 +14,8 @@ from gateway.built_in import built_in
 from gateway.parameters import Parameters
 from gateway.scripted import VOICE, Rules, ScriptedCall
 from gateway.twiml import TwimlError
-from gateway.twiml.model import Document, Verb
+from gateway.twiml.model import Document, Pay, Prompt, Queue, Sms, Verb
+from gateway.twiml.problems import SCHEMA_WARNING
 from gateway.twiml.reply import document_from_reply
 from gateway.verbs.outcome import Continue, Fetch, Given, Next, Over
 from gateway.webhooks.client import Fetched, Request
@@ -23,7 +24,12 @@ from media.player import UnplayableAudio
 
 # A script that fetches this many documents in one call is a loop.
 MAX_DOCUMENTS: Final = 1000
+# So many that only redirect, one after the other and in less than this each, are a loop as well.
+MAX_REDIRECTS: Final = 20
+NO_TIME_S: Final = 0.1
 NOT_EXECUTED: Final = 13750
+# In the language, but nothing that a call's sound takes part in.
+FOREIGN: Final = (Pay, Prompt, Queue, Sms)
 
 Run = Callable[[ScriptedCall, Any, str | None], Awaitable[Next]]
 """A verb: the call, the element, the URL its relative URLs are read against."""
@@ -74,10 +80,17 @@ class Interpreter:
         """See gateway/scripted.py, Performer."""
         more = parameters or []
         loaded = await self._load(call, following, more)
+        redirects = 0
         for _ in range(MAX_DOCUMENTS):
+            begun_s = call.services.monotonic()
             outcome = await self._run_document(call, loaded, rules)
             if not isinstance(outcome, Fetch):
                 return outcome
+            took_no_time = call.services.monotonic() - begun_s < NO_TIME_S
+            redirects = redirects + 1 if outcome.is_redirect and took_no_time else 0
+            if redirects > MAX_REDIRECTS:
+                message = f"more than {MAX_REDIRECTS} documents in a row that only redirect"
+                raise ScriptError(FetchCode.RETRIEVAL_FAILURE, message, loaded.url)
             loaded = await self._load(call, outcome, more)
         raise ScriptError(FetchCode.RETRIEVAL_FAILURE, f"more than {MAX_DOCUMENTS} documents in one call", loaded.url)
 
@@ -109,7 +122,14 @@ class Interpreter:
                 raise ScriptError(rules.code, f"<{verb.tag}> may not stand in this document", loaded.url)
             run = self._verbs.get(type(verb))
             if run is None:
-                call.timeline.warn(NOT_EXECUTED, f"<{verb.tag}> is not executed yet; skipped", url=loaded.url)
+                is_foreign = isinstance(verb, FOREIGN)
+                call.timeline.warn(
+                    SCHEMA_WARNING if is_foreign else NOT_EXECUTED,
+                    f"<{verb.tag}> is no verb of a voice call; skipped"
+                    if is_foreign
+                    else f"<{verb.tag}> is not executed yet; skipped",
+                    url=loaded.url,
+                )
                 return Continue()
             return await run(call, verb, loaded.base_url)
         except TwimlError as error:

@@ -46,6 +46,7 @@ EXECUTED: Mapping[str, frozenset[str]] = {
     "Dial/Sip": _STATUS_CALLBACK | _WHISPER | {"username", "password"},
     "Dial/Sip/Headers": frozenset(),
     "Dial/Sip/Headers/Header": frozenset({"name", "value"}),
+    "Echo": frozenset(),
     "Gather": frozenset({"input", "action", "method", "timeout", "numDigits", "finishOnKey", "actionOnEmptyResult"}),
     "Gather/Pause": frozenset({"length"}),
     "Gather/Play": frozenset({"loop"}),

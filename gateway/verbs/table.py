@@ -9,15 +9,16 @@ from collections.abc import Mapping
 from typing import Final
 
 from gateway.interpreter import Run
-from gateway.twiml.model import Dial, Gather, Hangup, Pause, Play, Record, Redirect, Reject
+from gateway.twiml.model import Dial, Echo, Gather, Hangup, Pause, Play, Record, Redirect, Reject
 from gateway.verbs.dial import dial
-from gateway.verbs.flow import hangup, pause, redirect, reject
+from gateway.verbs.flow import echo, hangup, pause, redirect, reject
 from gateway.verbs.gather import gather
 from gateway.verbs.play import play
 from gateway.verbs.record import record
 
 VERBS: Final[Mapping[type, Run]] = {
     Dial: dial,
+    Echo: echo,
     Gather: gather,
     Hangup: hangup,
     Pause: pause,

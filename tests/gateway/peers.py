@@ -209,6 +209,8 @@ class Scene:
         )
         self.extra = dict(extra or {})
         self.script = script or Script(voice_url=VOICE_URL)
+        self.content_types: dict[str, str] = {}
+        self.final_urls: dict[str, str] = {}
         self.speech_s: list[tuple[float, float]] = []
         self.listeners: list[PeerFrames] = []
         self.zero_s = 0.0
@@ -239,11 +241,11 @@ class Scene:
         text = document if isinstance(document, str) else document(dict(request.params))
         return Fetched(
             body=text.encode(),
-            content_type="text/xml",
+            content_type=self.content_types.get(path, "text/xml"),
             charset=None,
             status=200,
             url=request.url,
-            base_url=request.url,
+            base_url=self.final_urls.get(path, request.url.partition("#")[0]),
         )
 
     async def fetch_audio(self, url: str, *, cookies: CallCookies) -> Audio:

@@ -86,12 +86,6 @@ def test_script_redirect_replaces_the_document_with_its_method() -> None:
     assert dict(scene.requests[1].params)["CallStatus"] == "ringing"
 
 
-def test_script_redirect_for_ever_is_stopped() -> None:
-    scene = played({"/voice": "<Response><Redirect/></Response>"})
-    assert len(scene.requests) == 1001
-    assert 11200 in scene.codes()
-
-
 def test_script_unsupported_verb_is_noted_and_skipped() -> None:
     scene = played(voice("<Say>hello</Say><Redirect>/next</Redirect>"))
     assert 13750 in scene.codes()
