@@ -9,12 +9,13 @@ from collections.abc import Mapping
 from typing import Final
 
 from gateway.interpreter import Run
-from gateway.twiml.model import Dial, Echo, Gather, Hangup, Pause, Play, Record, Redirect, Reject
+from gateway.twiml.model import Dial, Echo, Gather, Hangup, Pause, Play, Record, Redirect, Reject, Say
 from gateway.verbs.dial import dial
 from gateway.verbs.flow import echo, hangup, pause, redirect, reject
 from gateway.verbs.gather import gather
 from gateway.verbs.play import play
 from gateway.verbs.record import record
+from gateway.verbs.say import say
 
 VERBS: Final[Mapping[type, Run]] = {
     Dial: dial,
@@ -26,4 +27,5 @@ VERBS: Final[Mapping[type, Run]] = {
     Record: record,
     Redirect: redirect,
     Reject: reject,
+    Say: say,
 }
