@@ -248,6 +248,7 @@ class Scene:
         )
         self.extra = dict(extra or {})
         self.script = script or Script(voice_url=VOICE_URL)
+        self.verbs = dict(VERBS)
         self.content_types: dict[str, str] = {}
         self.final_urls: dict[str, str] = {}
         self.speech_s: list[tuple[float, float]] = []
@@ -359,7 +360,7 @@ class Scene:
             webhooks=cast(Any, self),
             store=cast(Any, self),
             recordings=cast(Recordings, self),
-            interpreter=Interpreter(VERBS),
+            interpreter=Interpreter(self.verbs),
             listen=self.listen,
             speaker=Speaker(self.speech, self.configuration.speech.choice),
             sounds=Sounds(cast(Any, self)),
