@@ -269,6 +269,7 @@ class Gateway:
             store=self._store,
             recordings=self._recordings,
             interpreter=Interpreter(VERBS),
+            listen=self._engine.listen,
             speaker=Speaker(self._speech, configuration.speech.choice),
             sounds=Sounds(self._webhooks),
             now=_now,

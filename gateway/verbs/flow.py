@@ -43,7 +43,8 @@ async def echo(call: ScriptedCall, _verb: Echo, _base_url: str | None) -> Next:
     await call.answer()
     port = call.leg.media
     port.hear(port)
+    until_hung_up: asyncio.Future[Next] = asyncio.get_running_loop().create_future()
     try:
-        return await asyncio.get_running_loop().create_future()
+        return await until_hung_up
     finally:
         port.hear(Silence())
