@@ -15,8 +15,9 @@ CONFINED = {
     "numba": ("media/",),
     "llvmlite": ("media/",),
     "sipmessage": ("signaling/sip/",),
-    "aioice": ("signaling/webrtc/connection.py",),
-    "aiortc": ("signaling/webrtc/connection.py", "signaling/endpoints/"),
+    "aioice": ("signaling/webrtc/connection.py", "signaling/endpoints/peer.py"),
+    "aiortc": ("signaling/webrtc/connection.py", "signaling/endpoints/peer.py"),
+    "av": ("signaling/endpoints/peer.py",),
 }
 
 
