@@ -1,7 +1,7 @@
 """Runs TwiML: one document after the other until the script or the call ends.
 
 Decides what is fetched next, what a failure leads to (fallback URL, then an announcement), and that a script cannot
-run for ever without sound. Verbs are gateway/verbs/; documents are gateway/twiml/; requests gateway/webhooks/.
+run for ever. Verbs are handed in (gateway/verbs/table.py); documents are gateway/twiml/; requests gateway/webhooks/.
 Source: Twilio "TwiML for Programmable Voice"; "Availability and Reliability" (fallback URLs).
 """
 
@@ -11,14 +11,12 @@ from typing import Any, Final
 
 from gateway.announcement import TIMES, error_announcement
 from gateway.built_in import built_in
-from gateway.session import CallSession
+from gateway.parameters import Parameters
+from gateway.scripted import VOICE, Rules, ScriptedCall
 from gateway.twiml import TwimlError
-from gateway.twiml.model import Dial, Document, Hangup, Pause, Play, Redirect, Reject, Verb
+from gateway.twiml.model import Document, Verb
 from gateway.twiml.reply import document_from_reply
-from gateway.verbs.dial import dial
-from gateway.verbs.flow import hangup, pause, redirect, reject
-from gateway.verbs.outcome import Continue, Fetch, Next, Stop
-from gateway.verbs.play import play
+from gateway.verbs.outcome import Continue, Fetch, Given, Next, Over
 from gateway.webhooks.client import Fetched, Request
 from gateway.webhooks.errors import FetchCode, FetchError
 from media.player import UnplayableAudio
@@ -27,16 +25,8 @@ from media.player import UnplayableAudio
 MAX_DOCUMENTS: Final = 1000
 NOT_EXECUTED: Final = 13750
 
-Run = Callable[[CallSession, Any, str | None], Awaitable[Next]]
-
-VERBS: Final[Mapping[type, Run]] = {
-    Dial: dial,
-    Hangup: hangup,
-    Pause: pause,
-    Play: play,
-    Redirect: redirect,
-    Reject: reject,
-}
+Run = Callable[[ScriptedCall, Any, str | None], Awaitable[Next]]
+"""A verb: the call, the element, the URL its relative URLs are read against."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,44 +49,93 @@ class ScriptError(Exception):
         self.url = url
 
 
-async def run_script(call: CallSession) -> None:
-    """The call's whole script, from its voice URL (or the built-in application) to its end."""
-    try:
-        loaded = await _first(call)
+class Interpreter:
+    """Performs documents with the verbs it was given. Holds no state of any call."""
+
+    def __init__(self, verbs: Mapping[type, Run]) -> None:
+        self._verbs = verbs
+
+    async def run(self, call: ScriptedCall, following: Fetch | Given | None = None) -> None:
+        """See gateway/scripted.py, Performer."""
+        try:
+            await self.perform(call, following or _first(call))
+        except (FetchError, ScriptError) as error:
+            call.timeline.warn(int(error.code), error.message, level="error", url=error.url)
+            await _announce_error(call)
+
+    async def perform(
+        self,
+        call: ScriptedCall,
+        following: Fetch | Given,
+        rules: Rules = VOICE,
+        *,
+        parameters: Parameters | None = None,
+    ) -> Over:
+        """See gateway/scripted.py, Performer."""
+        more = parameters or []
+        loaded = await self._load(call, following, more)
         for _ in range(MAX_DOCUMENTS):
-            following = await _run_document(call, loaded)
-            if following is None:
-                return
-            loaded = await _load(call, following)
+            outcome = await self._run_document(call, loaded, rules)
+            if not isinstance(outcome, Fetch):
+                return outcome
+            loaded = await self._load(call, outcome, more)
         raise ScriptError(FetchCode.RETRIEVAL_FAILURE, f"more than {MAX_DOCUMENTS} documents in one call", loaded.url)
-    except (FetchError, ScriptError) as error:
-        call.warn(int(error.code), error.message, level="error", url=error.url)
-        await _announce_error(call)
+
+    async def _load(self, call: ScriptedCall, following: Fetch | Given, more: Parameters) -> Loaded:
+        """Fetch and parse; if either fails, once more from the fallback URL with what went wrong."""
+        if isinstance(following, Given):
+            call.timeline.note_problems(following.document.warnings, following.base_url)
+            return Loaded(document=following.document, base_url=following.base_url, url=following.base_url)
+        try:
+            return await _load_once(call, following, more)
+        except (FetchError, ScriptError) as error:
+            if following.is_fallback:
+                raise
+            return await _load_once(call, _fall_back(call, error), more)
+
+    async def _run_document(self, call: ScriptedCall, loaded: Loaded, rules: Rules) -> Next:
+        """Run the verbs in order, until one of them says otherwise than to go on."""
+        if not loaded.document.leaves_call_unanswered:
+            await call.answer()
+        for verb in loaded.document.verbs:
+            outcome = await self._run_verb(call, verb, loaded, rules)
+            if not isinstance(outcome, Continue):
+                return outcome
+        return Continue()
+
+    async def _run_verb(self, call: ScriptedCall, verb: Verb, loaded: Loaded, rules: Rules) -> Next:
+        try:
+            if type(verb) not in rules.verbs:
+                raise ScriptError(rules.code, f"<{verb.tag}> may not stand in this document", loaded.url)
+            run = self._verbs.get(type(verb))
+            if run is None:
+                call.timeline.warn(NOT_EXECUTED, f"<{verb.tag}> is not executed yet; skipped", url=loaded.url)
+                return Continue()
+            return await run(call, verb, loaded.base_url)
+        except TwimlError as error:
+            failure: FetchError | ScriptError = ScriptError(error.code, error.message, loaded.url)
+        except UnplayableAudio as error:
+            failure = ScriptError(FetchCode.BAD_AUDIO_TYPE, str(error), loaded.url)
+        except (FetchError, ScriptError) as error:
+            failure = error
+        if loaded.is_fallback:
+            raise failure
+        return _fall_back(call, failure)
 
 
-async def _first(call: CallSession) -> Loaded:
+def _first(call: ScriptedCall) -> Fetch | Given:
     script = call.script
     if not script.voice_url:
-        return Loaded(document=built_in(script.dialled, call.facts.caller, call.services.router))
-    return await _load(call, Fetch(url=script.voice_url, method=script.voice_method, parameters=[]))
+        return Given(document=built_in(script.dialled, call.facts.caller, call.services.router))
+    return Fetch(url=script.voice_url, method=script.voice_method)
 
 
-async def _load(call: CallSession, fetch: Fetch) -> Loaded:
-    """Fetch and parse; if either fails, once more from the fallback URL with what went wrong."""
-    try:
-        return await _load_once(call, fetch)
-    except (FetchError, ScriptError) as error:
-        if fetch.is_fallback:
-            raise
-        return await _load_once(call, _fall_back(call, error))
-
-
-async def _load_once(call: CallSession, fetch: Fetch) -> Loaded:
+async def _load_once(call: ScriptedCall, fetch: Fetch, more: Parameters) -> Loaded:
     reply = await call.services.webhooks.fetch(
         Request(
             url=fetch.url,
             method=fetch.method,
-            params=(*call.parameters(), *fetch.parameters),
+            params=(*call.parameters(), *more, *fetch.parameters),
             call_sid=call.facts.sid,
             cookies=call.cookies,
         )
@@ -104,8 +143,8 @@ async def _load_once(call: CallSession, fetch: Fetch) -> Loaded:
     try:
         document = document_from_reply(_content_type(reply), reply.body, url=reply.base_url)
     except TwimlError as error:
-        call.note(
-            call.event(
+        call.timeline.note(
+            call.timeline.event(
                 "problem",
                 level="error",
                 code=error.code,
@@ -116,10 +155,12 @@ async def _load_once(call: CallSession, fetch: Fetch) -> Loaded:
             )
         )
         raise ScriptError(error.code, error.message, reply.url) from error
-    call.note(
-        call.event("document", url=reply.url, details={"verbs": [type(verb).__name__ for verb in document.verbs]})
+    call.timeline.note(
+        call.timeline.event(
+            "document", url=reply.url, details={"verbs": [type(verb).__name__ for verb in document.verbs]}
+        )
     )
-    call.note_problems(document.warnings, reply.url)
+    call.timeline.note_problems(document.warnings, reply.url)
     return Loaded(document=document, base_url=reply.base_url, url=reply.url, is_fallback=fetch.is_fallback)
 
 
@@ -127,7 +168,7 @@ def _content_type(reply: Fetched) -> str:
     return f"{reply.content_type}; charset={reply.charset}" if reply.charset else reply.content_type
 
 
-def _fall_back(call: CallSession, error: FetchError | ScriptError) -> Fetch:
+def _fall_back(call: ScriptedCall, error: FetchError | ScriptError) -> Fetch:
     """The fallback document with what went wrong; raises the error if there is none.
 
     Source: Twilio "Availability and Reliability": ErrorCode and ErrorUrl beside the standard parameters.
@@ -135,48 +176,14 @@ def _fall_back(call: CallSession, error: FetchError | ScriptError) -> Fetch:
     script = call.script
     if not script.fallback_url:
         raise error
-    call.warn(int(error.code), error.message, level="error", url=error.url)
+    call.timeline.warn(int(error.code), error.message, level="error", url=error.url)
     parameters = [("ErrorCode", str(int(error.code)))]
     if error.url is not None:
         parameters.append(("ErrorUrl", error.url))
     return Fetch(url=script.fallback_url, method=script.fallback_method, parameters=parameters, is_fallback=True)
 
 
-async def _run_document(call: CallSession, loaded: Loaded) -> Fetch | None:
-    """Run the verbs in order; the next document to fetch, or None when the script is over."""
-    if not loaded.document.leaves_call_unanswered:
-        await call.answer()
-    for verb in loaded.document.verbs:
-        outcome = await _run_verb(call, verb, loaded)
-        match outcome:
-            case Continue():
-                continue
-            case Stop():
-                return None
-            case Fetch():
-                return outcome
-    return None
-
-
-async def _run_verb(call: CallSession, verb: Verb, loaded: Loaded) -> Next:
-    run = VERBS.get(type(verb))
-    if run is None:
-        call.warn(NOT_EXECUTED, f"<{verb.tag}> is not executed yet; skipped", url=loaded.url)
-        return Continue()
-    try:
-        return await run(call, verb, loaded.base_url)
-    except TwimlError as error:
-        failure: FetchError | ScriptError = ScriptError(error.code, error.message, loaded.url)
-    except UnplayableAudio as error:
-        failure = ScriptError(FetchCode.BAD_AUDIO_TYPE, str(error), loaded.url)
-    except FetchError as error:
-        failure = error
-    if loaded.is_fallback:
-        raise failure
-    return _fall_back(call, failure)
-
-
-async def _announce_error(call: CallSession) -> None:
+async def _announce_error(call: ScriptedCall) -> None:
     """The caller is answered and hears that something is wrong; then the call ends."""
     await call.answer()
     await call.leg.media.play(error_announcement(), loops=TIMES)

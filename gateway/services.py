@@ -7,6 +7,7 @@ from datetime import datetime
 from gateway.config import Configuration
 from gateway.recordings import Recordings
 from gateway.routing import Router
+from gateway.scripted import Performer
 from gateway.store import Store
 from gateway.webhooks.client import WebhookClient
 from signaling.location import Location
@@ -22,5 +23,6 @@ class Services:
     webhooks: WebhookClient
     store: Store
     recordings: Recordings
+    interpreter: Performer
     now: Callable[[], datetime]
     monotonic: Callable[[], float]

@@ -1,4 +1,4 @@
-"""One inbound call from its first moment to its record.
+"""One call that has a script, from its first moment (or its answer, when it was placed here) to its record.
 
 Owns the call's tasks (one flat TaskGroup), its status and its timeline. What the caller hears and whom he is connected
 to is the script's business (gateway/interpreter.py); this file knows when the call begins, is answered and ends.
@@ -9,34 +9,25 @@ Source: Twilio "TwiML for Programmable Voice"; Twilio Call resource.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
-from datetime import datetime
 from typing import Any
 
-import structlog
-
-from gateway.call import CallModel, CallStatus, Over, PickedUp, PostStatus, unanswered_status
-from gateway.leg_record import leg_record
+from gateway.call import CallStatus, PickedUp, unanswered_status
+from gateway.call_progress import CallProgress
 from gateway.parameters import (
     CallFacts,
     Parameters,
     call_parameters,
-    progress_parameters,
-    whole_seconds,
 )
 from gateway.routing import Script
+from gateway.scripted import DigitListener
 from gateway.services import Services
-from gateway.store.records import CallRecord, EventRecord, Operation, OwedCallback
 from gateway.telling import Telling
-from gateway.twiml import Problem
+from gateway.timeline import Timeline
+from gateway.verbs.outcome import Fetch, Given
 from gateway.webhooks.cookies import CallCookies
 from signaling.leg import DigitReceived, Ended, HangupCause, Leg
-
-log = structlog.get_logger(__name__)
-
-DigitListener = Callable[[DigitReceived], None]
 
 
 class CallEnded(Exception):
@@ -46,54 +37,105 @@ class CallEnded(Exception):
 class CallSession:
     """The call as verbs see it: its leg, its facts, its status, and the means to tell and to note.
 
+    progress: of a call that was placed here and is answered already; None: it comes in and rings.
+    first: the document to begin with, instead of the script's voice URL.
+    digits: sent to the far end before that.
+    time_limit_s: how long it may last; None: as long as the configuration allows.
     refusal: what an unanswered caller is told when the script ends (a <Dial> that found its party busy leaves "busy").
     """
 
-    def __init__(self, services: Services, leg: Leg, facts: CallFacts, script: Script) -> None:
+    def __init__(
+        self,
+        services: Services,
+        leg: Leg,
+        facts: CallFacts,
+        script: Script,
+        *,
+        progress: CallProgress | None = None,
+        first: Fetch | Given | None = None,
+        digits: str | None = None,
+        time_limit_s: float | None = None,
+    ) -> None:
         self.services = services
         self.leg = leg
         self.facts = facts
         self.script = script
         self.cookies = CallCookies()
         self.refusal = HangupCause.NORMAL
-        self.log = log.bind(call_sid=facts.sid, leg_id=leg.leg_id)
-        self._model = CallModel(CallStatus.RINGING)
-        self._telling = Telling(
-            url=script.status_callback or None,
-            method=script.status_callback_method,
-            events=frozenset({"completed"}),
+        self._progress = progress or CallProgress(
+            services,
+            facts,
+            Timeline(services, call_sid=facts.sid, leg_id=leg.leg_id),
+            Telling(url=script.status_callback or None, method=script.status_callback_method),
+            status=CallStatus.RINGING,
         )
         self._listeners: list[DigitListener] = []
         self._group: asyncio.TaskGroup | None = None
-        self._created_at = services.now()
-        self._answered_at: datetime | None = None
-        self._answered_s: float | None = None
+        self._script_task: asyncio.Task[None] | None = None
+        self._redirected: Fetch | Given | None = first
+        self._time_limit_s = time_limit_s or services.configuration.calls.time_limit_s
+        self._limit: asyncio.TimerHandle | None = None
+        self._digits = digits
 
     @property
     def status(self) -> CallStatus:
-        return self._model.status
+        return self._progress.status
 
     @property
     def is_answered(self) -> bool:
-        return self._answered_at is not None
+        return self._progress.is_answered
 
-    async def run(self, script: Callable[["CallSession"], Coroutine[Any, Any, None]]) -> None:
+    @property
+    def timeline(self) -> Timeline:
+        return self._progress.timeline
+
+    @property
+    def progress(self) -> CallProgress:
+        return self._progress
+
+    async def run(self) -> None:
         """Run the script until it or the call ends; the call's record and callbacks are written whatever happens."""
-        self.services.store.write_soon(self.record(), self.event("call", details={"device": self.leg.device}))
-        limit = asyncio.get_running_loop().call_later(
-            self.services.configuration.calls.time_limit_s, self.leg.hangup, HangupCause.NORMAL
-        )
+        if not self.is_answered:
+            self._progress.begin(device=self.leg.device)
+        self.limit_time(self._time_limit_s)
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
                 group.create_task(self._follow_leg(), name=f"{self.facts.sid} leg")
-                group.create_task(self._play_out(script), name=f"{self.facts.sid} script")
+                group.create_task(self._play_out(group), name=f"{self.facts.sid} scripts")
         except* CallEnded:
             pass
         finally:
-            limit.cancel()
+            assert self._limit is not None
+            self._limit.cancel()
             self.leg.hangup(HangupCause.FAILED)
-            self._close()
+            ended = self.leg.events.ended or Ended(HangupCause.FAILED)
+            self._progress.close(self._final_status(ended), leg=self.leg, ended=ended)
+
+    def limit_time(self, seconds: float) -> None:
+        """The call ends this long from now, whatever its script does."""
+        if self._limit is not None:
+            self._limit.cancel()
+        self._limit = asyncio.get_running_loop().call_later(seconds, self.leg.hangup, HangupCause.NORMAL)
+
+    @property
+    def session(self) -> "CallSession":
+        """Itself: a call with a script is what others ask for."""
+        return self
+
+    def hangup(self, cause: HangupCause = HangupCause.NORMAL) -> None:
+        self.leg.hangup(cause)
+
+    def redirect(self, following: Fetch | Given) -> bool:
+        """Take the running script away and go on with this document instead. False for a call that is over.
+
+        Verbs see a cancellation while their leg still lives: nobody hung up.
+        """
+        if self.leg.events.ended is not None or self._script_task is None or self._script_task.done():
+            return False
+        self._redirected = following
+        self._script_task.cancel()
+        return True
 
     async def _follow_leg(self) -> None:
         async for event in self.leg.events:
@@ -106,14 +148,24 @@ class CallSession:
                 case _:
                     pass
 
-    async def _play_out(self, script: Callable[["CallSession"], Coroutine[Any, Any, None]]) -> None:
-        await script(self)
+    async def _play_out(self, group: asyncio.TaskGroup) -> None:
+        """One script after the other, each replacing the one before; the last that ends by itself ends the call."""
+        if self._digits:
+            await self.leg.send_digits(self._digits)
+        following, self._redirected = self._redirected, None
+        while True:
+            work = self.services.interpreter.run(self, following)
+            self._script_task = group.create_task(work, name=f"{self.facts.sid} script")
+            await asyncio.wait([self._script_task])
+            if self._redirected is None or not self._script_task.cancelled():
+                break
+            following, self._redirected = self._redirected, None
         self.leg.hangup(HangupCause.NORMAL if self.is_answered else self.refusal)
 
-    def spawn(self, work: Coroutine[Any, Any, None], *, name: str) -> None:
+    def spawn(self, work: Coroutine[Any, Any, None], *, name: str) -> asyncio.Task[None]:
         """A task of the call: it ends with the call at the latest."""
         assert self._group is not None
-        self._group.create_task(work, name=f"{self.facts.sid} {name}")
+        return self._group.create_task(work, name=f"{self.facts.sid} {name}")
 
     async def answer(self) -> None:
         """Answer the caller if that has not happened yet."""
@@ -122,10 +174,7 @@ class CallSession:
         await self.leg.answer()
         if self.leg.events.ended is not None:
             return
-        self._answered_at = self.services.now()
-        self._answered_s = self.services.monotonic()
-        self._model.receive(PickedUp())
-        self.services.store.write_soon(self.record(), self.event("answered"))
+        self._progress.advance(PickedUp())
 
     @contextmanager
     def listening(self, listener: DigitListener) -> Iterator[None]:
@@ -143,112 +192,11 @@ class CallSession:
             return call_parameters(self.facts, self.status)
         return call_parameters(self.facts, CallStatus.COMPLETED if self.is_answered else self._final_status(ended))
 
-    def event(self, name: str, **more: Any) -> EventRecord:
-        return EventRecord(call_sid=self.facts.sid, at=self.services.now(), name=name, **more)
-
-    def note(self, *records: Operation) -> None:
-        self.services.store.write_soon(*records)
-
-    def warn(self, code: int, message: str, *, level: str = "warning", url: str | None = None) -> None:
-        """Put a warning or an error with Twilio's code on the call's record, and into the log."""
-        self.log.warning("call problem", code=code, problem=message, url=url)
-        self.note(self.event("problem", level=level, code=code, message=message, url=url))
-
-    def note_problems(self, problems: tuple[Problem, ...], url: str | None) -> None:
-        """The findings of a document, with line and column."""
-        if problems:
-            self.note(
-                *(
-                    self.event(
-                        "problem",
-                        level=problem.level.value,
-                        code=problem.code,
-                        message=problem.message,
-                        url=url,
-                        line=problem.line,
-                        column=problem.column,
-                    )
-                    for problem in problems
-                )
-            )
-
-    def owe(self, *, url: str, method: str, parameters: Parameters, order_key: str | None = None) -> OwedCallback:
-        """A request the application gets even if the call or the process is gone by then."""
-        return OwedCallback(
-            order_key=order_key or self.facts.sid,
-            url=url,
-            method=method,
-            params=tuple(parameters),
-            created_at=self.services.now(),
-            call_sid=self.facts.sid,
-        )
-
-    def record(self) -> CallRecord:
-        return CallRecord(
-            sid=self.facts.sid,
-            account_sid=self.facts.account_sid,
-            from_=self.facts.caller,
-            to=self.facts.callee,
-            direction=self.facts.direction.value,
-            status=self.status.value,
-            date_created=self._created_at,
-            date_updated=self.services.now(),
-            start_time=self._answered_at,
-            application_sid=self.facts.application_sid,
-            forwarded_from=self.facts.forwarded_from,
-            caller_name=self.facts.caller_name or None,
-            status_callback=self._telling.url,
-            status_callback_method=self._telling.method,
-            status_callback_events=tuple(sorted(self._telling.events)),
-        )
-
-    def _close(self) -> None:
-        """The last words: final status, duration, and the callback that is owed for it."""
-        ended = self.leg.events.ended or Ended(HangupCause.FAILED)
-        now = self.services.now()
-        duration_s = 0 if self._answered_s is None else whole_seconds(self.services.monotonic() - self._answered_s)
-        posted = self._model.receive(Over(self._final_status(ended)))
-        record = replace(
-            self.record(),
-            end_time=now,
-            duration_s=duration_s if self.is_answered else None,
-            sip_status=ended.sip_status,
-        )
-        self.log.info("call over", status=self.status.value, cause=ended.cause.value, duration_s=duration_s)
-        self.note(
-            record,
-            leg_record(
-                self.leg,
-                call_sid=self.facts.sid,
-                target=self.facts.callee,
-                created_at=self._created_at,
-                answered_at=self._answered_at,
-                ended_at=now,
-            ),
-            self.event("ended", message=ended.cause.value, details={"by_caller": ended.by_remote}),
-            *self._owed(posted, duration_s, ended.sip_status),
-        )
-
     def _final_status(self, ended: Ended) -> CallStatus:
-        """An inbound caller who gives up before the answer was not answered; a script may refuse him as busy."""
+        """An inbound caller who gives up before the answer was not answered; a script may refuse him as busy.
+
+        Of no account once the call was answered: then it is completed.
+        """
         if ended.by_remote or ended.cause in (HangupCause.NORMAL, HangupCause.NOT_FOUND):
             return CallStatus.NO_ANSWER
         return unanswered_status(ended.cause)
-
-    def _owed(self, posted: tuple[PostStatus, ...], duration_s: int, sip_status: int | None) -> list[OwedCallback]:
-        """An inbound call has one event, its end; so its number is 0."""
-        return [
-            self.owe(
-                url=url,
-                method=self._telling.method,
-                parameters=progress_parameters(
-                    self.facts,
-                    replace(told, sequence=0),
-                    at=self.services.now(),
-                    duration_s=duration_s,
-                    sip_status=sip_status,
-                ),
-            )
-            for told in posted
-            if (url := self._telling.url_for(told.event)) is not None
-        ]

@@ -23,12 +23,15 @@ from gateway.parameters import (
     progress_parameters,
     whole_seconds,
 )
-from gateway.session import CallSession
+from gateway.scripted import ScriptedCall
 from gateway.sids import new_sid
 from gateway.store.records import CallRecord, LegRecord, Operation
 from gateway.telling import Telling
 from gateway.twiml import TwimlError, resolve_url
 from gateway.twiml.model import Client, Dial, Number, Sip, StatusCallback
+from gateway.verbs.called_party import CalledParty
+from gateway.verbs.outcome import Fetch
+from gateway.verbs.screening import Screening
 from signaling.leg import HangupCause, Leg, OutboundCall, Party
 from signaling.location import ClientTarget, NumberTarget, SipTarget, Target
 
@@ -47,7 +50,7 @@ class Refused:
     cause: HangupCause
 
 
-def attempt_for(call: CallSession, verb: Dial, noun: Dialled, base_url: str | None) -> "Attempt":
+def attempt_for(call: ScriptedCall, verb: Dial, noun: Dialled, base_url: str | None) -> "Attempt":
     """A noun made ready: its address, its callbacks, its time to ring."""
     target: Target
     timeout_s, parameters = verb.timeout_s, dict[str, str]()
@@ -79,27 +82,41 @@ def attempt_for(call: CallSession, verb: Dial, noun: Dialled, base_url: str | No
         parameters=parameters,
         telling=_telling(call, noun.status, base_url),
         notification=_notification(call, noun, base_url),
+        screening=_screening(noun, base_url),
     )
 
 
-def _telling(call: CallSession, status: StatusCallback | None, base_url: str | None) -> Telling:
+def _screening(noun: Dialled, base_url: str | None) -> Screening:
+    """A whisper URL that cannot be requested is an error of the document that holds it."""
+    whisper = None
+    if noun.url is not None:
+        whisper = Fetch(url=resolve_url(base_url, noun.url), method=noun.method.value)
+    return Screening(send_digits=noun.send_digits if isinstance(noun, Number) else None, whisper=whisper)
+
+
+def is_told(name: str) -> bool:
+    """Whether a header of the far end is told to applications."""
+    return name.lower().startswith("x-")
+
+
+def _telling(call: ScriptedCall, status: StatusCallback | None, base_url: str | None) -> Telling:
     if status is None or not status.url:
         return Telling()
     try:
         url = resolve_url(base_url, status.url, callback=True)
     except TwimlError as error:
-        call.warn(error.code, f"statusCallback: {error.message}")
+        call.timeline.warn(error.code, f"statusCallback: {error.message}")
         return Telling()
     return Telling(url=url, method=status.method.value, events=frozenset(event.value for event in status.events))
 
 
-def _notification(call: CallSession, noun: Dialled, base_url: str | None) -> str | None:
+def _notification(call: ScriptedCall, noun: Dialled, base_url: str | None) -> str | None:
     if not isinstance(noun, Client) or noun.client_notification_url is None:
         return None
     try:
         return resolve_url(base_url, noun.client_notification_url, callback=True)
     except TwimlError as error:
-        call.warn(13806, f"clientNotificationUrl: {error.message}", level="error")
+        call.timeline.warn(13806, f"clientNotificationUrl: {error.message}", level="error")
         return None
 
 
@@ -108,7 +125,7 @@ class Attempt:
 
     def __init__(
         self,
-        call: CallSession,
+        call: ScriptedCall,
         noun: Dialled,
         *,
         target: Target,
@@ -119,6 +136,7 @@ class Attempt:
         parameters: Mapping[str, str],
         telling: Telling,
         notification: str | None,
+        screening: Screening,
     ) -> None:
         self._call = call
         self._noun = noun
@@ -128,6 +146,7 @@ class Attempt:
         self._parameters = parameters
         self._telling = telling
         self._notification = notification
+        self.screening = screening
         self.timeout_s = timeout_s
         self.legs: list[Leg] = []
         is_refused = isinstance(shown, CallerIdRefused)
@@ -144,6 +163,7 @@ class Attempt:
         self._answered_at: datetime | None = None
         self._answered_s: float | None = None
         self._answered_leg: Leg | None = None
+        self._answer_headers: dict[int, Mapping[str, str]] = {}
         self._sequence = 0
         self.duration_s = 0
 
@@ -152,17 +172,31 @@ class Attempt:
         self._created_at = self._call.services.now()
         self._note_what_is_not_executed()
         if isinstance(self._shown, CallerIdRefused):
-            self._call.warn(self._shown.code, self._shown.message, level="error" if self._shown.is_fatal else "warning")
+            self._call.timeline.warn(
+                self._shown.code, self._shown.message, level="error" if self._shown.is_fatal else "warning"
+            )
             if self._shown.is_fatal:
                 return Refused(HangupCause.FAILED)
         self.legs = self._call.services.location.place(self._target, self._request())
         if not self.legs and isinstance(self._target, NumberTarget):
-            self._call.warn(13224, f"no trunk takes {self._target.number}", level="error")
+            self._call.timeline.warn(13224, f"no trunk takes {self._target.number}", level="error")
             return Refused(HangupCause.FAILED)
         return self.legs
 
-    def note_bridged(self, leg: Leg) -> None:
-        self._answered_leg = leg
+    def note_answer(self, device: int, headers: Mapping[str, str]) -> None:
+        """A leg picked up; headers: extension headers of its answer. Which of several counts is the fork's choice."""
+        self._answer_headers[device] = headers
+
+    def use_answer(self, device: int) -> None:
+        """This leg has the call. Requests of a <Sip> noun tell of it. Source: Twilio <Sip>, request parameters."""
+        leg = self._answered_leg = self.legs[device]
+        if isinstance(self._noun, Sip):
+            told = {name: value for name, value in self._answer_headers[device].items() if is_told(name)}
+            self.facts = replace(self.facts, sip=leg.sip, sip_headers=told)
+
+    def called_party(self) -> CalledParty:
+        assert self._answered_leg is not None
+        return CalledParty(self._call, self._answered_leg, self.facts, more=[])
 
     def post(self, posted: PostStatus, cause: HangupCause | None, recording: RecordingMention | None) -> None:
         """A status of this call: its record, and whoever is to be told, in one transaction."""
@@ -175,7 +209,7 @@ class Attempt:
         sip_status = self._sip_status(cause) if posted.status.is_final else None
         facts: list[Operation] = [
             self._record(posted.status, sip_status),
-            self._call.event(
+            self._call.timeline.event(
                 posted.status.value,
                 message=self.facts.callee,
                 details={"child_sid": self.facts.sid, **({"cause": cause.value} if cause else {})},
@@ -192,11 +226,13 @@ class Attempt:
                 recording=recording,
             )
             facts.append(
-                self._call.owe(url=url, method=self._telling.method, parameters=parameters, order_key=self.facts.sid)
+                self._call.timeline.owe(
+                    url=url, method=self._telling.method, parameters=parameters, order_key=self.facts.sid
+                )
             )
         if self._notification is not None and posted.event is ProgressEvent.INITIATED:
             facts.append(
-                self._call.owe(
+                self._call.timeline.owe(
                     url=self._notification,
                     method="POST",
                     parameters=call_parameters(self.facts, posted.status)
@@ -204,7 +240,7 @@ class Attempt:
                     order_key=f"{self.facts.sid} notification",
                 )
             )
-        self._call.note(*facts)
+        self._call.timeline.note(*facts)
 
     def sip_parameters(self) -> Parameters:
         """What the action request says about a <Sip> noun. Source: Twilio <Sip>, action parameters."""
@@ -295,12 +331,5 @@ class Attempt:
     def _note_what_is_not_executed(self) -> None:
         """Attributes that are understood but not acted on are told, never silently ignored."""
         noun = self._noun
-        ignored = []
-        if noun.url is not None:
-            ignored.append("url")
-        if isinstance(noun, Number) and noun.send_digits is not None:
-            ignored.append("sendDigits")
         if not isinstance(noun, Client) and noun.machine_detection is not None:
-            ignored.append("machineDetection")
-        for name in ignored:
-            self._call.warn(NOT_EXECUTED, f"<{noun.tag} {name}> is not executed yet")
+            self._call.timeline.warn(NOT_EXECUTED, f"<{noun.tag} machineDetection> is not executed yet")

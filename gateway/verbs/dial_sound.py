@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from gateway.parameters import RecordingMention
 from gateway.recordings import ActiveRecording, RecordingOrder
-from gateway.session import CallSession
+from gateway.scripted import ScriptedCall
 from gateway.twiml import TwimlError, resolve_url
 from gateway.twiml.model import Dial
 from gateway.twiml.values import RecordingTrack
@@ -25,21 +25,22 @@ BAD_RECORDING_CALLBACK = 13256
 class DialSound:
     """Everything audible of one dial; ``close`` ends what still runs."""
 
-    def __init__(self, call: CallSession, verb: Dial, base_url: str | None) -> None:
+    def __init__(self, call: ScriptedCall, verb: Dial, base_url: str | None) -> None:
         self._call = call
         self._verb = verb
         self._base_url = base_url
         self._recording: ActiveRecording | None = None
         self._mention: RecordingMention | None = None
         self._bridged: MediaPort | None = None
+        self._has_early_media = False
 
     async def start_ringback(self) -> None:
         wants_audio = self._verb.ring_tone is not None or self._verb.record.from_ringing
         if not self._call.is_answered:
             await self._call.leg.ring()
             if wants_audio:
-                await self._call.leg.early_media()
-        if self._call.is_answered or wants_audio:
+                await self._open_early_media()
+        if self._call.is_answered or self._has_early_media:
             country = self._verb.ring_tone or self._call.services.configuration.calls.default_ring_tone
             self._parent.hear(tone(country, CallProgress.RING))
         if self._verb.record.from_ringing and self._recording is None:
@@ -50,8 +51,13 @@ class DialSound:
         if self._verb.ring_tone is not None:
             return
         if not self._call.is_answered:
-            await self._call.leg.early_media()
+            await self._open_early_media()
         self._parent.hear(leg.media)
+
+    async def _open_early_media(self) -> None:
+        """Once it is open the caller's phone makes no tone of its own, so that ringing has to be heard from here."""
+        self._has_early_media = True
+        await self._call.leg.early_media()
 
     def stop_ringback(self) -> None:
         self._parent.hear(Silence())
@@ -117,5 +123,5 @@ class DialSound:
         try:
             return resolve_url(self._base_url, self._verb.recording_status_callback, callback=True)
         except TwimlError as error:
-            self._call.warn(BAD_RECORDING_CALLBACK, f"recordingStatusCallback: {error.message}")
+            self._call.timeline.warn(BAD_RECORDING_CALLBACK, f"recordingStatusCallback: {error.message}")
             return None

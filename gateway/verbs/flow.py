@@ -5,7 +5,7 @@ Source: Twilio <Hangup>, <Reject>, <Redirect>, <Pause>; SIP and TwiML Interactio
 
 import asyncio
 
-from gateway.session import CallSession
+from gateway.scripted import ScriptedCall
 from gateway.twiml import resolve_url
 from gateway.twiml.model import Hangup, Pause, Redirect, Reject
 from gateway.twiml.values import RejectReason
@@ -13,24 +13,24 @@ from gateway.verbs.outcome import Continue, Fetch, Next, Stop
 from signaling.leg import HangupCause
 
 
-async def hangup(call: CallSession, _verb: Hangup, _base_url: str | None) -> Next:
+async def hangup(call: ScriptedCall, _verb: Hangup, _base_url: str | None) -> Next:
     """Hangup as the first verb still answers the call."""
     await call.answer()
     return Stop()
 
 
-async def reject(call: CallSession, verb: Reject, _base_url: str | None) -> Next:
+async def reject(call: ScriptedCall, verb: Reject, _base_url: str | None) -> Next:
     """Refuse a call that nobody answered; on an answered one it is a Hangup."""
     if not call.is_answered:
         call.refusal = HangupCause.BUSY if verb.reason is RejectReason.BUSY else HangupCause.NOT_FOUND
     return Stop()
 
 
-async def redirect(_call: CallSession, verb: Redirect, base_url: str | None) -> Next:
+async def redirect(_call: ScriptedCall, verb: Redirect, base_url: str | None) -> Next:
     return Fetch(url=resolve_url(base_url, verb.url), method=verb.method.value, parameters=[])
 
 
-async def pause(call: CallSession, verb: Pause, _base_url: str | None) -> Next:
+async def pause(call: ScriptedCall, verb: Pause, _base_url: str | None) -> Next:
     """As the first verb it passes before the call is answered."""
     await asyncio.sleep(verb.length_s)
     await call.answer()

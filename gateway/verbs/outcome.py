@@ -1,8 +1,9 @@
 """What comes after a verb. Pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gateway.parameters import Parameters
+from gateway.twiml.model import Document
 
 
 @dataclass(frozen=True)
@@ -19,8 +20,16 @@ class Fetch:
 
     url: str
     method: str
-    parameters: Parameters
+    parameters: Parameters = field(default_factory=list)
     is_fallback: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Given:
+    """A document that is here already. base_url: what its relative URLs are read against; None: none may be."""
+
+    document: Document
+    base_url: str | None = None
 
 
 @dataclass(frozen=True)
@@ -28,4 +37,12 @@ class Stop:
     """The script is over; the call is hung up."""
 
 
-Next = Continue | Fetch | Stop
+@dataclass(frozen=True)
+class Leave:
+    """The call leaves what it waits in; its own script goes on there."""
+
+
+Next = Continue | Fetch | Stop | Leave
+
+Over = Continue | Stop | Leave
+"""How the performing of documents ended. Continue: there are no verbs left."""

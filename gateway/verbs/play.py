@@ -5,7 +5,7 @@ error of the document, so that the fallback URL gets its chance.
 Source: Twilio <Play>.
 """
 
-from gateway.session import CallSession
+from gateway.scripted import ScriptedCall
 from gateway.twiml import resolve_url
 from gateway.twiml.model import Play
 from gateway.verbs.outcome import Continue, Next
@@ -14,7 +14,7 @@ from media.player import load_clip
 MAX_LOOPS = 1000
 
 
-async def play(call: CallSession, verb: Play, base_url: str | None) -> Next:
+async def play(call: ScriptedCall, verb: Play, base_url: str | None) -> Next:
     await call.answer()
     if verb.digits is not None:
         await call.leg.send_digits(verb.digits)

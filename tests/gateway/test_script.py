@@ -5,7 +5,12 @@ from typing import Any
 
 import pytest
 
+from gateway.interpreter import ScriptError
 from gateway.routing import Script
+from gateway.scripted import Rules
+from gateway.twiml import parse
+from gateway.twiml.model import Play
+from gateway.verbs.outcome import Fetch, Given
 from signaling.leg import HangupCause
 from tests.gateway.peers import VOICE_URL, Scene
 from tests.virtual_time import run
@@ -166,3 +171,44 @@ def test_script_devices_cannot_replace_our_parameters() -> None:
     told = dict(scene.requests[0].params)
     assert told["From"] == "sip:carol@example.com"
     assert told["Mood"] == "good"
+
+
+def test_script_is_replaced_in_the_middle_of_a_verb() -> None:
+    async def story(scene: Scene) -> None:
+        await asyncio.sleep(2)
+        assert scene.session.redirect(Fetch(url="http://app.example.com/next", method="GET"))
+
+    scene = played(
+        {"/voice": "<Response><Pause length='60'/></Response>", "/next": "<Response><Hangup/></Response>"}, story
+    )
+    assert [request.method for request in scene.requests] == ["POST", "GET"]
+    assert scene.caller.done == ["answer"]
+
+
+def test_script_can_be_replaced_by_a_document_at_hand_again_and_again() -> None:
+    async def story(scene: Scene) -> None:
+        for _ in range(3):
+            await asyncio.sleep(2)
+            assert scene.session.redirect(Given(document=parse(b"<Response><Pause length='60'/></Response>")))
+        scene.session.redirect(Given(document=parse(b"<Response/>")))
+
+    scene = played(voice('<Pause length="60"/>'), story)
+    assert len(scene.requests) == 1
+    assert scene.record(scene.session.facts.sid).duration_s == 0
+
+
+def test_script_of_a_call_that_is_over_cannot_be_replaced() -> None:
+    scene = played(voice("<Hangup/>"))
+    assert not scene.session.redirect(Fetch(url="http://app.example.com/next", method="GET"))
+
+
+def test_script_of_limited_rules_refuses_other_verbs() -> None:
+    async def story(scene: Scene) -> None:
+        whisper = Rules(verbs=frozenset({Play}), code=13201)
+        with pytest.raises(ScriptError, match="13201"):
+            await scene.session.services.interpreter.perform(
+                scene.session, Given(document=parse(b"<Response><Dial>+15550100</Dial></Response>")), whisper
+            )
+        scene.caller.hangs_up()
+
+    played(voice('<Pause length="60"/>'), story)

@@ -1,0 +1,26 @@
+"""The verbs that run: element of the language to the coroutine that performs it.
+
+A new verb takes four steps: its dataclass in gateway/twiml/model_*.py (attributes, defaults, codes), its coroutine in a
+file of its own here, its row in VERBS, its attributes in gateway/twiml/support.py with a test each that fails when one
+is ignored. README's table of what is supported is drawn from the last.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from gateway.interpreter import Run
+from gateway.twiml.model import Dial, Gather, Hangup, Pause, Play, Redirect, Reject
+from gateway.verbs.dial import dial
+from gateway.verbs.flow import hangup, pause, redirect, reject
+from gateway.verbs.gather import gather
+from gateway.verbs.play import play
+
+VERBS: Final[Mapping[type, Run]] = {
+    Dial: dial,
+    Gather: gather,
+    Hangup: hangup,
+    Pause: pause,
+    Play: play,
+    Redirect: redirect,
+    Reject: reject,
+}
