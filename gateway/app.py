@@ -39,6 +39,8 @@ from gateway.routing import Router, Script
 from gateway.services import Services
 from gateway.session import CallSession
 from gateway.sids import new_sid
+from gateway.sounds import Sounds
+from gateway.speech.speaker import Speaker
 from gateway.store import StorageUnavailable, Store
 from gateway.tokens import TokenIssuer, verifier_of
 from gateway.verbs.table import VERBS
@@ -47,6 +49,12 @@ from gateway.webhooks.client import WebhookClient
 from gateway.webhooks.guard import Guard
 from gateway.webhooks.outbox import Outbox
 from media.engine import Engine, EngineSettings
+from media.speech.cache import SpeechFiles
+from media.speech.engine import Synthesizer
+from media.speech.espeak import EspeakSynthesizer
+from media.speech.piper import NoPiper, PiperSynthesizer, check_piper
+from media.speech.speech import Speech
+from media.speech.voices import Engine as SpeechEngine
 from signaling.errors import Fault, GatewayError
 from signaling.leg import HangupCause, Leg, OutboundCall
 from signaling.location import Location
@@ -135,6 +143,8 @@ class Gateway:
             guard=Guard(configuration.webhooks.allow, own=[(configuration.server.host, configuration.server.port)]),
         )
         stack.push_async_callback(self._webhooks.close)
+        self._speech = await self._make_speech()
+        stack.push_async_callback(self._speech.close)
         self._recordings = Recordings(
             directory=directory,
             public_url=configuration.public_url,
@@ -177,6 +187,17 @@ class Gateway:
         # Last: a callback names URLs that have to answer.
         await self._outbox.start()
         self._is_started = True
+
+    async def _make_speech(self) -> Speech:
+        speech = self._configuration.speech
+        engines: dict[SpeechEngine, Synthesizer] = {SpeechEngine.ESPEAK: EspeakSynthesizer()}
+        if speech.piper:
+            try:
+                library = await asyncio.to_thread(check_piper, speech.piper)
+            except NoPiper as error:
+                raise StartError(str(error)) from error
+            engines[SpeechEngine.PIPER] = PiperSynthesizer(library)
+        return Speech(engines, SpeechFiles(Path(speech.cache_directory), capacity=speech.cache_mb * 2**20))
 
     async def _start_sip(self) -> None:
         configuration = self._configuration
@@ -241,6 +262,8 @@ class Gateway:
             store=self._store,
             recordings=self._recordings,
             interpreter=Interpreter(VERBS),
+            speaker=Speaker(self._speech, configuration.speech.choice),
+            sounds=Sounds(self._webhooks),
             now=_now,
             monotonic=time.monotonic,
         )

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
+import numpy as np
+
 from gateway.config import Configuration, load
 from gateway.interpreter import Interpreter
 from gateway.parameters import CallDirection, CallFacts, RecordingMention
@@ -14,6 +16,8 @@ from gateway.routing import Router, Script
 from gateway.services import Services
 from gateway.session import CallSession
 from gateway.sids import new_sid
+from gateway.sounds import Sounds
+from gateway.speech.speaker import Speaker
 from gateway.store.records import CallRecord, EventRecord, LegRecord, Operation, OwedCallback
 from gateway.verbs.table import VERBS
 from gateway.webhooks.audio import Audio
@@ -22,6 +26,9 @@ from gateway.webhooks.cookies import CallCookies
 from gateway.webhooks.errors import FetchCode, FetchError
 from media.engine import PortStatistics, Silence
 from media.player import Clip
+from media.speech.engine import SpeechError
+from media.speech.utterance import Spoken, Utterance
+from media.speech.voices import Voice
 from signaling.leg import (
     Answered,
     DigitReceived,
@@ -50,6 +57,7 @@ class PeerPort:
         self.rate_hz = 8000
         self.heard: list[Any] = [Silence()]
         self.played: list[Clip] = []
+        self.loops: list[int] = []
         self.played_to_the_end: list[Clip] = []
 
     def __repr__(self) -> str:
@@ -67,8 +75,24 @@ class PeerPort:
 
     async def play(self, clip: Clip, *, loops: int = 1) -> None:
         self.played.append(clip)
+        self.loops.append(loops)
         await asyncio.sleep(clip.duration_s * loops)
         self.played_to_the_end.append(clip)
+
+
+class PeerSpeech:
+    """A voice that takes 400 ms a word, and remembers what it said. is_broken: it says nothing any more."""
+
+    def __init__(self) -> None:
+        self.said: list[tuple[str, Voice]] = []
+        self.is_broken = False
+
+    async def say(self, utterance: Utterance, voice: Voice) -> Clip:
+        if self.is_broken:
+            raise SpeechError("expected a voice, found a broken one")
+        text = " ".join("".join(part.text for part in utterance if isinstance(part, Spoken)).split())
+        self.said.append((text, voice))
+        return Clip(np.full(3200 * len(text.split()), 1000, np.int16), 8000)
 
 
 class PeerLeg:
@@ -167,7 +191,9 @@ class Scene:
         settings: Mapping[str, str] | None = None,
         script: Script | None = None,
         extra: Mapping[str, str] | None = None,
+        content_type: str = "text/xml",
     ) -> None:
+        self.content_type = content_type
         self.documents = dict(documents)
         self.devices = dict(devices or {})
         self.has_trunk = has_trunk
@@ -190,6 +216,7 @@ class Scene:
         self.dialled: list[PeerLeg] = []
         self.targets: list[Target] = []
         self.caller = PeerLeg("caller", direction=Direction.INBOUND)
+        self.speech = PeerSpeech()
         self.on_dial: Callable[[PeerLeg], None] = lambda leg: None
         self._arrived = asyncio.Event()
 
@@ -207,7 +234,7 @@ class Scene:
         text = document if isinstance(document, str) else document(dict(request.params))
         return Fetched(
             body=text.encode(),
-            content_type="text/xml",
+            content_type=self.content_type,
             charset=None,
             status=200,
             url=request.url,
@@ -269,6 +296,8 @@ class Scene:
             store=cast(Any, self),
             recordings=cast(Recordings, self),
             interpreter=Interpreter(VERBS),
+            speaker=Speaker(self.speech, self.configuration.speech.choice),
+            sounds=Sounds(cast(Any, self)),
             now=lambda: start + timedelta(seconds=loop.time() - zero),
             monotonic=loop.time,
         )
