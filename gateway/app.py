@@ -134,7 +134,7 @@ class Gateway:
         stack.push_async_callback(self._store.close)
         stack.push_async_callback(self._engine.stop)
         await self._engine.start()
-        self._webrtc = WebRtc(self._engine, WebRtcSettings())
+        self._webrtc = WebRtc(self._engine, WebRtcSettings(advertised_address=configuration.media.advertised_address))
         stack.push_async_callback(self._webrtc.stop)
         # Stopped behind all that runs calls: their recordings are still asked for.
         stack.push_async_callback(self._stop_http)
@@ -236,7 +236,14 @@ class Gateway:
         self._stack.callback(self._registrar.stop)
         self._agent = SipAgent(
             engine=self._engine,
-            settings=SipSettings(listen=sip.listen, domain=sip.domain, tls=_tls(configuration)),
+            settings=SipSettings(
+                listen=sip.listen,
+                domain=sip.domain,
+                tls=_tls(configuration),
+                codec_names=sip.codecs,
+                advertised_media_address=configuration.media.advertised_address,
+                advertised_address=sip.advertised_address,
+            ),
             authenticator=authenticator,
             registrar=self._registrar,
             trunks=trunks,

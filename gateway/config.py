@@ -67,6 +67,17 @@ def _ipv4(value: str) -> str:
     return str(ipaddress.IPv4Address(value))
 
 
+def _ipv4_or_none(value: str) -> str:
+    return _ipv4(value) if value else value
+
+
+def _codecs(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Every phone and trunk speaks G.711; what else they speak is not known before they say so."""
+    if not {"PCMU", "PCMA"}.intersection(names):
+        raise ValueError("expected PCMU or PCMA among them")
+    return tuple(dict.fromkeys(names))
+
+
 def _piper_model(value: str) -> str:
     if not value.endswith(PIPER_SUFFIX):
         raise ValueError(f"expected the path of a voice, NAME{PIPER_SUFFIX}")
@@ -80,6 +91,7 @@ SipUri = Annotated[str, AfterValidator(_sip_uri)]
 HostPort = Annotated[str, AfterValidator(_host_port)]
 SipListen = Annotated[str, AfterValidator(_sip_listen)]
 Ipv4 = Annotated[str, AfterValidator(_ipv4)]
+Ipv4OrNone = Annotated[str, AfterValidator(_ipv4_or_none)]
 Method = Literal["GET", "POST"]
 
 
@@ -133,11 +145,19 @@ class Sip(VoiceUrls):
     domain: str = Field(default="127.0.0.1", min_length=1, max_length=253)
     tls_certificate: str = ""
     tls_key: str = ""
+    advertised_address: Ipv4OrNone = ""
+    codecs: Annotated[tuple[Literal["PCMU", "PCMA", "G722", "OPUS"], ...], AfterValidator(_codecs)] = (
+        "PCMU",
+        "PCMA",
+        "G722",
+        "OPUS",
+    )
     registration_max_s: Annotated[int, Field(ge=60, le=86_400)] = 3600
 
 
 class Media(_Section):
     address: Ipv4 = "127.0.0.1"
+    advertised_address: Ipv4OrNone = ""
     port_range: tuple[int, int] = (20000, 29999)
     capacity: Annotated[int, Field(ge=2, le=20_000)] = 2000
 

@@ -43,7 +43,15 @@ from signaling.leg import (
     Ringing,
     SipDetails,
 )
-from signaling.location import ClientTarget, NumberTarget, SipTarget, Target
+from signaling.location import (
+    PHONE_SPEECH,
+    TRUNK_SPEECH,
+    ClientTarget,
+    NumberTarget,
+    SipTarget,
+    Speech,
+    Target,
+)
 
 ACCOUNT_SID = "AC" + "0" * 32
 VOICE_URL = "http://app.example.com/voice?x=1"
@@ -112,6 +120,9 @@ class PeerLeg:
             call_id=f"{name}@example.com", domain="example.com", source_ip="192.0.2.1"
         )
         self.codec_names: tuple[str, ...] = ("PCMA",)
+        self.codec_choices: tuple[str, ...] = ("PCMA",)
+        self.is_codec_final = False
+        self.preferred: list[tuple[str, ...]] = []
         self.events = LegEvents()
         self.media: Any = PeerPort(name)
         self.done: list[str] = []
@@ -129,6 +140,9 @@ class PeerLeg:
     async def answer(self) -> None:
         self.done.append("answer")
         self.state = LegState.UP
+
+    def prefer(self, codec_names: Sequence[str]) -> None:
+        self.preferred.append(tuple(codec_names))
 
     def hangup(self, cause: HangupCause = HangupCause.NORMAL) -> None:
         if self.state is LegState.ENDED:
@@ -179,7 +193,8 @@ class Scene:
 
     documents: path -> TwiML text, or a function of the request's parameters. sounds: path -> seconds of a sound file,
     or what is there instead of one.
-    devices: identity -> number of devices. numbers: whether there is a trunk.
+    devices: identity -> number of devices. ``speeches``: what they speak, if they are no phones.
+    has_trunk: whether there is a trunk.
     """
 
     def __init__(
@@ -214,6 +229,7 @@ class Scene:
         self.written: list[Operation] = []
         self.recordings: list[PeerRecording] = []
         self.dialled: list[PeerLeg] = []
+        self.speeches: dict[str, Speech] = {}
         self.targets: list[Target] = []
         self.caller = PeerLeg("caller", direction=Direction.INBOUND)
         self.speech = PeerSpeech()
@@ -240,6 +256,15 @@ class Scene:
             url=request.url,
             base_url=request.url,
         )
+
+    def speech(self, target: Target) -> list[Speech]:
+        match target:
+            case ClientTarget(identity):
+                return [self.speeches.get(identity, PHONE_SPEECH)] * self.devices.get(identity, 1)
+            case NumberTarget():
+                return [TRUNK_SPEECH]
+            case SipTarget():
+                return [PHONE_SPEECH]
 
     async def fetch_audio(self, url: str, *, cookies: CallCookies) -> Audio:
         path = url.partition("example.com")[2]
