@@ -93,14 +93,14 @@ def _prefer_common_codec(call: ScriptedCall, verb: Dial) -> None:
     """
     leg = call.leg
     parties = [
-        speech
+        party
         for noun in verb.nouns
         if isinstance(noun, Dialled)
-        for speech in call.services.location.speech(target_of(noun))
+        for party in call.services.location.repertoires(target_of(noun))
     ]
     if parties:
-        spoken = [speech.certain if leg.is_codec_final else speech.possible for speech in parties]
-        leg.prefer([name for name in leg.codec_choices if all(name in party for party in spoken)])
+        spoken = [party.certain if leg.is_codec_final else party.possible for party in parties]
+        leg.prefer([name for name in leg.codec_choices if all(name in names for names in spoken)])
 
 
 def _executed(call: ScriptedCall, verb: Dial) -> list[Dialled]:

@@ -44,12 +44,12 @@ from signaling.leg import (
     SipDetails,
 )
 from signaling.location import (
-    PHONE_SPEECH,
-    TRUNK_SPEECH,
+    PHONE_CODECS,
+    TRUNK_CODECS,
     ClientTarget,
     NumberTarget,
+    Repertoire,
     SipTarget,
-    Speech,
     Target,
 )
 
@@ -193,7 +193,7 @@ class Scene:
 
     documents: path -> TwiML text, or a function of the request's parameters. sounds: path -> seconds of a sound file,
     or what is there instead of one.
-    devices: identity -> number of devices. ``speeches``: what they speak, if they are no phones.
+    devices: identity -> number of devices. ``codecs``: what they speak, if they are no phones.
     has_trunk: whether there is a trunk.
     """
 
@@ -229,7 +229,7 @@ class Scene:
         self.written: list[Operation] = []
         self.recordings: list[PeerRecording] = []
         self.dialled: list[PeerLeg] = []
-        self.speeches: dict[str, Speech] = {}
+        self.codecs: dict[str, Repertoire] = {}
         self.targets: list[Target] = []
         self.caller = PeerLeg("caller", direction=Direction.INBOUND)
         self.speech = PeerSpeech()
@@ -257,14 +257,14 @@ class Scene:
             base_url=request.url,
         )
 
-    def speech(self, target: Target) -> list[Speech]:
+    def repertoires(self, target: Target) -> list[Repertoire]:
         match target:
             case ClientTarget(identity):
-                return [self.speeches.get(identity, PHONE_SPEECH)] * self.devices.get(identity, 1)
+                return [self.codecs.get(identity, PHONE_CODECS)] * self.devices.get(identity, 1)
             case NumberTarget():
-                return [TRUNK_SPEECH]
+                return [TRUNK_CODECS]
             case SipTarget():
-                return [PHONE_SPEECH]
+                return [PHONE_CODECS]
 
     async def fetch_audio(self, url: str, *, cookies: CallCookies) -> Audio:
         path = url.partition("example.com")[2]

@@ -10,7 +10,7 @@ from gateway.routing import Script
 from media.engine import Silence
 from media.tones import RING_TONE_CODES, Tone
 from signaling.leg import HangupCause
-from signaling.location import BROWSER_SPEECH, ClientTarget, NumberTarget, SipTarget, Speech
+from signaling.location import BROWSER_CODECS, ClientTarget, NumberTarget, Repertoire, SipTarget
 from tests.gateway.peers import Scene
 from tests.virtual_time import run
 
@@ -563,21 +563,21 @@ WIDE = ("OPUS", "G722", "PCMU")
 
 
 @pytest.mark.parametrize(
-    ("nouns", "speeches", "is_final", "preferred"),
+    ("nouns", "codecs", "is_final", "preferred"),
     [
         ("<Client>bob</Client>", {}, True, ("PCMU",)),
         ("<Client>bob</Client>", {}, False, WIDE),
-        ("<Client>bob</Client>", {"bob": BROWSER_SPEECH}, True, WIDE),
+        ("<Client>bob</Client>", {"bob": BROWSER_CODECS}, True, WIDE),
         ("<Number>+15550123</Number>", {}, False, ("PCMU",)),
-        ("<Client>ann</Client><Client>bob</Client>", {"ann": BROWSER_SPEECH}, True, ("PCMU",)),
+        ("<Client>ann</Client><Client>bob</Client>", {"ann": BROWSER_CODECS}, True, ("PCMU",)),
         ("<Sip>sip:x@example.com</Sip>", {}, True, ("PCMU",)),
     ],
 )
 def test_dial_caller_who_is_answered_first_gets_a_codec_that_the_dialled_speak(
-    nouns: str, speeches: dict[str, Speech], is_final: bool, preferred: tuple[str, ...]
+    nouns: str, codecs: dict[str, Repertoire], is_final: bool, preferred: tuple[str, ...]
 ) -> None:
     scene = Scene(response(f'<Dial callerId="+15550100">{nouns}</Dial>'))
-    scene.speeches = speeches
+    scene.codecs = codecs
     scene.caller.codec_names = scene.caller.codec_choices = WIDE
     scene.caller.is_codec_final = is_final
     run(scene.run(_refuse_everybody))
