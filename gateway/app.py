@@ -30,6 +30,7 @@ from gateway.rest.auth import Credentials
 from gateway.rest.recordings import RecordingApi
 from gateway.rest.sound import RecordingFiles
 from gateway.rest.token import TokenApi
+from gateway.rooms.conferences import Conferences
 from gateway.routing import Router, Script
 from gateway.services import Services
 from gateway.session import CallSession
@@ -42,6 +43,7 @@ from gateway.webhooks.client import WebhookClient
 from gateway.webhooks.guard import Guard
 from gateway.webhooks.outbox import Outbox
 from media.engine import Engine, EngineSettings
+from media.music import hold_music
 from signaling.errors import Fault, GatewayError
 from signaling.leg import HangupCause, Leg, OutboundCall
 from signaling.location import Location
@@ -119,6 +121,7 @@ class Gateway:
         stack.push_async_callback(self._store.close)
         stack.push_async_callback(self._engine.stop)
         await self._engine.start()
+        self._music = await asyncio.to_thread(hold_music)
         self._webrtc = WebRtc(self._engine, WebRtcSettings())
         stack.push_async_callback(self._webrtc.stop)
         # Stopped behind all that runs calls: their recordings are still asked for.
@@ -234,6 +237,7 @@ class Gateway:
             store=self._store,
             recordings=self._recordings,
             interpreter=Interpreter(VERBS),
+            conferences=Conferences(open_mix=self._engine.open_mix, music=self._music),
             now=_now,
             monotonic=time.monotonic,
         )

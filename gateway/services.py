@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from gateway.config import Configuration
 from gateway.recordings import Recordings
@@ -11,6 +12,9 @@ from gateway.scripted import Performer
 from gateway.store import Store
 from gateway.webhooks.client import WebhookClient
 from signaling.location import Location
+
+if TYPE_CHECKING:
+    from gateway.rooms.conferences import Conferences
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,5 +28,6 @@ class Services:
     store: Store
     recordings: Recordings
     interpreter: Performer
+    conferences: "Conferences"
     now: Callable[[], datetime]
     monotonic: Callable[[], float]

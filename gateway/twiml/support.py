@@ -45,6 +45,9 @@ EXECUTED: Mapping[str, frozenset[str]] = {
     "Dial/Sip": _STATUS_CALLBACK | {"username", "password"},
     "Dial/Sip/Headers": frozenset(),
     "Dial/Sip/Headers/Header": frozenset({"name", "value"}),
+    "Dial/Conference": _STATUS_CALLBACK
+    | {"name", "muted", "startConferenceOnEnter", "endConferenceOnExit", "participantLabel", "waitUrl", "waitMethod"}
+    | {"maxParticipants", "region"},
     "Hangup": frozenset(),
     "Pause": frozenset({"length"}),
     "Play": frozenset({"digits", "loop"}),

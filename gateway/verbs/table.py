@@ -10,12 +10,12 @@ from typing import Final
 
 from gateway.interpreter import Run
 from gateway.twiml.model import Dial, Hangup, Pause, Play, Redirect, Reject
-from gateway.verbs.dial import dial
+from gateway.verbs.dial_room import dial_parties_or_room
 from gateway.verbs.flow import hangup, pause, redirect, reject
 from gateway.verbs.play import play
 
 VERBS: Final[Mapping[type, Run]] = {
-    Dial: dial,
+    Dial: dial_parties_or_room,
     Hangup: hangup,
     Pause: pause,
     Play: play,

@@ -6,10 +6,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
+import numpy as np
+
 from gateway.config import Configuration, load
 from gateway.interpreter import Interpreter
 from gateway.parameters import CallDirection, CallFacts, RecordingMention
 from gateway.recordings import ActiveRecording, RecordingOrder, Recordings
+from gateway.rooms.conferences import Conferences
 from gateway.routing import Router, Script
 from gateway.services import Services
 from gateway.session import CallSession
@@ -38,6 +41,7 @@ from signaling.location import ClientTarget, NumberTarget, SipTarget, Target
 
 ACCOUNT_SID = "AC" + "0" * 32
 VOICE_URL = "http://app.example.com/voice?x=1"
+HOLD_MUSIC = Clip(np.zeros(8000, np.int16), 8000)
 
 
 class PeerPort:
@@ -48,6 +52,7 @@ class PeerPort:
         self.rate_hz = 8000
         self.heard: list[Any] = [Silence()]
         self.played: list[Clip] = []
+        self.joined: PeerMix | None = None
 
     def __repr__(self) -> str:
         return f"<port {self.name}>"
@@ -59,12 +64,28 @@ class PeerPort:
     def hear(self, source: Any) -> None:
         self.heard.append(source)
 
+    def join(self, mix: "PeerMix | None") -> None:
+        self.joined = mix
+
+    def play_nowait(self, clip: Clip, *, loops: int = 0) -> None:
+        self.heard.append(clip)
+
     def statistics(self) -> PortStatistics:
         return PortStatistics(packets_received=50)
 
     async def play(self, clip: Clip, *, loops: int = 1) -> None:
         self.played.append(clip)
         await asyncio.sleep(clip.duration_s * loops)
+
+
+class PeerMix:
+    """A mixing group that mixes nothing."""
+
+    def __init__(self) -> None:
+        self.is_closed = False
+
+    def close(self) -> None:
+        self.is_closed = True
 
 
 class PeerLeg:
@@ -179,6 +200,7 @@ class Scene:
         self.requests: list[Request] = []
         self.written: list[Operation] = []
         self.recordings: list[PeerRecording] = []
+        self.mixes: list[PeerMix] = []
         self.dialled: list[PeerLeg] = []
         self.targets: list[Target] = []
         self.caller = PeerLeg("caller", direction=Direction.INBOUND)
@@ -229,12 +251,15 @@ class Scene:
 
     # What a test says and asks.
 
-    async def run(self, story: Callable[["Scene"], Awaitable[None]] | None = None) -> None:
-        """The whole call; ``story`` plays everybody else meanwhile."""
+    def open_mix(self) -> PeerMix:
+        self.mixes.append(PeerMix())
+        return self.mixes[-1]
+
+    def services(self) -> Services:
         loop = asyncio.get_running_loop()
         start = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
         zero = loop.time()
-        services = Services(
+        return Services(
             configuration=self.configuration,
             router=Router(self.configuration),
             location=cast(Any, self),
@@ -242,10 +267,14 @@ class Scene:
             store=cast(Any, self),
             recordings=cast(Recordings, self),
             interpreter=Interpreter(VERBS),
+            conferences=Conferences(open_mix=cast(Any, self.open_mix), music=HOLD_MUSIC),
             now=lambda: start + timedelta(seconds=loop.time() - zero),
             monotonic=loop.time,
         )
-        self.session = CallSession(services, cast(Any, self.caller), self.facts(), self.script)
+
+    async def run(self, story: Callable[["Scene"], Awaitable[None]] | None = None) -> None:
+        """The whole call; ``story`` plays everybody else meanwhile."""
+        self.session = CallSession(self.services(), cast(Any, self.caller), self.facts(), self.script)
         session = asyncio.create_task(self.session.run())
         if story is not None:
             await story(self)
@@ -308,6 +337,7 @@ class Scene:
         for leg in (self.caller, *self.dialled):
             assert leg.events.ended is not None, f"{leg} still lives"
         assert all(not recording.is_running for recording in self.recordings)
+        assert all(mix.is_closed for mix in self.mixes)
 
 
 class _PeerActive:

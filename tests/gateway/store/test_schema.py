@@ -1,13 +1,22 @@
 """Databases of older and newer versions."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 from gateway.store.database import open_engine
-from gateway.store.schema import SCHEMA, Migration, SchemaTooNew, migrate
+from gateway.store.schema import METADATA, MIGRATIONS, SCHEMA, Migration, SchemaTooNew
+from gateway.store.schema import migrate as migrate_to
 from tests.gateway.store.records import url_of
+
+migrate: Callable[..., int] = partial(migrate_to, migrations=())
+"""Of the first version, unless told otherwise."""
+
+LATER_TABLES = ("conferences", "queues")
 
 
 def add_column(name: str) -> Migration:
@@ -75,3 +84,26 @@ def test_migrate_fresh_database_of_a_later_version_skips_its_steps(engine: sa.En
 
     assert migrate(engine, migrations=[Migration(fail, readable_from=2)]) == 2
     assert version(engine) == (2, 2)
+
+
+def shape(engine: sa.Engine) -> dict[str, Any]:
+    """Columns with type and null, and indexes, of every table."""
+    inspect = sa.inspect(engine)
+    return {
+        table: (
+            [(column["name"], str(column["type"]), column["nullable"]) for column in inspect.get_columns(table)],
+            sorted(str(index["name"]) for index in inspect.get_indexes(table)),
+            inspect.get_pk_constraint(table)["constrained_columns"],
+        )
+        for table in inspect.get_table_names()
+    }
+
+
+def test_migrate_released_steps_lead_to_the_tables_of_a_fresh_database(tmp_path: Path) -> None:
+    fresh, old = (open_engine(f"sqlite:///{tmp_path / name}.db") for name in ("fresh", "old"))
+    assert migrate_to(fresh) == 1 + len(MIGRATIONS)
+    first = [table for name, table in METADATA.tables.items() if name not in LATER_TABLES]
+    assert migrate(old, create=lambda connection: METADATA.create_all(connection, first)) == 1
+    assert migrate_to(old) == 1 + len(MIGRATIONS)
+    assert shape(old) == shape(fresh)
+    assert set(LATER_TABLES) < set(shape(old))
