@@ -5,6 +5,7 @@ earlier. Decides which inbound call is taken and which script it gets; all else 
 """
 
 import asyncio
+import contextlib
 import secrets
 import time
 from collections.abc import Callable, Iterator
@@ -23,10 +24,14 @@ from gateway.http import HttpServer
 from gateway.interpreter import Interpreter
 from gateway.live_calls import LiveCalls
 from gateway.metrics import DaemonCollector, Snapshot, registry_of
+from gateway.outgoing import CallOrder, OutgoingCall
+from gateway.pace import Pace
 from gateway.parameters import CallDirection, CallFacts
 from gateway.recordings import Recordings
 from gateway.recovery import Heartbeat, end_unfinished_calls
 from gateway.rest.auth import Credentials
+from gateway.rest.calls import CallsApi
+from gateway.rest.dispatch import RestApi
 from gateway.rest.recordings import RecordingApi
 from gateway.rest.sound import RecordingFiles
 from gateway.rest.token import TokenApi
@@ -68,6 +73,7 @@ from signaling.webrtc import WebRtc, WebRtcSettings
 log = structlog.get_logger(__name__)
 
 BACKGROUND_S = 15.0
+LONGEST_QUEUE_S = 600.0
 
 
 class StartError(GatewayError):
@@ -95,6 +101,7 @@ class Gateway:
         self._stack = AsyncExitStack()
         self._is_development = is_development
         self._calls = LiveCalls()
+        self._pace = Pace(configuration.calls.per_second, longest_wait_s=LONGEST_QUEUE_S)
         self._is_draining = False
         self._http: HttpServer | None = None
         self._is_started = False
@@ -271,6 +278,8 @@ class Gateway:
             issuer = TokenIssuer(configuration, clock=time.time)
             yield TokenApi(issuer, self._credentials, is_open=self._is_development).routes()
         yield self._recording_api.routes()
+        calls = CallsApi(store=self._store, calls=self._calls, router=self._router, launch=self._place)
+        yield RestApi(calls.resources(), credentials=self._credentials).routes()
 
     async def _stop_http(self) -> None:
         if self._http is not None:
@@ -360,15 +369,32 @@ class Gateway:
             sip=leg.sip,
             **more,
         )
-        session = CallSession(self._services, leg, facts, script)
-        self._calls.add(session)
-        self._background.start(self._run(session), name=f"call {facts.sid}")
+        self._launch(CallSession(self._services, leg, facts, script))
 
-    async def _run(self, session: CallSession) -> None:
+    def _place(self, order: CallOrder) -> OutgoingCall | None:
+        """A call that the REST API asked for; None when it cannot even be queued."""
+        if self._is_draining or len(self._calls) >= self._configuration.calls.maximum:
+            return None
+        wait_s = self._pace.reserve(time.monotonic())
+        if wait_s is None:
+            return None
+        call = OutgoingCall(self._services, order, wait_s=wait_s)
+        call.accept()
+        self._launch(call)
+        return call
+
+    def _launch(self, call: CallSession | OutgoingCall) -> None:
+        self._calls.add(call)
+        self._background.start(self._run(call), name=f"call {call.facts.sid}")
+
+    async def _run(self, call: CallSession | OutgoingCall) -> None:
         try:
-            await session.run()
+            await call.run()
+            # Whoever asks for the call hears of its end from here, until storage has it.
+            with contextlib.suppress(StorageUnavailable):
+                await self._store.flush()
         finally:
-            self._calls.remove(session)
+            self._calls.remove(call)
 
     def _script_of(self, leg: SipLeg) -> Script | None:
         if leg.facts.trunk is not None:
@@ -377,8 +403,8 @@ class Gateway:
 
     async def _close_background(self) -> None:
         """Calls end when their legs do; their recordings are completed before anything below is closed."""
-        for session in self._calls:
-            session.leg.hangup(HangupCause.SHUTDOWN)
+        for call in self._calls:
+            call.hangup(HangupCause.SHUTDOWN)
         await self._background.close(timeout_s=BACKGROUND_S)
         await self._store.flush()
 

@@ -161,6 +161,8 @@ class Calls(_Section):
     time_limit_s: Annotated[int, Field(ge=1, le=86_400)] = 14_400
     default_ring_tone: str = "us"
     status_when_caller_hangs_up: Literal["canceled", "no-answer"] = "canceled"
+    ringing_during_whisper: bool = False
+    per_second: Annotated[float, Field(ge=0.01, le=1000)] = 50.0
 
 
 class Client(_Section):

@@ -80,15 +80,13 @@ class Interpreter:
         """See gateway/scripted.py, Performer."""
         more = parameters if callable(parameters) else lambda: parameters or []
         loaded = await self._load(call, following, rules, more)
-        for number in count(1):
+        for _ in count() if rules.is_endless else range(MAX_DOCUMENTS):
             begun_s = call.services.monotonic()
             outcome = await self._run_document(call, loaded, rules)
             if not isinstance(outcome, Fetch):
                 return outcome
             if rules.is_endless:
                 await asyncio.sleep(max(0.0, begun_s + SHORTEST_ROUND_S - call.services.monotonic()))
-            elif number == MAX_DOCUMENTS:
-                break
             loaded = await self._load(call, outcome, rules, more)
         message = f"more than {MAX_DOCUMENTS} documents in one call"
         raise ScriptError(FetchCode.RETRIEVAL_FAILURE, message, loaded.url)

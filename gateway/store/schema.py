@@ -66,6 +66,9 @@ CALLS: Final = sa.Table(
     column_of("details", Json),
     partial_index("calls_by_parent", "parent_call_sid", where="parent_call_sid IS NOT NULL"),
     partial_index("calls_unfinished", "status", where=UNFINISHED_CALLS),
+    sa.Index("calls_by_account", "account_sid", "sid"),
+    sa.Index("calls_by_to", "to", "sid"),
+    sa.Index("calls_by_from", "from_", "sid"),
     sqlite_with_rowid=False,
 )
 
@@ -220,6 +223,11 @@ class Migration:
     readable_from: int
 
 
+def _index_calls(connection: sa.Connection) -> None:
+    for name, column in (("calls_by_account", "account_sid"), ("calls_by_to", '"to"'), ("calls_by_from", "from_")):
+        connection.execute(sa.text(f"CREATE INDEX IF NOT EXISTS {name} ON calls ({column}, sid)"))
+
+
 def _add_rooms(connection: sa.Connection) -> None:
     for statement in _ROOMS:
         connection.execute(sa.text(statement.format(end=_TABLE_END[connection.dialect.name])))
@@ -227,19 +235,24 @@ def _add_rooms(connection: sa.Connection) -> None:
 
 _TABLE_END: Final = {"sqlite": "WITHOUT ROWID", "postgresql": ""}
 _ROOMS: Final = (
-    "CREATE TABLE conferences (sid TEXT NOT NULL PRIMARY KEY, account_sid TEXT NOT NULL, friendly_name TEXT NOT NULL,"
+    "CREATE TABLE IF NOT EXISTS conferences (sid TEXT NOT NULL PRIMARY KEY,"
+    " account_sid TEXT NOT NULL, friendly_name TEXT NOT NULL,"
     " status TEXT NOT NULL, date_created FLOAT NOT NULL, date_updated FLOAT NOT NULL,"
     " region TEXT, reason_conference_ended TEXT, call_sid_ending_conference TEXT, status_callback TEXT,"
     " status_callback_method TEXT NOT NULL, status_callback_events TEXT NOT NULL, sequence INTEGER NOT NULL) {end}",
-    "CREATE INDEX conferences_by_name ON conferences (friendly_name)",
-    "CREATE INDEX conferences_unfinished ON conferences (status) WHERE status NOT IN ('completed')",
-    "CREATE TABLE queues (sid TEXT NOT NULL PRIMARY KEY, account_sid TEXT NOT NULL, friendly_name TEXT NOT NULL,"
+    "CREATE INDEX IF NOT EXISTS conferences_by_name ON conferences (friendly_name)",
+    "CREATE INDEX IF NOT EXISTS conferences_unfinished ON conferences (status) WHERE status NOT IN ('completed')",
+    "CREATE TABLE IF NOT EXISTS queues (sid TEXT NOT NULL PRIMARY KEY,"
+    " account_sid TEXT NOT NULL, friendly_name TEXT NOT NULL,"
     " max_size INTEGER NOT NULL, date_created FLOAT NOT NULL, date_updated FLOAT NOT NULL,"
     " date_deleted FLOAT) {end}",
-    "CREATE INDEX queues_by_name ON queues (friendly_name)",
+    "CREATE INDEX IF NOT EXISTS queues_by_name ON queues (friendly_name)",
 )
 
-MIGRATIONS: Final[tuple[Migration, ...]] = (Migration(_add_rooms, readable_from=1),)
+MIGRATIONS: Final[tuple[Migration, ...]] = (
+    Migration(_index_calls, readable_from=1),
+    Migration(_add_rooms, readable_from=1),
+)
 """Entry 0 leads from version 1 to version 2, and so on. A fresh database is made by the table definitions."""
 
 

@@ -29,6 +29,9 @@ from gateway.store.records import CallRecord, LegRecord, Operation
 from gateway.telling import Telling
 from gateway.twiml import TwimlError, resolve_url
 from gateway.twiml.model import Client, Dial, Number, Sip, StatusCallback
+from gateway.verbs.called_party import CalledParty
+from gateway.verbs.outcome import Fetch
+from gateway.verbs.screening import Screening
 from signaling.leg import HangupCause, Leg, OutboundCall, Party
 from signaling.location import ClientTarget, NumberTarget, SipTarget, Target
 
@@ -79,7 +82,21 @@ def attempt_for(call: ScriptedCall, verb: Dial, noun: Dialled, base_url: str | N
         parameters=parameters,
         telling=_telling(call, noun.status, base_url),
         notification=_notification(call, noun, base_url),
+        screening=_screening(noun, base_url),
     )
+
+
+def _screening(noun: Dialled, base_url: str | None) -> Screening:
+    """A whisper URL that cannot be requested is an error of the document that holds it."""
+    whisper = None
+    if noun.url is not None:
+        whisper = Fetch(url=resolve_url(base_url, noun.url), method=noun.method.value)
+    return Screening(send_digits=noun.send_digits if isinstance(noun, Number) else None, whisper=whisper)
+
+
+def is_told(name: str) -> bool:
+    """Whether a header of the far end is told to applications."""
+    return name.lower().startswith("x-")
 
 
 def _telling(call: ScriptedCall, status: StatusCallback | None, base_url: str | None) -> Telling:
@@ -119,6 +136,7 @@ class Attempt:
         parameters: Mapping[str, str],
         telling: Telling,
         notification: str | None,
+        screening: Screening,
     ) -> None:
         self._call = call
         self._noun = noun
@@ -128,6 +146,7 @@ class Attempt:
         self._parameters = parameters
         self._telling = telling
         self._notification = notification
+        self.screening = screening
         self.timeout_s = timeout_s
         self.legs: list[Leg] = []
         is_refused = isinstance(shown, CallerIdRefused)
@@ -144,6 +163,7 @@ class Attempt:
         self._answered_at: datetime | None = None
         self._answered_s: float | None = None
         self._answered_leg: Leg | None = None
+        self._answer_headers: dict[int, Mapping[str, str]] = {}
         self._sequence = 0
         self.duration_s = 0
 
@@ -163,8 +183,20 @@ class Attempt:
             return Refused(HangupCause.FAILED)
         return self.legs
 
-    def note_bridged(self, leg: Leg) -> None:
-        self._answered_leg = leg
+    def note_answer(self, device: int, headers: Mapping[str, str]) -> None:
+        """A leg picked up; headers: extension headers of its answer. Which of several counts is the fork's choice."""
+        self._answer_headers[device] = headers
+
+    def use_answer(self, device: int) -> None:
+        """This leg has the call. Requests of a <Sip> noun tell of it. Source: Twilio <Sip>, request parameters."""
+        leg = self._answered_leg = self.legs[device]
+        if isinstance(self._noun, Sip):
+            told = {name: value for name, value in self._answer_headers[device].items() if is_told(name)}
+            self.facts = replace(self.facts, sip=leg.sip, sip_headers=told)
+
+    def called_party(self) -> CalledParty:
+        assert self._answered_leg is not None
+        return CalledParty(self._call, self._answered_leg, self.facts, more=[])
 
     def post(self, posted: PostStatus, cause: HangupCause | None, recording: RecordingMention | None) -> None:
         """A status of this call: its record, and whoever is to be told, in one transaction."""
@@ -299,12 +331,5 @@ class Attempt:
     def _note_what_is_not_executed(self) -> None:
         """Attributes that are understood but not acted on are told, never silently ignored."""
         noun = self._noun
-        ignored = []
-        if noun.url is not None:
-            ignored.append("url")
-        if isinstance(noun, Number) and noun.send_digits is not None:
-            ignored.append("sendDigits")
         if not isinstance(noun, Client) and noun.machine_detection is not None:
-            ignored.append("machineDetection")
-        for name in ignored:
-            self._call.timeline.warn(NOT_EXECUTED, f"<{noun.tag} {name}> is not executed yet")
+            self._call.timeline.warn(NOT_EXECUTED, f"<{noun.tag} machineDetection> is not executed yet")

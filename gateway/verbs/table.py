@@ -9,13 +9,15 @@ from collections.abc import Mapping
 from typing import Final
 
 from gateway.interpreter import Run
-from gateway.twiml.model import Dial, Hangup, Pause, Play, Redirect, Reject
+from gateway.twiml.model import Dial, Gather, Hangup, Pause, Play, Redirect, Reject
 from gateway.verbs.dial_room import dial_parties_or_room
 from gateway.verbs.flow import hangup, pause, redirect, reject
+from gateway.verbs.gather import gather
 from gateway.verbs.play import play
 
 VERBS: Final[Mapping[type, Run]] = {
     Dial: dial_parties_or_room,
+    Gather: gather,
     Hangup: hangup,
     Pause: pause,
     Play: play,

@@ -19,7 +19,9 @@ from gateway.session import CallSession
 from gateway.sids import new_sid
 from gateway.store.records import CallRecord, EventRecord, LegRecord, Operation, OwedCallback
 from gateway.verbs.table import VERBS
+from gateway.webhooks.audio import Audio
 from gateway.webhooks.client import Fetched, Request
+from gateway.webhooks.cookies import CallCookies
 from gateway.webhooks.errors import FetchCode, FetchError
 from media.engine import PortStatistics, Silence
 from media.player import Clip
@@ -53,6 +55,7 @@ class PeerPort:
         self.heard: list[Any] = [Silence()]
         self.played: list[Clip] = []
         self.joined: PeerMix | None = None
+        self.played_to_the_end: list[Clip] = []
 
     def __repr__(self) -> str:
         return f"<port {self.name}>"
@@ -76,6 +79,7 @@ class PeerPort:
     async def play(self, clip: Clip, *, loops: int = 1) -> None:
         self.played.append(clip)
         await asyncio.sleep(clip.duration_s * loops)
+        self.played_to_the_end.append(clip)
 
 
 class PeerMix:
@@ -141,9 +145,9 @@ class PeerLeg:
     def sends_early_media(self) -> None:
         self.events.post(EarlyMedia())
 
-    def picks_up(self) -> None:
+    def picks_up(self, headers: Mapping[str, str] | None = None) -> None:
         self.state = LegState.UP
-        self.events.post(Answered())
+        self.events.post(Answered(headers or {}))
 
     def presses(self, digit: str, *, is_in_media: bool = True) -> None:
         self.events.post(DigitReceived(digit, is_in_media=is_in_media))
@@ -170,7 +174,8 @@ class PeerRecording:
 class Scene:
     """One call with an application that answers from a table, and whoever it dials.
 
-    documents: path -> TwiML text, or a function of the request's parameters.
+    documents: path -> TwiML text, or a function of the request's parameters. sounds: path -> seconds of a sound file,
+    or what is there instead of one.
     devices: identity -> number of devices. numbers: whether there is a trunk.
     """
 
@@ -197,6 +202,9 @@ class Scene:
         )
         self.extra = dict(extra or {})
         self.script = script or Script(voice_url=VOICE_URL)
+        self.sounds: dict[str, float | bytes] = {}
+        self.sounds_fetched: list[str] = []
+        self.fetch_audio_s = 0.0
         self.requests: list[Request] = []
         self.written: list[Operation] = []
         self.recordings: list[PeerRecording] = []
@@ -228,6 +236,17 @@ class Scene:
             base_url=request.url,
         )
 
+    async def fetch_audio(self, url: str, *, cookies: CallCookies) -> Audio:
+        path = url.partition("example.com")[2]
+        sound = self.sounds.get(path)
+        self.sounds_fetched.append(path)
+        if sound is None:
+            raise FetchError(FetchCode.ERROR_STATUS, url, "answered 404", http_status=404)
+        await asyncio.sleep(self.fetch_audio_s)
+        if isinstance(sound, bytes):
+            return Audio(body=sound, content_type="audio/wav", url=url)
+        return Audio(body=b"\xff" * round(sound * 8000), content_type="audio/ulaw", url=url)
+
     def place(self, target: Target, request: OutboundCall) -> list[PeerLeg]:
         self.targets.append(target)
         match target:
@@ -255,7 +274,16 @@ class Scene:
         self.mixes.append(PeerMix())
         return self.mixes[-1]
 
+    async def run(self, story: Callable[["Scene"], Awaitable[None]] | None = None) -> None:
+        """The whole call; ``story`` plays everybody else meanwhile."""
+        self.session = CallSession(self.services(), cast(Any, self.caller), self.facts(), self.script)
+        session = asyncio.create_task(self.session.run())
+        if story is not None:
+            await story(self)
+        await session
+
     def services(self) -> Services:
+        """What a call needs of the process; to be asked for on the loop."""
         loop = asyncio.get_running_loop()
         start = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
         zero = loop.time()
@@ -271,14 +299,6 @@ class Scene:
             now=lambda: start + timedelta(seconds=loop.time() - zero),
             monotonic=loop.time,
         )
-
-    async def run(self, story: Callable[["Scene"], Awaitable[None]] | None = None) -> None:
-        """The whole call; ``story`` plays everybody else meanwhile."""
-        self.session = CallSession(self.services(), cast(Any, self.caller), self.facts(), self.script)
-        session = asyncio.create_task(self.session.run())
-        if story is not None:
-            await story(self)
-        await session
 
     def facts(self) -> CallFacts:
         return CallFacts(

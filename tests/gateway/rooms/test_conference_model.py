@@ -1,7 +1,7 @@
 """The course of a conference: every state and event is decided, and any schedule leaves a closed room."""
 
 import itertools
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
@@ -207,7 +207,7 @@ def test_conference_ended_by_the_api_tells_everybody() -> None:
         ({"label": "x"}, FULL),
     ],
 )
-def test_conference_full_room_takes_nobody(facts: dict[str, str], code: int) -> None:
+def test_conference_full_room_takes_nobody(facts: dict[str, Any], code: int) -> None:
     shell = Shell(max_participants=2).enter("a").enter("b")
     before = len(shell.effects)
     (refusal,) = shell.enter("c", **facts).effects[before:]
