@@ -9,6 +9,8 @@ from gateway.config import Configuration
 from gateway.recordings import Recordings
 from gateway.routing import Router
 from gateway.scripted import Performer
+from gateway.sounds import Sounds
+from gateway.speech.speaker import Speaker
 from gateway.store import Store
 from gateway.webhooks.client import WebhookClient
 from signaling.location import Location
@@ -29,5 +31,7 @@ class Services:
     recordings: Recordings
     interpreter: Performer
     conferences: "Conferences"
+    speaker: Speaker
+    sounds: Sounds
     now: Callable[[], datetime]
     monotonic: Callable[[], float]

@@ -39,6 +39,7 @@ from signaling.location import ClientTarget, NumberTarget, SipTarget, Target
 TIMEOUT_EXTRA_S = 5
 CLIENT_TIMEOUT_S = 60
 NOT_EXECUTED = 13750
+_EVERYWHERE = ("PCMU", "PCMA")
 
 Dialled = Number | Client | Sip
 
@@ -50,23 +51,35 @@ class Refused:
     cause: HangupCause
 
 
+def target_of(noun: Dialled) -> Target:
+    match noun:
+        case Client(identity=identity):
+            return ClientTarget(identity)
+        case Number(number=number):
+            return NumberTarget(number)
+        case Sip():
+            headers = dict(noun.headers)
+            return SipTarget(uri=noun.uri, username=noun.username, password=noun.password, headers=headers)
+        case _:
+            assert_never(noun)
+
+
 def attempt_for(call: ScriptedCall, verb: Dial, noun: Dialled, base_url: str | None) -> "Attempt":
     """A noun made ready: its address, its callbacks, its time to ring."""
-    target: Target
+    target = target_of(noun)
     timeout_s, parameters = verb.timeout_s, dict[str, str]()
     match noun:
         case Client(identity=identity):
-            callee, target = f"client:{identity}", ClientTarget(identity)
+            callee = f"client:{identity}"
             timeout_s = min(timeout_s, CLIENT_TIMEOUT_S)
             shown = caller_id.for_client(verb.caller_id, call.facts)
             headers, parameters = dict(noun.headers), dict(noun.parameters)
         case Number(number=number):
-            callee, target = number, NumberTarget(number)
+            callee = number
             shown = caller_id.for_number(verb.caller_id, call.facts, call.services.router)
             headers = dict(noun.headers)
         case Sip(uri=uri):
             headers = dict(noun.headers)
-            target = SipTarget(uri=uri, username=noun.username, password=noun.password, headers=headers)
             callee = uri
             shown = caller_id.for_sip(verb.caller_id, call.facts)
         case _:
@@ -288,8 +301,14 @@ class Attempt:
         )
 
     def _codec_names(self) -> tuple[str, ...]:
-        """The caller's own codecs first, so that the bridge relays; then what every phone has."""
-        return tuple(dict.fromkeys([*self._call.leg.codec_names, "PCMU", "PCMA"]))
+        """The caller's own codecs first, so that the bridge relays; then what every phone has.
+
+        A trunk that may choose among several is offered G.711 first, which no network behind it has to transcode.
+        """
+        choices = self._call.leg.codec_choices
+        if isinstance(self._target, NumberTarget) and len(self._call.leg.codec_names) > 1:
+            choices = tuple(sorted(choices, key=lambda name: name not in _EVERYWHERE))
+        return tuple(dict.fromkeys([*choices, *_EVERYWHERE]))
 
     def _record(self, status: CallStatus, sip_status: int | None) -> CallRecord:
         now = self._call.services.now()

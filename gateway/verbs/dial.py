@@ -46,7 +46,7 @@ from gateway.parameters import Parameters
 from gateway.scripted import ScriptedCall
 from gateway.twiml import resolve_url
 from gateway.twiml.model import Dial
-from gateway.verbs.attempt import NOT_EXECUTED, Dialled, Refused, attempt_for
+from gateway.verbs.attempt import NOT_EXECUTED, Dialled, Refused, attempt_for, target_of
 from gateway.verbs.called_party import CalledParty
 from gateway.verbs.dial_sound import DialSound
 from gateway.verbs.outcome import Continue, Fetch, Next
@@ -62,6 +62,7 @@ _REFUSALS = {
 
 
 async def dial(call: ScriptedCall, verb: Dial, base_url: str | None) -> Next:
+    _prefer_common_codec(call, verb)
     if not verb.answer_on_bridge:
         await call.answer()
     # Resolved before anything rings: a URL that cannot be requested is an error of the document.
@@ -83,6 +84,23 @@ async def dial(call: ScriptedCall, verb: Dial, base_url: str | None) -> Next:
     if action is not None:
         return Fetch(url=action, method=verb.method.value, parameters=run.result_parameters(finish))
     return Continue()
+
+
+def _prefer_common_codec(call: ScriptedCall, verb: Dial) -> None:
+    """A caller who may be answered before his party is known gets a codec that whoever is dialled speaks.
+
+    What cannot be mended later has to be certain; a phone is offered anew when it turns out wrong.
+    """
+    leg = call.leg
+    parties = [
+        party
+        for noun in verb.nouns
+        if isinstance(noun, Dialled)
+        for party in call.services.location.repertoires(target_of(noun))
+    ]
+    if parties:
+        spoken = [party.certain if leg.is_codec_final else party.possible for party in parties]
+        leg.prefer([name for name in leg.codec_choices if all(name in names for names in spoken)])
 
 
 def _executed(call: ScriptedCall, verb: Dial) -> list[Dialled]:
@@ -171,6 +189,7 @@ class _DialRun:
                 case StartRingback():
                     await self._sound.start_ringback()
                 case PassEarlyMedia(leg):
+                    self._call.leg.prefer(self._leg(leg).codec_names)
                     await self._sound.pass_early_media(self._leg(leg))
                 case Bridge(leg):
                     await self._bridge(leg)
@@ -214,6 +233,7 @@ class _DialRun:
     async def _bridge(self, key: LegKey) -> None:
         leg = self._leg(key)
         self._screened = None
+        self._call.leg.prefer(leg.codec_names)
         await self._call.answer()
         self._sound.bridge(leg)
         self._time_limit = self._loop.call_later(self._time_limit_s, self._inbox.put_nowait, TimeLimitReached())
