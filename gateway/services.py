@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from gateway.config import Configuration
 from gateway.hearing import Listen
@@ -14,6 +15,9 @@ from gateway.speech.speaker import Speaker
 from gateway.store import Store
 from gateway.webhooks.client import WebhookClient
 from signaling.location import Location
+
+if TYPE_CHECKING:
+    from gateway.rooms.conferences import Conferences
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +35,7 @@ class Services:
     recordings: Recordings
     interpreter: Performer
     listen: Listen
+    conferences: "Conferences"
     speaker: Speaker
     sounds: Sounds
     now: Callable[[], datetime]

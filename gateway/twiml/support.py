@@ -47,6 +47,9 @@ EXECUTED: Mapping[str, frozenset[str]] = {
     "Dial/Sip/Headers": frozenset(),
     "Dial/Sip/Headers/Header": frozenset({"name", "value"}),
     "Echo": frozenset(),
+    "Dial/Conference": _STATUS_CALLBACK
+    | {"name", "muted", "startConferenceOnEnter", "endConferenceOnExit", "participantLabel", "waitUrl", "waitMethod"}
+    | {"maxParticipants", "region"},
     "Gather": frozenset({"input", "action", "method", "timeout", "numDigits", "finishOnKey", "actionOnEmptyResult"}),
     "Gather/Pause": frozenset({"length"}),
     "Gather/Play": frozenset({"loop"}),

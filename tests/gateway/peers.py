@@ -13,6 +13,7 @@ from gateway.config import Configuration, load
 from gateway.interpreter import Interpreter
 from gateway.parameters import CallDirection, CallFacts, RecordingMention
 from gateway.recordings import ActiveRecording, RecordingOrder, Recordings
+from gateway.rooms.conferences import Conferences
 from gateway.routing import Router, Script
 from gateway.services import Services
 from gateway.session import CallSession
@@ -56,6 +57,7 @@ from signaling.location import (
 
 ACCOUNT_SID = "AC" + "0" * 32
 VOICE_URL = "http://app.example.com/voice?x=1"
+HOLD_MUSIC = Clip(np.zeros(8000, np.int16), 8000)
 
 
 class PeerPort:
@@ -66,6 +68,7 @@ class PeerPort:
         self.rate_hz = 8000
         self.heard: list[Any] = [Silence()]
         self.played: list[Clip] = []
+        self.joined: PeerMix | None = None
         self.loops: list[int] = []
         self.played_to_the_end: list[Clip] = []
 
@@ -78,6 +81,12 @@ class PeerPort:
 
     def hear(self, source: Any) -> None:
         self.heard.append(source)
+
+    def join(self, mix: "PeerMix | None") -> None:
+        self.joined = mix
+
+    def play_nowait(self, clip: Clip, *, loops: int = 0) -> None:
+        self.heard.append(clip)
 
     def statistics(self) -> PortStatistics:
         return PortStatistics(packets_received=50)
@@ -108,6 +117,16 @@ class PeerFrames:
         self._next_s += self._frame_s
         await asyncio.sleep(self._next_s - self._clock())
         return np.tile(np.array([4000, -4000] if self._speaks(self._next_s) else [0, 0], np.int16), 80)
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+class PeerMix:
+    """A mixing group that mixes nothing."""
+
+    def __init__(self) -> None:
+        self.is_closed = False
 
     def close(self) -> None:
         self.is_closed = True
@@ -261,6 +280,7 @@ class Scene:
         self.requests: list[Request] = []
         self.written: list[Operation] = []
         self.recordings: list[PeerRecording] = []
+        self.mixes: list[PeerMix] = []
         self.dialled: list[PeerLeg] = []
         self.codecs: dict[str, Repertoire] = {}
         self.targets: list[Target] = []
@@ -340,6 +360,10 @@ class Scene:
 
     # What a test says and asks.
 
+    def open_mix(self) -> PeerMix:
+        self.mixes.append(PeerMix())
+        return self.mixes[-1]
+
     async def run(self, story: Callable[["Scene"], Awaitable[None]] | None = None) -> None:
         """The whole call; ``story`` plays everybody else meanwhile."""
         self.session = CallSession(self.services(), cast(Any, self.caller), self.facts(), self.script)
@@ -362,6 +386,7 @@ class Scene:
             recordings=cast(Recordings, self),
             interpreter=Interpreter(self.verbs),
             listen=self.listen,
+            conferences=Conferences(open_mix=cast(Any, self.open_mix), music=HOLD_MUSIC),
             speaker=Speaker(self.speech, self.configuration.speech.choice),
             sounds=Sounds(cast(Any, self)),
             now=lambda: start + timedelta(seconds=loop.time() - zero),
@@ -426,6 +451,7 @@ class Scene:
             assert leg.events.ended is not None, f"{leg} still lives"
         assert all(listener.is_closed for listener in self.listeners)
         assert all(not recording.is_running for recording in self.recordings)
+        assert all(mix.is_closed for mix in self.mixes)
 
 
 class _PeerActive:
