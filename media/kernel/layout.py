@@ -96,7 +96,8 @@ COMMAND_WORDS = 16
     DO_STOP_RECORDING,
     DO_RETURN_BLOCKS,
     DO_TRANSPORT,
-) = range(16)
+    DO_SKIP,
+) = range(17)
 
 EVENT_BYTES = 64
 EVENT_WORDS_64 = 8
@@ -258,7 +259,8 @@ MIX = np.dtype([*_words("state scale"), ("total", np.int32, (WIDE * FRAME,))], a
 
 RECORDING = np.dtype(
     [
-        *_words("state channels scale position end_position block filled lost held_blocks lost_frames taps"),
+        *_words("state channels scale position end_position skip_from skip_to"),
+        *_words("block filled lost held_blocks lost_frames taps"),
         ("tap_slot", np.int64, (MAX_TAPS,)),
         ("tap_heard", np.int64, (MAX_TAPS,)),
         ("tap_channel", np.int64, (MAX_TAPS,)),
