@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from gateway.call import Alerted, CallStatus, PickedUp, Placed, unanswered_status
 from gateway.call_progress import CallProgress
 from gateway.call_recordings import CallRecordingOrder
-from gateway.fork import worst_of
+from gateway.fork_attempt import worst_of
 from gateway.parameters import CallFacts
 from gateway.routing import Script
 from gateway.services import Services

@@ -169,10 +169,10 @@ class CallSession:
             following, self._redirected = self._redirected, None
         self.leg.hangup(HangupCause.NORMAL if self.is_answered else self.refusal)
 
-    def spawn(self, work: Coroutine[Any, Any, None], *, name: str) -> None:
+    def spawn(self, work: Coroutine[Any, Any, None], *, name: str) -> asyncio.Task[None]:
         """A task of the call: it ends with the call at the latest."""
         assert self._group is not None
-        self._group.create_task(work, name=f"{self.facts.sid} {name}")
+        return self._group.create_task(work, name=f"{self.facts.sid} {name}")
 
     async def answer(self) -> None:
         """Answer the caller if that has not happened yet."""

@@ -14,6 +14,8 @@ CONFINED = {
     "pjsua2": ("signaling/endpoints/",),
     "numba": ("media/",),
     "llvmlite": ("media/",),
+    "espeakng_loader": ("media/speech/espeak_worker.py",),
+    "piper": ("media/speech/piper_worker.py",),
     "sipmessage": ("signaling/sip/",),
     "aioice": ("signaling/webrtc/connection.py",),
     "aiortc": ("signaling/webrtc/connection.py", "signaling/endpoints/"),

@@ -84,6 +84,7 @@ def loopback_configuration(
             "voice_url": voice_url,
         },
         "media": {"address": "127.0.0.1", "port_range": list(rtp_ports(capacity * 4)), "capacity": capacity},
+        "speech": {"cache_directory": str(directory / "speech")},
         "recordings": {"directory": str(directory / "recordings")},
         "storage": {"url": f"sqlite:///{directory / 'ringfork.db'}"},
         "webhooks": {"allow": ["127.0.0.0/8"]},
