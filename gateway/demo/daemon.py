@@ -61,6 +61,8 @@ def rtp_ports(count: int) -> tuple[int, int]:
 class Secrets:
     account_sid: str = field(default_factory=lambda: "AC" + secrets.token_hex(16))
     auth_token: str = field(default_factory=lambda: secrets.token_hex(16), repr=False)
+    key_sid: str = field(default_factory=lambda: "SK" + secrets.token_hex(16))
+    key_secret: str = field(default_factory=lambda: secrets.token_hex(16), repr=False)
 
 
 def loopback_configuration(
@@ -78,6 +80,7 @@ def loopback_configuration(
             "drain_s": 2,
         },
         "account": {"sid": secrets_.account_sid, "auth_token": secrets_.auth_token},
+        "api_keys": [{"sid": secrets_.key_sid, "secret": secrets_.key_secret}],
         "sip": {
             "listen": [f"udp:127.0.0.1:{sip_port}", f"tcp:127.0.0.1:{sip_port}"],
             "domain": "127.0.0.1",
