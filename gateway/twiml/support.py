@@ -46,12 +46,20 @@ EXECUTED: Mapping[str, frozenset[str]] = {
     "Dial/Sip": _STATUS_CALLBACK | _WHISPER | {"username", "password"},
     "Dial/Sip/Headers": frozenset(),
     "Dial/Sip/Headers/Header": frozenset({"name", "value"}),
+    "Echo": frozenset(),
+    "Dial/Conference": _STATUS_CALLBACK
+    | {"name", "muted", "startConferenceOnEnter", "endConferenceOnExit", "participantLabel", "waitUrl", "waitMethod"}
+    | {"maxParticipants", "region"},
     "Gather": frozenset({"input", "action", "method", "timeout", "numDigits", "finishOnKey", "actionOnEmptyResult"}),
     "Gather/Pause": frozenset({"length"}),
     "Gather/Play": frozenset({"loop"}),
     "Hangup": frozenset(),
     "Pause": frozenset({"length"}),
     "Play": frozenset({"digits", "loop"}),
+    "Record": frozenset(
+        {"action", "method", "timeout", "finishOnKey", "maxLength", "playBeep", "trim", "recordingStatusCallback"}
+        | {"recordingStatusCallbackMethod", "recordingStatusCallbackEvent"}
+    ),
     "Redirect": frozenset({"method"}),
     "Reject": frozenset({"reason"}),
     **{
