@@ -55,7 +55,7 @@ def compile_() -> None:
     """Compile the media engine now, so that the first start does not have to: for images and packages."""
     from gateway.serve import compile_engine
 
-    asyncio.run(compile_engine())
+    compile_engine()
 
 
 @app.command()

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from gateway import logs
 from gateway.app import Gateway, StartError
 from gateway.config import Configuration
-from media.engine import Engine, EngineSettings
+from media.thread import compile_ahead
 
 log = structlog.get_logger(__name__)
 err = Console(stderr=True)
@@ -54,13 +54,11 @@ async def run(configuration: Configuration, *, log_level: str, is_development: b
     return 0
 
 
-async def compile_engine() -> None:
+def compile_engine() -> None:
     """Compile what the media engine runs, with a progress bar, and leave it in the cache."""
     compiling = CompileProgress()
-    engine = Engine(EngineSettings(address="127.0.0.1", port_range=(20000, 20009), capacity=2), progress=compiling.show)
     with compiling:
-        await engine.start()
-    await engine.stop()
+        compile_ahead(compiling.show)
 
 
 def _settle_memory() -> None:

@@ -25,7 +25,8 @@ def metrics() -> set[str]:
     """Every name /metrics has."""
     zeros: dict[str, Any] = {name: 0 for name in EngineStatistics.__dataclass_fields__}
     engine = EngineStatistics(**{**zeros, "tick_lateness": np.zeros(1000, np.int64)})
-    daemon = Snapshot(**dict.fromkeys(Snapshot.__dataclass_fields__, 0))
+    counts: dict[str, Any] = dict.fromkeys(Snapshot.__dataclass_fields__, 0)
+    daemon = Snapshot(**counts)
     text = generate_latest(registry_of(DaemonCollector(engine=lambda: engine, daemon=lambda: daemon))).decode()
     return set(re.findall(r"^(\w+)[ {]", text, re.MULTILINE))
 
