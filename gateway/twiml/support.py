@@ -45,6 +45,8 @@ EXECUTED: Mapping[str, frozenset[str]] = {
     "Dial/Client/Parameter": frozenset({"name", "value"}),
     "Dial/Sip": _STATUS_CALLBACK | _WHISPER | {"username", "password"},
     "Dial/Sip/Headers": frozenset(),
+    "Dial/Sip/Uri": frozenset({"username", "password", "priority", "weight"}),
+    "Dial/Sim": frozenset(),
     "Dial/Sip/Headers/Header": frozenset({"name", "value"}),
     "Gather": frozenset({"input", "action", "method", "timeout", "numDigits", "finishOnKey", "actionOnEmptyResult"}),
     "Gather/Pause": frozenset({"length"}),

@@ -46,9 +46,10 @@ from gateway.parameters import Parameters
 from gateway.scripted import ScriptedCall
 from gateway.twiml import resolve_url
 from gateway.twiml.model import Dial
-from gateway.verbs.attempt import NOT_EXECUTED, Dialled, Refused, attempt_for
+from gateway.verbs.attempt import NOT_EXECUTED, Attempt, Refused
 from gateway.verbs.called_party import CalledParty
 from gateway.verbs.dial_sound import DialSound
+from gateway.verbs.nouns import Dialled, order_for
 from gateway.verbs.outcome import Continue, Fetch, Next
 from signaling.leg import Answered, DigitReceived, EarlyMedia, Ended, HangupCause, Leg, Ringing
 
@@ -102,7 +103,7 @@ class _DialRun:
         self._verb = verb
         configuration = call.services.configuration.calls
         nouns = _executed(call, verb)
-        self._attempts = [attempt_for(call, verb, noun, base_url) for noun in nouns]
+        self._attempts = [Attempt(call, order_for(call, verb, noun, base_url)) for noun in nouns]
         self._model = DialModel(
             len(nouns),
             is_sequential=verb.sequential,
@@ -114,6 +115,7 @@ class _DialRun:
         self._inbox: asyncio.Queue[DialEvent] = asyncio.Queue()
         self._pending: deque[DialEffect] = deque()
         self._timers: dict[int, asyncio.TimerHandle] = {}
+        self._dropped: set[LegKey] = set()
         self._screened: CalledParty | None = None
         self._screening: asyncio.Task[None] | None = None
         self._time_limit: asyncio.TimerHandle | None = None
@@ -198,7 +200,13 @@ class _DialRun:
                     self._attempts[key.attempt].note_answer(key.device, headers)
                     self._inbox.put_nowait(LegAnswered(key))
                 case Ended(cause):
-                    self._inbox.put_nowait(LegEnded(key, cause))
+                    another = (
+                        None if key in self._dropped else self._attempts[key.attempt].place_next(key.device, cause)
+                    )
+                    if another is None:
+                        self._inbox.put_nowait(LegEnded(key, cause))
+                    else:
+                        self._call.spawn(self._follow(key, another), name=f"dialled leg {another.leg_id}")
                 case DigitReceived() if key == self._model.winner:
                     self._called_digit(event)
                 case _:
@@ -233,6 +241,7 @@ class _DialRun:
                 if timer is not None:
                     timer.cancel()
             case Hangup(key, cause):
+                self._dropped.add(key)
                 self._leg(key).hangup(cause)
             case PostAttempt(number, posted, cause):
                 attempt = self._attempts[number]
