@@ -37,7 +37,7 @@ EXECUTED: Mapping[str, frozenset[str]] = {
     "Dial": frozenset(
         {"action", "method", "callerId", "timeout", "timeLimit", "hangupOnStar", "answerOnBridge", "ringTone"}
         | {"sequential", "record", "trim", "recordingStatusCallback", "recordingStatusCallbackMethod"}
-        | {"recordingStatusCallbackEvent", "recordingTrack"}
+        | {"recordingStatusCallbackEvent", "recordingTrack", "referUrl", "referMethod"}
     ),
     "Dial/Number": _STATUS_CALLBACK | _WHISPER | {"sendDigits"},
     "Dial/Client": _STATUS_CALLBACK | _WHISPER | {"name", "clientNotificationUrl"},
@@ -55,6 +55,8 @@ EXECUTED: Mapping[str, frozenset[str]] = {
     "Pause": frozenset({"length"}),
     "Play": frozenset({"digits", "loop"}),
     "Redirect": frozenset({"method"}),
+    "Refer": frozenset({"action", "method"}),
+    "Refer/Sip": frozenset(),
     "Reject": frozenset({"reason"}),
 }
 """Path of an element that runs: its attributes that have their effect."""

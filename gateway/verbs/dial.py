@@ -41,9 +41,10 @@ from gateway.fork_events import (
     StartTimer,
     StopRingback,
     TimeLimitReached,
+    WinnerReferred,
 )
 from gateway.parameters import Parameters
-from gateway.scripted import ScriptedCall
+from gateway.scripted import REFER_NOT_WANTED, ScriptedCall
 from gateway.twiml import resolve_url
 from gateway.twiml.model import Dial
 from gateway.verbs.attempt import NOT_EXECUTED, Attempt, Refused
@@ -51,7 +52,17 @@ from gateway.verbs.called_party import CalledParty
 from gateway.verbs.dial_sound import DialSound
 from gateway.verbs.nouns import Dialled, order_for
 from gateway.verbs.outcome import Continue, Fetch, Next
-from signaling.leg import Answered, DigitReceived, EarlyMedia, Ended, HangupCause, Leg, Ringing
+from signaling.leg import (
+    Answered,
+    DigitReceived,
+    EarlyMedia,
+    Ended,
+    HangupCause,
+    Leg,
+    Ringing,
+    Transferable,
+    TransferRequested,
+)
 
 # What a caller who was never answered is refused with when the script ends after this dial.
 _REFUSALS = {
@@ -67,6 +78,7 @@ async def dial(call: ScriptedCall, verb: Dial, base_url: str | None) -> Next:
         await call.answer()
     # Resolved before anything rings: a URL that cannot be requested is an error of the document.
     action = None if verb.action is None else resolve_url(base_url, verb.action)
+    refer_url = None if verb.refer_url is None else resolve_url(base_url, verb.refer_url)
     run = _DialRun(call, verb, base_url)
     try:
         finish = await run.until_finished()
@@ -79,6 +91,9 @@ async def dial(call: ScriptedCall, verb: Dial, base_url: str | None) -> Next:
         raise
     finally:
         run.close()
+    if run.referred_to is not None and refer_url is not None:
+        target = [("ReferTransferTarget", run.referred_to)]
+        return Fetch(url=refer_url, method=verb.refer_method.value, parameters=target)
     if finish.status in _REFUSALS:
         call.refusal = _REFUSALS[finish.status]
     if action is not None:
@@ -122,6 +137,7 @@ class _DialRun:
         self._time_limit_s = min(verb.time_limit_s, configuration.time_limit_s)
         self._loop = asyncio.get_running_loop()
         self._finish: Finish | None = None
+        self.referred_to: str | None = None
 
     async def until_finished(self) -> Finish:
         with self._call.listening(self._digit):
@@ -163,6 +179,8 @@ class _DialRun:
         return parameters
 
     async def _tell(self, event: DialEvent) -> None:
+        if isinstance(event, WinnerReferred) and self._model.state is DialState.BRIDGED:
+            self.referred_to = event.target
         self._pending.extend(self._model.receive(event))
         while self._pending:
             effect = self._pending.popleft()
@@ -207,6 +225,10 @@ class _DialRun:
                         self._inbox.put_nowait(LegEnded(key, cause))
                     else:
                         self._call.spawn(self._follow(key, another), name=f"dialled leg {another.leg_id}")
+                case TransferRequested(target, is_accepted=True):
+                    self._inbox.put_nowait(WinnerReferred(target))
+                case TransferRequested():
+                    self._call.timeline.warn(REFER_NOT_WANTED, f"REFER of {leg.device} without referUrl", level="error")
                 case DigitReceived() if key == self._model.winner:
                     self._called_digit(event)
                 case _:
@@ -224,6 +246,8 @@ class _DialRun:
         self._screened = None
         await self._call.answer()
         self._sound.bridge(leg)
+        if self._verb.refer_url is not None and isinstance(leg, Transferable):
+            leg.accept_transfers(True)
         self._time_limit = self._loop.call_later(self._time_limit_s, self._inbox.put_nowait, TimeLimitReached())
         self._call.timeline.note(
             self._call.timeline.event("bridged", message=self._attempts[key.attempt].facts.sid, leg_id=leg.leg_id)

@@ -9,11 +9,12 @@ from collections.abc import Mapping
 from typing import Final
 
 from gateway.interpreter import Run
-from gateway.twiml.model import Dial, Gather, Hangup, Pause, Play, Redirect, Reject
+from gateway.twiml.model import Dial, Gather, Hangup, Pause, Play, Redirect, Refer, Reject
 from gateway.verbs.dial import dial
 from gateway.verbs.flow import hangup, pause, redirect, reject
 from gateway.verbs.gather import gather
 from gateway.verbs.play import play
+from gateway.verbs.refer import refer
 
 VERBS: Final[Mapping[type, Run]] = {
     Dial: dial,
@@ -22,5 +23,6 @@ VERBS: Final[Mapping[type, Run]] = {
     Pause: pause,
     Play: play,
     Redirect: redirect,
+    Refer: refer,
     Reject: reject,
 }
