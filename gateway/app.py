@@ -39,6 +39,8 @@ from gateway.routing import Router, Script
 from gateway.services import Services
 from gateway.session import CallSession
 from gateway.sids import new_sid
+from gateway.sounds import Sounds
+from gateway.speech.speaker import Speaker
 from gateway.store import StorageUnavailable, Store
 from gateway.tokens import TokenIssuer, verifier_of
 from gateway.verbs.table import VERBS
@@ -47,6 +49,12 @@ from gateway.webhooks.client import WebhookClient
 from gateway.webhooks.guard import Guard, permits
 from gateway.webhooks.outbox import Outbox
 from media.engine import Engine, EngineSettings
+from media.speech.cache import SpeechFiles
+from media.speech.engine import Synthesizer
+from media.speech.espeak import EspeakSynthesizer
+from media.speech.piper import NoPiper, PiperSynthesizer, check_piper
+from media.speech.speech import Speech
+from media.speech.voices import Engine as SpeechEngine
 from signaling.errors import Fault, GatewayError
 from signaling.leg import HangupCause, Leg, OutboundCall
 from signaling.location import Location
@@ -126,7 +134,7 @@ class Gateway:
         stack.push_async_callback(self._store.close)
         stack.push_async_callback(self._engine.stop)
         await self._engine.start()
-        self._webrtc = WebRtc(self._engine, WebRtcSettings())
+        self._webrtc = WebRtc(self._engine, WebRtcSettings(advertised_address=configuration.media.advertised_address))
         stack.push_async_callback(self._webrtc.stop)
         # Stopped behind all that runs calls: their recordings are still asked for.
         stack.push_async_callback(self._stop_http)
@@ -135,6 +143,8 @@ class Gateway:
             guard=Guard(configuration.webhooks.allow, own=[(configuration.server.host, configuration.server.port)]),
         )
         stack.push_async_callback(self._webhooks.close)
+        self._speech = await self._make_speech()
+        stack.push_async_callback(self._speech.close)
         self._recordings = Recordings(
             directory=directory,
             public_url=configuration.public_url,
@@ -178,6 +188,17 @@ class Gateway:
         await self._outbox.start()
         self._is_started = True
 
+    async def _make_speech(self) -> Speech:
+        speech = self._configuration.speech
+        engines: dict[SpeechEngine, Synthesizer] = {SpeechEngine.ESPEAK: EspeakSynthesizer()}
+        if speech.piper:
+            try:
+                library = await asyncio.to_thread(check_piper, speech.piper)
+            except NoPiper as error:
+                raise StartError(str(error)) from error
+            engines[SpeechEngine.PIPER] = PiperSynthesizer(library)
+        return Speech(engines, SpeechFiles(Path(speech.cache_directory), capacity=speech.cache_mb * 2**20))
+
     async def _start_sip(self) -> None:
         configuration = self._configuration
         sip = configuration.sip
@@ -215,7 +236,14 @@ class Gateway:
         self._stack.callback(self._registrar.stop)
         self._agent = SipAgent(
             engine=self._engine,
-            settings=SipSettings(listen=sip.listen, domain=sip.domain, tls=_tls(configuration)),
+            settings=SipSettings(
+                listen=sip.listen,
+                domain=sip.domain,
+                tls=_tls(configuration),
+                codec_names=sip.codecs,
+                advertised_media_address=configuration.media.advertised_address,
+                advertised_address=sip.advertised_address,
+            ),
             authenticator=authenticator,
             registrar=self._registrar,
             trunks=trunks,
@@ -246,6 +274,8 @@ class Gateway:
             store=self._store,
             recordings=self._recordings,
             interpreter=Interpreter(VERBS),
+            speaker=Speaker(self._speech, configuration.speech.choice),
+            sounds=Sounds(self._webhooks),
             now=_now,
             monotonic=time.monotonic,
         )

@@ -58,6 +58,13 @@ EXECUTED: Mapping[str, frozenset[str]] = {
     "Refer": frozenset({"action", "method"}),
     "Refer/Sip": frozenset(),
     "Reject": frozenset({"reason"}),
+    **{
+        f"{say}/{tag}": names if tag != "w" else frozenset()
+        for say in ("Say", "Gather/Say")
+        for tag, (names, _) in SSML.items()
+    },
+    "Say": frozenset({"voice", "language", "loop"}),
+    "Gather/Say": frozenset({"voice", "language", "loop"}),
 }
 """Path of an element that runs: its attributes that have their effect."""
 

@@ -29,9 +29,10 @@ from gateway.twiml.model import Number, Sip
 from gateway.verbs.called_party import CalledParty
 from gateway.verbs.nouns import Order, Way
 from signaling.leg import HangupCause, Leg, OutboundCall, Party
-from signaling.location import NumberTarget
+from signaling.location import NumberTarget, Target
 
 NOT_EXECUTED = 13750
+_EVERYWHERE = ("PCMU", "PCMA")
 
 
 @dataclass(frozen=True)
@@ -217,12 +218,18 @@ class Attempt:
             headers=way.headers,
             parameters=self._order.parameters,
             diversion=self._call.leg.diversion,
-            codec_names=self._codec_names(),
+            codec_names=self._codec_names(way.target),
         )
 
-    def _codec_names(self) -> tuple[str, ...]:
-        """The caller's own codecs first, so that the bridge relays; then what every phone has."""
-        return tuple(dict.fromkeys([*self._call.leg.codec_names, "PCMU", "PCMA"]))
+    def _codec_names(self, target: Target) -> tuple[str, ...]:
+        """The caller's own codecs first, so that the bridge relays; then what every phone has.
+
+        A trunk that may choose among several is offered G.711 first, which no network behind it has to transcode.
+        """
+        choices = self._call.leg.codec_choices
+        if isinstance(target, NumberTarget) and len(self._call.leg.codec_names) > 1:
+            choices = tuple(sorted(choices, key=lambda name: name not in _EVERYWHERE))
+        return tuple(dict.fromkeys([*choices, *_EVERYWHERE]))
 
     def _record(self, status: CallStatus, sip_status: int | None) -> CallRecord:
         now = self._call.services.now()

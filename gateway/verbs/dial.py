@@ -9,6 +9,7 @@ Source: Twilio <Dial>; Twilio <Client>.
 
 import asyncio
 from collections import deque
+from collections.abc import Sequence
 
 from gateway.call import CallStatus, ProgressEvent
 from gateway.fork import DialModel, DialState
@@ -50,7 +51,7 @@ from gateway.twiml.model import Dial
 from gateway.verbs.attempt import NOT_EXECUTED, Attempt, Refused
 from gateway.verbs.called_party import CalledParty
 from gateway.verbs.dial_sound import DialSound
-from gateway.verbs.nouns import Dialled, order_for
+from gateway.verbs.nouns import Dialled, Order, order_for
 from gateway.verbs.outcome import Continue, Fetch, Next
 from signaling.leg import (
     Answered,
@@ -74,12 +75,14 @@ _REFUSALS = {
 
 
 async def dial(call: ScriptedCall, verb: Dial, base_url: str | None) -> Next:
+    # Resolved before anything rings: a URL that cannot be requested is an error of the document.
+    orders = [order_for(call, verb, noun, base_url) for noun in _executed(call, verb)]
+    _prefer_common_codec(call, orders)
     if not verb.answer_on_bridge:
         await call.answer()
-    # Resolved before anything rings: a URL that cannot be requested is an error of the document.
     action = None if verb.action is None else resolve_url(base_url, verb.action)
     refer_url = None if verb.refer_url is None else resolve_url(base_url, verb.refer_url)
-    run = _DialRun(call, verb, base_url)
+    run = _DialRun(call, verb, orders, base_url)
     try:
         finish = await run.until_finished()
     except asyncio.CancelledError:
@@ -101,6 +104,20 @@ async def dial(call: ScriptedCall, verb: Dial, base_url: str | None) -> Next:
     return Continue()
 
 
+def _prefer_common_codec(call: ScriptedCall, orders: Sequence[Order]) -> None:
+    """A caller who may be answered before his party is known gets a codec that whoever is dialled speaks.
+
+    What cannot be mended later has to be certain; a phone is offered anew when it turns out wrong.
+    """
+    leg = call.leg
+    parties = [
+        party for order in orders for way in order.ways for party in call.services.location.repertoires(way.target)
+    ]
+    if parties:
+        spoken = [party.certain if leg.is_codec_final else party.possible for party in parties]
+        leg.prefer([name for name in leg.codec_choices if all(name in names for names in spoken)])
+
+
 def _executed(call: ScriptedCall, verb: Dial) -> list[Dialled]:
     """The nouns that can be dialled; the others are told."""
     nouns: list[Dialled] = []
@@ -113,14 +130,13 @@ def _executed(call: ScriptedCall, verb: Dial) -> list[Dialled]:
 
 
 class _DialRun:
-    def __init__(self, call: ScriptedCall, verb: Dial, base_url: str | None) -> None:
+    def __init__(self, call: ScriptedCall, verb: Dial, orders: Sequence[Order], base_url: str | None) -> None:
         self._call = call
         self._verb = verb
         configuration = call.services.configuration.calls
-        nouns = _executed(call, verb)
-        self._attempts = [Attempt(call, order_for(call, verb, noun, base_url)) for noun in nouns]
+        self._attempts = [Attempt(call, order) for order in orders]
         self._model = DialModel(
-            len(nouns),
+            len(orders),
             is_sequential=verb.sequential,
             status_when_caller_ends=CallStatus(configuration.status_when_caller_hangs_up),
             screened=frozenset(number for number, attempt in enumerate(self._attempts) if attempt.screening),
@@ -191,6 +207,7 @@ class _DialRun:
                 case StartRingback():
                     await self._sound.start_ringback()
                 case PassEarlyMedia(leg):
+                    self._call.leg.prefer(self._leg(leg).codec_names)
                     await self._sound.pass_early_media(self._leg(leg))
                 case Bridge(leg):
                     await self._bridge(leg)
@@ -244,6 +261,7 @@ class _DialRun:
     async def _bridge(self, key: LegKey) -> None:
         leg = self._leg(key)
         self._screened = None
+        self._call.leg.prefer(leg.codec_names)
         await self._call.answer()
         self._sound.bridge(leg)
         if self._verb.refer_url is not None and isinstance(leg, Transferable):

@@ -36,9 +36,9 @@ from gateway.twiml.model import Gather, Pause, Play, Say
 from gateway.twiml.values import Auto, GatherInput
 from gateway.verbs.attempt import NOT_EXECUTED
 from gateway.verbs.outcome import Continue, Fetch, Next
-from gateway.verbs.play import MAX_LOOPS
+from gateway.verbs.prompts import MAX_LOOPS, prepare
 from gateway.webhooks.errors import FetchCode, FetchError
-from media.player import UnplayableAudio, load_clip
+from media.player import UnplayableAudio
 from signaling.leg import DigitReceived
 
 DEFAULT_TIMEOUT_S = 5
@@ -159,14 +159,13 @@ class _GatherRun:
             case Play():
                 return await self._fetched(prompt)
             case Say():
-                self._call.timeline.warn(NOT_EXECUTED, "<Gather><Say> is not executed yet; skipped")
-                return lambda: asyncio.sleep(0)
+                spoken = await prepare(self._call, prompt, self._base_url)
+                return lambda: spoken.perform(self._call.leg)
 
     async def _fetched(self, prompt: Play) -> Sound:
         url = resolve_url(self._base_url, prompt.url)
         try:
-            audio = await self._call.services.webhooks.fetch_audio(url, cookies=self._call.cookies)
-            clip = await load_clip(audio.body, content_type=audio.content_type)
+            clip = await self._call.services.sounds.clip(url, cookies=self._call.cookies)
         except UnplayableAudio as error:
             raise TwimlError(UNPLAYABLE_PROMPT, f"<Gather><Play>: {error}") from error
         except FetchError as error:

@@ -8,7 +8,7 @@ Source: Twilio <Number>, sendDigits, url; Twilio <Client>, <Sip>: url.
 from dataclasses import dataclass
 from typing import Final
 
-from gateway.announcement import TIMES, error_announcement
+from gateway.announcement import error_announcement
 from gateway.interpreter import ScriptError
 from gateway.scripted import Rules
 from gateway.twiml.model import Gather, Hangup, Pause, Play, Redirect, Reject, Say
@@ -40,6 +40,6 @@ class Screening:
             outcome = await party.services.interpreter.perform(party, self.whisper, WHISPER)
         except (FetchError, ScriptError) as error:
             party.timeline.warn(int(error.code), error.message, level="error", url=error.url)
-            await party.leg.media.play(error_announcement(), loops=TIMES)
+            await party.leg.media.play(await error_announcement(party.services.speaker))
             return False
         return isinstance(outcome, Continue)

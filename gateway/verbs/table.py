@@ -9,12 +9,13 @@ from collections.abc import Mapping
 from typing import Final
 
 from gateway.interpreter import Run
-from gateway.twiml.model import Dial, Gather, Hangup, Pause, Play, Redirect, Refer, Reject
+from gateway.twiml.model import Dial, Gather, Hangup, Pause, Play, Redirect, Refer, Reject, Say
 from gateway.verbs.dial import dial
 from gateway.verbs.flow import hangup, pause, redirect, reject
 from gateway.verbs.gather import gather
 from gateway.verbs.play import play
 from gateway.verbs.refer import refer
+from gateway.verbs.say import say
 
 VERBS: Final[Mapping[type, Run]] = {
     Dial: dial,
@@ -25,4 +26,5 @@ VERBS: Final[Mapping[type, Run]] = {
     Redirect: redirect,
     Refer: refer,
     Reject: reject,
+    Say: say,
 }

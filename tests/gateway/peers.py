@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
+import numpy as np
+
 from gateway.config import Configuration, load
 from gateway.interpreter import Interpreter
 from gateway.parameters import CallDirection, CallFacts, RecordingMention
@@ -14,6 +16,8 @@ from gateway.routing import Router, Script
 from gateway.services import Services
 from gateway.session import CallSession
 from gateway.sids import new_sid
+from gateway.sounds import Sounds
+from gateway.speech.speaker import Speaker
 from gateway.store.records import CallRecord, EventRecord, LegRecord, Operation, OwedCallback
 from gateway.verbs.table import VERBS
 from gateway.webhooks.audio import Audio
@@ -22,6 +26,9 @@ from gateway.webhooks.cookies import CallCookies
 from gateway.webhooks.errors import FetchCode, FetchError
 from media.engine import PortStatistics, Silence
 from media.player import Clip
+from media.speech.engine import SpeechError
+from media.speech.utterance import Spoken, Utterance
+from media.speech.voices import Voice
 from signaling.leg import (
     Answered,
     DigitReceived,
@@ -38,7 +45,15 @@ from signaling.leg import (
     TransferRequested,
     TransferResult,
 )
-from signaling.location import ClientTarget, NumberTarget, SipTarget, Target
+from signaling.location import (
+    PHONE_CODECS,
+    TRUNK_CODECS,
+    ClientTarget,
+    NumberTarget,
+    Repertoire,
+    SipTarget,
+    Target,
+)
 
 ACCOUNT_SID = "AC" + "0" * 32
 VOICE_URL = "http://app.example.com/voice?x=1"
@@ -52,6 +67,7 @@ class PeerPort:
         self.rate_hz = 8000
         self.heard: list[Any] = [Silence()]
         self.played: list[Clip] = []
+        self.loops: list[int] = []
         self.played_to_the_end: list[Clip] = []
 
     def __repr__(self) -> str:
@@ -69,8 +85,24 @@ class PeerPort:
 
     async def play(self, clip: Clip, *, loops: int = 1) -> None:
         self.played.append(clip)
+        self.loops.append(loops)
         await asyncio.sleep(clip.duration_s * loops)
         self.played_to_the_end.append(clip)
+
+
+class PeerSpeech:
+    """A voice that takes 400 ms a word, and remembers what it said. is_broken: it says nothing any more."""
+
+    def __init__(self) -> None:
+        self.said: list[tuple[str, Voice]] = []
+        self.is_broken = False
+
+    async def say(self, utterance: Utterance, voice: Voice) -> Clip:
+        if self.is_broken:
+            raise SpeechError("expected a voice, found a broken one")
+        text = " ".join("".join(part.text for part in utterance if isinstance(part, Spoken)).split())
+        self.said.append((text, voice))
+        return Clip(np.full(3200 * len(text.split()), 1000, np.int16), 8000)
 
 
 class PeerLeg:
@@ -90,6 +122,9 @@ class PeerLeg:
             call_id=f"{name}@example.com", domain="example.com", source_ip="192.0.2.1"
         )
         self.codec_names: tuple[str, ...] = ("PCMA",)
+        self.codec_choices: tuple[str, ...] = ("PCMA",)
+        self.is_codec_final = False
+        self.preferred: list[tuple[str, ...]] = []
         self.events = LegEvents()
         self.media: Any = PeerPort(name)
         self.done: list[str] = []
@@ -109,6 +144,9 @@ class PeerLeg:
     async def answer(self) -> None:
         self.done.append("answer")
         self.state = LegState.UP
+
+    def prefer(self, codec_names: Sequence[str]) -> None:
+        self.preferred.append(tuple(codec_names))
 
     def hangup(self, cause: HangupCause = HangupCause.NORMAL) -> None:
         if self.state is LegState.ENDED:
@@ -169,7 +207,8 @@ class Scene:
 
     documents: path -> TwiML text, or a function of the request's parameters. sounds: path -> seconds of a sound file,
     or what is there instead of one.
-    devices: identity -> number of devices. numbers: whether there is a trunk.
+    devices: identity -> number of devices. ``codecs``: what they speak, if they are no phones.
+    has_trunk: whether there is a trunk.
     """
 
     def __init__(
@@ -181,7 +220,9 @@ class Scene:
         settings: Mapping[str, str] | None = None,
         script: Script | None = None,
         extra: Mapping[str, str] | None = None,
+        content_type: str = "text/xml",
     ) -> None:
+        self.content_type = content_type
         self.documents = dict(documents)
         self.devices = dict(devices or {})
         self.has_trunk = has_trunk
@@ -202,8 +243,10 @@ class Scene:
         self.written: list[Operation] = []
         self.recordings: list[PeerRecording] = []
         self.dialled: list[PeerLeg] = []
+        self.codecs: dict[str, Repertoire] = {}
         self.targets: list[Target] = []
         self.caller = PeerLeg("caller", direction=Direction.INBOUND)
+        self.speech = PeerSpeech()
         self.on_dial: Callable[[PeerLeg], None] = lambda leg: None
         self._arrived = asyncio.Event()
 
@@ -221,12 +264,21 @@ class Scene:
         text = document if isinstance(document, str) else document(dict(request.params))
         return Fetched(
             body=text.encode(),
-            content_type="text/xml",
+            content_type=self.content_type,
             charset=None,
             status=200,
             url=request.url,
             base_url=request.url,
         )
+
+    def repertoires(self, target: Target) -> list[Repertoire]:
+        match target:
+            case ClientTarget(identity):
+                return [self.codecs.get(identity, PHONE_CODECS)] * self.devices.get(identity, 1)
+            case NumberTarget():
+                return [TRUNK_CODECS]
+            case SipTarget():
+                return [PHONE_CODECS]
 
     async def fetch_audio(self, url: str, *, cookies: CallCookies) -> Audio:
         path = url.partition("example.com")[2]
@@ -283,6 +335,8 @@ class Scene:
             store=cast(Any, self),
             recordings=cast(Recordings, self),
             interpreter=Interpreter(VERBS),
+            speaker=Speaker(self.speech, self.configuration.speech.choice),
+            sounds=Sounds(cast(Any, self)),
             now=lambda: start + timedelta(seconds=loop.time() - zero),
             monotonic=loop.time,
         )

@@ -165,7 +165,7 @@ def test_gather_prompts_are_all_fetched_before_the_first_sounds() -> None:
     )
     assert 11217 in scene.codes()
     assert len(scene.caller.media.played) == 1, "only the error announcement"
-    assert scene.caller.media.played[0].duration_s < 3
+    assert scene.caller.media.played[0].duration_s > 3 and "error" in scene.speech.said[0][0]
 
 
 def test_gather_prompt_that_is_no_sound_has_a_code_of_its_own() -> None:
@@ -235,3 +235,15 @@ def test_gather_from_a_document_without_url_needs_an_absolute_action() -> None:
     scene = Scene({"/voice": "<Response><Pause/><Pause length='60'/></Response>"})
     run(scene.run(story))
     assert 15004 in scene.codes()
+
+
+def test_gather_say_is_spoken_and_a_key_stops_it() -> None:
+    async def story(scene: Scene) -> None:
+        await asyncio.sleep(0.5)
+        scene.caller.presses("1")
+
+    scene = gathered("action='/got' numDigits='1'", story, prompts="<Say voice='woman' loop='2'>press one or two</Say>")
+    ((text, voice),) = scene.speech.said
+    assert (text, voice.gender.value, scene.caller.media.loops) == ("press one or two", "female", [2])
+    assert scene.caller.media.played_to_the_end == []
+    assert scene.last_request["Digits"] == "1"
