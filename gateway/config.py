@@ -108,6 +108,7 @@ class Server(_Section):
     public_url: HttpUrl = ""
     tls_certificate: str = ""
     tls_key: str = ""
+    trusted_proxies: tuple[Network, ...] = ()
     drain_s: Annotated[float, Field(ge=0, le=86_400)] = 30.0
 
     @property

@@ -5,8 +5,10 @@ run for ever. Verbs are handed in (gateway/verbs/table.py); documents are gatewa
 Source: Twilio "TwiML for Programmable Voice"; "Availability and Reliability" (fallback URLs).
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from itertools import count
 from typing import Any, Final
 
 from gateway.announcement import error_announcement
@@ -23,7 +25,11 @@ from media.player import UnplayableAudio
 
 # A script that fetches this many documents in one call is a loop.
 MAX_DOCUMENTS: Final = 1000
+# Waiting documents that take no time are asked for once in so long.
+SHORTEST_ROUND_S: Final = 1.0
 NOT_EXECUTED: Final = 13750
+
+More = Callable[[], Parameters]
 
 Run = Callable[[ScriptedCall, Any, str | None], Awaitable[Next]]
 """A verb: the call, the element, the URL its relative URLs are read against."""
@@ -69,29 +75,33 @@ class Interpreter:
         following: Fetch | Given,
         rules: Rules = VOICE,
         *,
-        parameters: Parameters | None = None,
+        parameters: Parameters | Callable[[], Parameters] | None = None,
     ) -> Over:
         """See gateway/scripted.py, Performer."""
-        more = parameters or []
-        loaded = await self._load(call, following, more)
-        for _ in range(MAX_DOCUMENTS):
+        more = parameters if callable(parameters) else lambda: parameters or []
+        loaded = await self._load(call, following, rules, more)
+        for _ in count() if rules.is_endless else range(MAX_DOCUMENTS):
+            begun_s = call.services.monotonic()
             outcome = await self._run_document(call, loaded, rules)
             if not isinstance(outcome, Fetch):
                 return outcome
-            loaded = await self._load(call, outcome, more)
-        raise ScriptError(FetchCode.RETRIEVAL_FAILURE, f"more than {MAX_DOCUMENTS} documents in one call", loaded.url)
+            if rules.is_endless:
+                await asyncio.sleep(max(0.0, begun_s + SHORTEST_ROUND_S - call.services.monotonic()))
+            loaded = await self._load(call, outcome, rules, more)
+        message = f"more than {MAX_DOCUMENTS} documents in one call"
+        raise ScriptError(FetchCode.RETRIEVAL_FAILURE, message, loaded.url)
 
-    async def _load(self, call: ScriptedCall, following: Fetch | Given, more: Parameters) -> Loaded:
+    async def _load(self, call: ScriptedCall, following: Fetch | Given, rules: Rules, more: More) -> Loaded:
         """Fetch and parse; if either fails, once more from the fallback URL with what went wrong."""
         if isinstance(following, Given):
             call.timeline.note_problems(following.document.warnings, following.base_url)
             return Loaded(document=following.document, base_url=following.base_url, url=following.base_url)
         try:
-            return await _load_once(call, following, more)
+            return await _load_once(call, following, rules, more)
         except (FetchError, ScriptError) as error:
             if following.is_fallback:
                 raise
-            return await _load_once(call, _fall_back(call, error), more)
+            return await _load_once(call, _fall_back(call, error, rules), rules, more)
 
     async def _run_document(self, call: ScriptedCall, loaded: Loaded, rules: Rules) -> Next:
         """Run the verbs in order, until one of them says otherwise than to go on."""
@@ -120,7 +130,7 @@ class Interpreter:
             failure = error
         if loaded.is_fallback:
             raise failure
-        return _fall_back(call, failure)
+        return _fall_back(call, failure, rules)
 
 
 def _first(call: ScriptedCall) -> Fetch | Given:
@@ -130,18 +140,20 @@ def _first(call: ScriptedCall) -> Fetch | Given:
     return Fetch(url=script.voice_url, method=script.voice_method)
 
 
-async def _load_once(call: ScriptedCall, fetch: Fetch, more: Parameters) -> Loaded:
+async def _load_once(call: ScriptedCall, fetch: Fetch, rules: Rules, more: More) -> Loaded:
     reply = await call.services.webhooks.fetch(
         Request(
             url=fetch.url,
             method=fetch.method,
-            params=(*call.parameters(), *more, *fetch.parameters),
+            params=(*call.parameters(), *more(), *fetch.parameters),
             call_sid=call.facts.sid,
             cookies=call.cookies,
         )
     )
     try:
-        document = document_from_reply(_content_type(reply), reply.body, url=reply.base_url)
+        document = document_from_reply(
+            _content_type(reply), reply.body, url=reply.base_url, afterwards=rules.afterwards
+        )
     except TwimlError as error:
         call.timeline.note(
             call.timeline.event(
@@ -168,13 +180,13 @@ def _content_type(reply: Fetched) -> str:
     return f"{reply.content_type}; charset={reply.charset}" if reply.charset else reply.content_type
 
 
-def _fall_back(call: ScriptedCall, error: FetchError | ScriptError) -> Fetch:
+def _fall_back(call: ScriptedCall, error: FetchError | ScriptError, rules: Rules) -> Fetch:
     """The fallback document with what went wrong; raises the error if there is none.
 
     Source: Twilio "Availability and Reliability": ErrorCode and ErrorUrl beside the standard parameters.
     """
     script = call.script
-    if not script.fallback_url:
+    if not script.fallback_url or not rules.falls_back:
         raise error
     call.timeline.warn(int(error.code), error.message, level="error", url=error.url)
     parameters = [("ErrorCode", str(int(error.code)))]

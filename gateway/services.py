@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from gateway.config import Configuration
 from gateway.recordings import Recordings
@@ -13,6 +14,9 @@ from gateway.speech.speaker import Speaker
 from gateway.store import Store
 from gateway.webhooks.client import WebhookClient
 from signaling.location import Location
+
+if TYPE_CHECKING:
+    from gateway.rooms.conferences import Conferences
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +30,7 @@ class Services:
     store: Store
     recordings: Recordings
     interpreter: Performer
+    conferences: "Conferences"
     speaker: Speaker
     sounds: Sounds
     now: Callable[[], datetime]

@@ -48,6 +48,9 @@ EXECUTED: Mapping[str, frozenset[str]] = {
     "Dial/Sip/Uri": frozenset({"username", "password", "priority", "weight"}),
     "Dial/Sim": frozenset(),
     "Dial/Sip/Headers/Header": frozenset({"name", "value"}),
+    "Dial/Conference": _STATUS_CALLBACK
+    | {"name", "muted", "startConferenceOnEnter", "endConferenceOnExit", "participantLabel", "waitUrl", "waitMethod"}
+    | {"maxParticipants", "region"},
     "Gather": frozenset({"input", "action", "method", "timeout", "numDigits", "finishOnKey", "actionOnEmptyResult"}),
     "Gather/Pause": frozenset({"length"}),
     "Gather/Play": frozenset({"loop"}),

@@ -10,7 +10,7 @@ from typing import Final
 
 from gateway.interpreter import Run
 from gateway.twiml.model import Dial, Gather, Hangup, Pause, Play, Redirect, Refer, Reject, Say
-from gateway.verbs.dial import dial
+from gateway.verbs.dial_room import dial_parties_or_room
 from gateway.verbs.flow import hangup, pause, redirect, reject
 from gateway.verbs.gather import gather
 from gateway.verbs.play import play
@@ -18,7 +18,7 @@ from gateway.verbs.refer import refer
 from gateway.verbs.say import say
 
 VERBS: Final[Mapping[type, Run]] = {
-    Dial: dial,
+    Dial: dial_parties_or_room,
     Gather: gather,
     Hangup: hangup,
     Pause: pause,

@@ -318,8 +318,20 @@ class SipAgent:
             self.transports.prove(flow)
             layer = self.core.layer
             layer.respond(layer.serve(request, flow), response)
+            if flow.reliable:
+                self._follow(request, flow)
         elif self.transports.penalise(flow.source):
             self.transports.send(bytes(response), flow)
+
+    def _follow(self, request: Request, flow: Flow) -> None:
+        """A device that came back over another connection is reached there in its calls as well, at once.
+
+        It proved who it is; its Contact tells which of the identity's devices. Source: RFC 5626 3.1, 5.3; RFC 7118 5.
+        """
+        identity = request.to_address.uri.user or ""
+        places = {(contact.uri.user, contact.uri.host.lower()) for contact in request.contact}
+        for leg in self.core.legs:
+            leg.device_moved(identity, places, flow)
 
     def _on_cancel(self, request: Request, flow: Flow) -> None:
         """Source: RFC 3261 9.2."""
@@ -371,7 +383,11 @@ class SipAgent:
             dialog,
             flow,
             we_called=False,
-            peer=Peer(pinned=admitted.identity is not None, answers=ChallengeAnswers(None)),
+            peer=Peer(
+                pinned=admitted.identity is not None,
+                answers=ChallengeAnswers(None),
+                identity=admitted.identity or "",
+            ),
             timer=SessionTimer(interval_s=self._settings.session_interval_s),
         )
         inbound = InboundInvite(core, leg, session, request, flow)

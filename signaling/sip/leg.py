@@ -6,7 +6,7 @@ owner wants; what is left to say to the far end after Ended goes on without the 
 Source: signaling/leg.py (the contract); RFC 3261 9.1, 15.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -35,8 +35,9 @@ from signaling.leg import (
 from signaling.sip.core import SipCore
 from signaling.sip.leg_media import LegAudio
 from signaling.sip.message import Request
-from signaling.sip.session import Session
+from signaling.sip.session import Place, Session
 from signaling.sip.transaction_layer import ServerTransaction
+from signaling.sip.transport import Flow
 
 if TYPE_CHECKING:
     from signaling.sip.uac import OutboundInvite
@@ -270,6 +271,11 @@ class SipLeg:
                 self.end(HangupCause.MEDIA_TIMEOUT, reason="no audio")
             case _:
                 pass
+
+    def device_moved(self, identity: str, places: Collection[Place], flow: Flow) -> None:
+        """A device of the identity registered by this flow. places: user and host of its Contacts."""
+        if self._session is not None:
+            self._session.follow(identity, places, flow)
 
     def on_prack(self, request: Request, server: ServerTransaction) -> None:
         if self._inbound is not None:

@@ -7,7 +7,7 @@ Source: RFC 3261 12.2, 13.3.1.4, 14, 15; RFC 3311 (UPDATE); RFC 4028; RFC 6337 f
 """
 
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -26,12 +26,13 @@ from signaling.sip.session_timer import IntervalTooSmall, SessionTimer
 from signaling.sip.transaction_layer import Outcome, ServerTransaction
 from signaling.sip.transfer import Transfers
 from signaling.sip.transport import Flow
-from signaling.sip.values import SipParseError
+from signaling.sip.values import SipParseError, parse_uri
 
 if TYPE_CHECKING:
     from signaling.sip.leg import SipLeg
 
 Field = tuple[str, str]
+Place = tuple[str | None, str]
 
 
 def refusal_fields(error: PeerError) -> list[Field]:
@@ -45,6 +46,14 @@ def refusal_fields(error: PeerError) -> list[Field]:
             return [("Retry-After", str(random.randint(0, 10)))]
         case _:
             return []
+
+
+def _place_of(target: str) -> Place | None:
+    try:
+        uri = parse_uri(target)
+    except SipParseError:
+        return None
+    return uri.user, uri.host.lower()
 
 
 @dataclass
@@ -89,6 +98,11 @@ class Session:
         core.dialogs[dialog.id] = self
         if not we_called and dialog.remote_sequence is not None:
             core.callers[dialog.id.call_id, dialog.id.remote_tag] = dialog.remote_sequence
+
+    def follow(self, identity: str, places: Collection[Place], flow: Flow) -> None:
+        """The dialog's flow is that of its device's registration, if it is one of these."""
+        if identity and self._peer.identity == identity and _place_of(self.dialog.remote_target) in places:
+            self.flow = flow
 
     # What the peer sends
 

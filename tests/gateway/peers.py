@@ -12,6 +12,7 @@ from gateway.config import Configuration, load
 from gateway.interpreter import Interpreter
 from gateway.parameters import CallDirection, CallFacts, RecordingMention
 from gateway.recordings import ActiveRecording, RecordingOrder, Recordings
+from gateway.rooms.conferences import Conferences
 from gateway.routing import Router, Script
 from gateway.services import Services
 from gateway.session import CallSession
@@ -57,6 +58,7 @@ from signaling.location import (
 
 ACCOUNT_SID = "AC" + "0" * 32
 VOICE_URL = "http://app.example.com/voice?x=1"
+HOLD_MUSIC = Clip(np.zeros(8000, np.int16), 8000)
 
 
 class PeerPort:
@@ -67,6 +69,7 @@ class PeerPort:
         self.rate_hz = 8000
         self.heard: list[Any] = [Silence()]
         self.played: list[Clip] = []
+        self.joined: PeerMix | None = None
         self.loops: list[int] = []
         self.played_to_the_end: list[Clip] = []
 
@@ -80,6 +83,12 @@ class PeerPort:
     def hear(self, source: Any) -> None:
         self.heard.append(source)
 
+    def join(self, mix: "PeerMix | None") -> None:
+        self.joined = mix
+
+    def play_nowait(self, clip: Clip, *, loops: int = 0) -> None:
+        self.heard.append(clip)
+
     def statistics(self) -> PortStatistics:
         return PortStatistics(packets_received=50)
 
@@ -88,6 +97,16 @@ class PeerPort:
         self.loops.append(loops)
         await asyncio.sleep(clip.duration_s * loops)
         self.played_to_the_end.append(clip)
+
+
+class PeerMix:
+    """A mixing group that mixes nothing."""
+
+    def __init__(self) -> None:
+        self.is_closed = False
+
+    def close(self) -> None:
+        self.is_closed = True
 
 
 class PeerSpeech:
@@ -242,6 +261,7 @@ class Scene:
         self.requests: list[Request] = []
         self.written: list[Operation] = []
         self.recordings: list[PeerRecording] = []
+        self.mixes: list[PeerMix] = []
         self.dialled: list[PeerLeg] = []
         self.codecs: dict[str, Repertoire] = {}
         self.targets: list[Target] = []
@@ -314,6 +334,10 @@ class Scene:
 
     # What a test says and asks.
 
+    def open_mix(self) -> PeerMix:
+        self.mixes.append(PeerMix())
+        return self.mixes[-1]
+
     async def run(self, story: Callable[["Scene"], Awaitable[None]] | None = None) -> None:
         """The whole call; ``story`` plays everybody else meanwhile."""
         self.session = CallSession(self.services(), cast(Any, self.caller), self.facts(), self.script)
@@ -335,6 +359,7 @@ class Scene:
             store=cast(Any, self),
             recordings=cast(Recordings, self),
             interpreter=Interpreter(VERBS),
+            conferences=Conferences(open_mix=cast(Any, self.open_mix), music=HOLD_MUSIC),
             speaker=Speaker(self.speech, self.configuration.speech.choice),
             sounds=Sounds(cast(Any, self)),
             now=lambda: start + timedelta(seconds=loop.time() - zero),
@@ -398,6 +423,7 @@ class Scene:
         for leg in (self.caller, *self.dialled):
             assert leg.events.ended is not None, f"{leg} still lives"
         assert all(not recording.is_running for recording in self.recordings)
+        assert all(mix.is_closed for mix in self.mixes)
 
 
 class _PeerActive:
