@@ -277,6 +277,7 @@ class Gateway:
             store=self._store,
             recordings=self._recordings,
             interpreter=Interpreter(VERBS),
+            listen=self._engine.listen,
             conferences=Conferences(open_mix=self._engine.open_mix, music=self._music),
             speaker=Speaker(self._speech, configuration.speech.choice),
             sounds=Sounds(self._webhooks),

@@ -48,6 +48,7 @@ EXECUTED: Mapping[str, frozenset[str]] = {
     "Dial/Sip/Uri": frozenset({"username", "password", "priority", "weight"}),
     "Dial/Sim": frozenset(),
     "Dial/Sip/Headers/Header": frozenset({"name", "value"}),
+    "Echo": frozenset(),
     "Dial/Conference": _STATUS_CALLBACK
     | {"name", "muted", "startConferenceOnEnter", "endConferenceOnExit", "participantLabel", "waitUrl", "waitMethod"}
     | {"maxParticipants", "region"},
@@ -57,6 +58,10 @@ EXECUTED: Mapping[str, frozenset[str]] = {
     "Hangup": frozenset(),
     "Pause": frozenset({"length"}),
     "Play": frozenset({"digits", "loop"}),
+    "Record": frozenset(
+        {"action", "method", "timeout", "finishOnKey", "maxLength", "playBeep", "trim", "recordingStatusCallback"}
+        | {"recordingStatusCallbackMethod", "recordingStatusCallbackEvent"}
+    ),
     "Redirect": frozenset({"method"}),
     "Refer": frozenset({"action", "method"}),
     "Refer/Sip": frozenset(),
