@@ -48,7 +48,7 @@ from gateway.tokens import TokenIssuer, verifier_of
 from gateway.verbs.table import VERBS
 from gateway.web.routes import web_routes
 from gateway.webhooks.client import WebhookClient
-from gateway.webhooks.guard import Guard
+from gateway.webhooks.guard import Guard, permits
 from gateway.webhooks.outbox import Outbox
 from media.engine import Engine, EngineSettings
 from media.music import hold_music
@@ -263,7 +263,12 @@ class Gateway:
             new_call_sid=lambda: new_sid("CA"),
         )
         location = Location(
-            sources=[self._registrar, self._browsers], numbers=trunks, uris=OutsideUris(dial=self._dial)
+            sources=[self._registrar, self._browsers],
+            numbers=trunks,
+            uris=OutsideUris(
+                dial=self._dial,
+                permits=permits(configuration.webhooks.allow if sip.allow is None else sip.allow),
+            ),
         )
         self._services = Services(
             configuration=configuration,

@@ -22,13 +22,13 @@ from gateway.parameters import (
     call_parameters,
 )
 from gateway.routing import Script
-from gateway.scripted import DigitListener
+from gateway.scripted import REFER_NOT_WANTED, DigitListener
 from gateway.services import Services
 from gateway.telling import Telling
 from gateway.timeline import Timeline
 from gateway.verbs.outcome import Fetch, Given
 from gateway.webhooks.cookies import CallCookies
-from signaling.leg import DigitReceived, Ended, HangupCause, Leg
+from signaling.leg import DigitReceived, Ended, HangupCause, Leg, TransferRequested
 
 
 class CallEnded(Exception):
@@ -148,6 +148,8 @@ class CallSession:
                 case DigitReceived():
                     for listener in tuple(self._listeners):
                         listener(event)
+                case TransferRequested():
+                    self.timeline.warn(REFER_NOT_WANTED, "REFER of the caller: only a dialled party may refer")
                 case Ended():
                     raise CallEnded
                 case _:
