@@ -34,7 +34,7 @@ async def measure(host: str, record: str, run: Path, *, listen: bool = False, pa
 async def test_media_sealed_legs_hear_each_other_packet_by_packet(pair: Pair, tmp_path: Path) -> None:
     report = await measure("tests.bench.engine_host", "none", tmp_path, pair=pair)
     assert report.rtp is not None
-    assert (report.rtp.lost, report.rtp.unpaired, report.rtp.crossed, report.rtp.unstamped) == (0, 0, 0, 0)
+    assert (report.rtp.lost, report.rtp.unpaired, report.rtp.crossed) == (0, 0, 0)
     assert report.rtp.received > 2 * CALLS * 15
     assert report.statistics["dropped_forged"] == 0
 
