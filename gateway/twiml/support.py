@@ -32,6 +32,10 @@ class Element:
 
 _STATUS_CALLBACK = frozenset({"statusCallback", "statusCallbackMethod", "statusCallbackEvent"})
 _WHISPER = frozenset({"url", "method"})
+_MACHINE_DETECTION = frozenset(
+    {"machineDetection", "machineDetectionTimeout", "machineDetectionSpeechThreshold", "amdStatusCallback"}
+    | {"machineDetectionSpeechEndThreshold", "machineDetectionSilenceTimeout", "amdStatusCallbackMethod"}
+)
 
 EXECUTED: Mapping[str, frozenset[str]] = {
     "Dial": frozenset(
@@ -39,14 +43,15 @@ EXECUTED: Mapping[str, frozenset[str]] = {
         | {"sequential", "record", "trim", "recordingStatusCallback", "recordingStatusCallbackMethod"}
         | {"recordingStatusCallbackEvent", "recordingTrack", "referUrl", "referMethod"}
     ),
-    "Dial/Number": _STATUS_CALLBACK | _WHISPER | {"sendDigits"},
+    "Dial/Number": _STATUS_CALLBACK | _WHISPER | _MACHINE_DETECTION | {"sendDigits"},
     "Dial/Client": _STATUS_CALLBACK | _WHISPER | {"name", "clientNotificationUrl"},
     "Dial/Client/Identity": frozenset(),
     "Dial/Client/Parameter": frozenset({"name", "value"}),
-    "Dial/Sip": _STATUS_CALLBACK | _WHISPER | {"username", "password"},
+    "Dial/Sip": _STATUS_CALLBACK | _WHISPER | _MACHINE_DETECTION | {"username", "password"},
     "Dial/Sip/Headers": frozenset(),
     "Dial/Sip/Uri": frozenset({"username", "password", "priority", "weight"}),
     "Dial/Sim": frozenset(),
+    "Dial/WhatsApp": _STATUS_CALLBACK,
     "Dial/Sip/Headers/Header": frozenset({"name", "value"}),
     "Echo": frozenset(),
     "Dial/Conference": _STATUS_CALLBACK

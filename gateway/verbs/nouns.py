@@ -7,7 +7,7 @@ Source: Twilio <Number>, <Client>, <Sip>, <Sim>, <WhatsApp>; Twilio <Dial>, time
 
 import random
 from dataclasses import dataclass, field
-from typing import assert_never
+from typing import TypedDict, assert_never
 
 from gateway import caller_id
 from gateway.caller_id import CallerIdRefused
@@ -15,6 +15,7 @@ from gateway.scripted import ScriptedCall
 from gateway.telling import Telling
 from gateway.twiml import TwimlError, resolve_url
 from gateway.twiml.model import Client, Dial, Number, Sim, Sip, SipUri, StatusCallback, WhatsApp
+from gateway.verbs.machine_detection import DetectionOrder, detection_order
 from gateway.verbs.outcome import Fetch
 from gateway.verbs.screening import Screening
 from signaling.location import ClientTarget, NumberTarget, SipTarget, Target
@@ -52,6 +53,7 @@ class Order:
     """A noun made ready. ways: the second and later ones are for when the one before cannot be reached.
 
     callee: the address as applications see it. timeout_s: of ringing. notification: URL to be told that it starts.
+    detection: whether a machine answers, told while the call goes on.
     """
 
     noun: Dialled
@@ -64,6 +66,7 @@ class Order:
     telling: Telling = Telling()
     notification: str | None = None
     screening: Screening = Screening()
+    detection: DetectionOrder | None = None
 
 
 def order_for(call: ScriptedCall, verb: Dial, noun: Dialled, base_url: str | None) -> Order:
@@ -90,7 +93,7 @@ def order_for(call: ScriptedCall, verb: Dial, noun: Dialled, base_url: str | Non
                 timeout_s=timeout_s,
                 ways=(Way(target=NumberTarget(number), headers=dict(noun.headers)),),
                 telling=_telling(call, noun.status, base_url),
-                screening=Screening(send_digits=noun.send_digits, whisper=_whisper(noun, base_url)),
+                **_once_answered(call, noun, base_url),
             )
         case Sip(uri=uri):
             return Order(
@@ -100,7 +103,7 @@ def order_for(call: ScriptedCall, verb: Dial, noun: Dialled, base_url: str | Non
                 timeout_s=timeout_s,
                 ways=tuple(_sip_ways(noun, _chance)),
                 telling=_telling(call, noun.status, base_url),
-                screening=Screening(whisper=_whisper(noun, base_url)),
+                **_once_answered(call, noun, base_url),
             )
         case Sim(sim_sid=sid):
             card = next((sim.uri for sim in call.services.configuration.sims if sim.sid == sid), None)
@@ -140,6 +143,24 @@ def _sip_way(uri: SipUri, common: dict[str, str]) -> Way:
     headers = dict(uri.headers) | common
     target = SipTarget(uri=uri.uri, username=uri.username, password=uri.password, headers=headers)
     return Way(target=target, headers=headers)
+
+
+class _OnceAnswered(TypedDict):
+    screening: Screening
+    detection: DetectionOrder | None
+
+
+def _once_answered(call: ScriptedCall, noun: Number | Sip, base_url: str | None) -> _OnceAnswered:
+    detection = detection_order(call, noun.machine_detection, base_url)
+    is_awaited = detection is not None and detection.callback_url is None
+    return {
+        "screening": Screening(
+            send_digits=noun.send_digits if isinstance(noun, Number) else None,
+            detection=detection if is_awaited else None,
+            whisper=_whisper(noun, base_url),
+        ),
+        "detection": None if is_awaited else detection,
+    }
 
 
 def _whisper(noun: Number | Client | Sip, base_url: str | None) -> Fetch | None:
