@@ -52,6 +52,9 @@ EXECUTED: Mapping[str, frozenset[str]] = {
     "Dial/Sip/Uri": frozenset({"username", "password", "priority", "weight"}),
     "Dial/Sim": frozenset(),
     "Dial/WhatsApp": _STATUS_CALLBACK,
+    "Dial/Application": _STATUS_CALLBACK | {"url", "method", "customerId", "copyParentTo"},
+    "Dial/Application/ApplicationSid": frozenset(),
+    "Dial/Application/Parameter": frozenset({"name", "value"}),
     "Dial/Sip/Headers/Header": frozenset({"name", "value"}),
     "Echo": frozenset(),
     "Dial/Conference": _STATUS_CALLBACK

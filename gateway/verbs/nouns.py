@@ -81,7 +81,7 @@ def order_for(call: ScriptedCall, verb: Dial, noun: Dialled, base_url: str | Non
                 timeout_s=min(verb.timeout_s, CLIENT_TIMEOUT_S) + TIMEOUT_EXTRA_S,
                 ways=(Way(target=ClientTarget(identity), headers=dict(noun.headers)),),
                 parameters=dict(noun.parameters),
-                telling=_telling(call, noun.status, base_url),
+                telling=telling_for(call, noun.status, base_url),
                 notification=_notification(call, noun, base_url),
                 screening=Screening(whisper=_whisper(noun, base_url)),
             )
@@ -92,7 +92,7 @@ def order_for(call: ScriptedCall, verb: Dial, noun: Dialled, base_url: str | Non
                 shown=caller_id.for_number(verb.caller_id, call.facts, call.services.router),
                 timeout_s=timeout_s,
                 ways=(Way(target=NumberTarget(number), headers=dict(noun.headers)),),
-                telling=_telling(call, noun.status, base_url),
+                telling=telling_for(call, noun.status, base_url),
                 **_once_answered(call, noun, base_url),
             )
         case Sip(uri=uri):
@@ -102,7 +102,7 @@ def order_for(call: ScriptedCall, verb: Dial, noun: Dialled, base_url: str | Non
                 shown=caller_id.for_sip(verb.caller_id, call.facts),
                 timeout_s=timeout_s,
                 ways=tuple(_sip_ways(noun, _chance)),
-                telling=_telling(call, noun.status, base_url),
+                telling=telling_for(call, noun.status, base_url),
                 **_once_answered(call, noun, base_url),
             )
         case Sim(sim_sid=sid):
@@ -123,7 +123,7 @@ def order_for(call: ScriptedCall, verb: Dial, noun: Dialled, base_url: str | Non
                 shown=verb.caller_id or call.facts.caller,
                 timeout_s=timeout_s,
                 impossible=Impossible(UNSUPPORTED_NOUN, "<WhatsApp> cannot be dialled from here", level="warning"),
-                telling=_telling(call, noun.status, base_url),
+                telling=telling_for(call, noun.status, base_url),
             )
         case _:
             assert_never(noun)
@@ -167,7 +167,8 @@ def _whisper(noun: Number | Client | Sip, base_url: str | None) -> Fetch | None:
     return None if noun.url is None else Fetch(url=resolve_url(base_url, noun.url), method=noun.method.value)
 
 
-def _telling(call: ScriptedCall, status: StatusCallback | None, base_url: str | None) -> Telling:
+def telling_for(call: ScriptedCall, status: StatusCallback | None, base_url: str | None) -> Telling:
+    """Who is told of a noun's call; a bad URL is told and means nobody."""
     if status is None or not status.url:
         return Telling()
     try:
