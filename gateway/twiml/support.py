@@ -15,9 +15,10 @@ from gateway.twiml.ssml import SSML
 
 
 class Status(Enum):
-    """PARSED: read and checked, without effect. EXECUTED: has its effect."""
+    """PARSED: read and checked, without effect yet. EXECUTED: has its effect. ACCEPTED: there is none to have here."""
 
     PARSED = "parsed"
+    ACCEPTED = "accepted"
     EXECUTED = "executed"
 
 
@@ -41,7 +42,7 @@ EXECUTED: Mapping[str, frozenset[str]] = {
     "Dial": frozenset(
         {"action", "method", "callerId", "timeout", "timeLimit", "hangupOnStar", "answerOnBridge", "ringTone"}
         | {"sequential", "record", "trim", "recordingStatusCallback", "recordingStatusCallbackMethod"}
-        | {"recordingStatusCallbackEvent", "recordingTrack", "referUrl", "referMethod"}
+        | {"recordingStatusCallbackEvent", "recordingTrack", "referUrl", "referMethod", "dialMusic"}
     ),
     "Dial/Number": _STATUS_CALLBACK | _WHISPER | _MACHINE_DETECTION | {"sendDigits"},
     "Dial/Client": _STATUS_CALLBACK | _WHISPER | {"name", "clientNotificationUrl"},
@@ -84,6 +85,12 @@ EXECUTED: Mapping[str, frozenset[str]] = {
 }
 """Path of an element that runs: its attributes that have their effect."""
 
+ACCEPTED: Mapping[str, frozenset[str]] = {
+    "Dial": frozenset({"callReason", "events", "passports", "recordingConfigurationId"}),
+    "Dial/Sip": frozenset({"name"}),
+}
+"""Path of an element: attributes of its maker's own network or cloud, taken silently. Source: spec of <Dial>, 1."""
+
 
 def language() -> tuple[Element, ...]:
     """Every element in every place where it may stand, parents before children."""
@@ -112,6 +119,11 @@ def _element(path: str, attributes: tuple[str, ...]) -> Element:
         path=path,
         status=Status.PARSED if running is None else Status.EXECUTED,
         attributes={
-            name: Status.EXECUTED if running is not None and name in running else Status.PARSED for name in attributes
+            name: Status.EXECUTED
+            if running is not None and name in running
+            else Status.ACCEPTED
+            if name in ACCEPTED.get(path, ())
+            else Status.PARSED
+            for name in attributes
         },
     )
