@@ -51,6 +51,7 @@ from gateway.webhooks.guard import Guard
 from gateway.webhooks.outbox import Outbox
 from media.engine import Engine, EngineSettings
 from media.music import hold_music
+from media.recognition.sphinx import SphinxRecognizer
 from media.speech.cache import SpeechFiles
 from media.speech.engine import Synthesizer
 from media.speech.espeak import EspeakSynthesizer
@@ -148,6 +149,8 @@ class Gateway:
         stack.push_async_callback(self._webhooks.close)
         self._speech = await self._make_speech()
         stack.push_async_callback(self._speech.close)
+        self._recognizer = SphinxRecognizer(at_once=configuration.speech.listeners)
+        stack.push_async_callback(self._recognizer.close)
         self._recordings = Recordings(
             directory=directory,
             public_url=configuration.public_url,
@@ -275,6 +278,7 @@ class Gateway:
             conferences=Conferences(open_mix=self._engine.open_mix, music=self._music),
             speaker=Speaker(self._speech, configuration.speech.choice),
             sounds=Sounds(self._webhooks),
+            recognizer=self._recognizer,
             now=_now,
             monotonic=time.monotonic,
         )

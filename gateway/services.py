@@ -13,6 +13,7 @@ from gateway.sounds import Sounds
 from gateway.speech.speaker import Speaker
 from gateway.store import Store
 from gateway.webhooks.client import WebhookClient
+from media.recognition.recognizer import Recognizer
 from signaling.location import Location
 
 if TYPE_CHECKING:
@@ -33,5 +34,6 @@ class Services:
     conferences: "Conferences"
     speaker: Speaker
     sounds: Sounds
+    recognizer: Recognizer
     now: Callable[[], datetime]
     monotonic: Callable[[], float]

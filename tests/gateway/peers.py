@@ -348,6 +348,7 @@ class Scene:
             conferences=Conferences(open_mix=cast(Any, self.open_mix), music=HOLD_MUSIC),
             speaker=Speaker(self.speech, self.configuration.speech.choice),
             sounds=Sounds(cast(Any, self)),
+            recognizer=cast(Any, None),
             now=lambda: start + timedelta(seconds=loop.time() - zero),
             monotonic=loop.time,
         )
