@@ -36,6 +36,7 @@ from gateway.rest.recordings import RecordingApi
 from gateway.rest.sound import RecordingFiles
 from gateway.rest.token import TokenApi
 from gateway.rooms.conferences import Conferences
+from gateway.rooms.queues import Queues
 from gateway.routing import Router, Script
 from gateway.services import Services
 from gateway.session import CallSession
@@ -273,6 +274,7 @@ class Gateway:
             recordings=self._recordings,
             interpreter=Interpreter(VERBS),
             conferences=Conferences(open_mix=self._engine.open_mix, music=self._music),
+            queues=Queues(store=self._store, account_sid=configuration.account.sid, music=self._music, now=_now),
             speaker=Speaker(self._speech, configuration.speech.choice),
             sounds=Sounds(self._webhooks),
             now=_now,

@@ -25,7 +25,8 @@ from media.player import UnplayableAudio
 
 # A script that fetches this many documents in one call is a loop.
 MAX_DOCUMENTS: Final = 1000
-# Waiting documents that take no time are asked for once in so long.
+# Waiting documents may follow each other at once this often (a key was pressed), then once in so long.
+QUICK_ROUNDS: Final = 5
 SHORTEST_ROUND_S: Final = 1.0
 NOT_EXECUTED: Final = 13750
 
@@ -80,13 +81,16 @@ class Interpreter:
         """See gateway/scripted.py, Performer."""
         more = parameters if callable(parameters) else lambda: parameters or []
         loaded = await self._load(call, following, rules, more)
+        quick = 0
         for _ in count() if rules.is_endless else range(MAX_DOCUMENTS):
             begun_s = call.services.monotonic()
             outcome = await self._run_document(call, loaded, rules)
             if not isinstance(outcome, Fetch):
                 return outcome
-            if rules.is_endless:
-                await asyncio.sleep(max(0.0, begun_s + SHORTEST_ROUND_S - call.services.monotonic()))
+            left_s = begun_s + SHORTEST_ROUND_S - call.services.monotonic()
+            quick = quick + 1 if left_s > 0 else 0
+            if rules.is_endless and quick > QUICK_ROUNDS:
+                await asyncio.sleep(left_s)
             loaded = await self._load(call, outcome, rules, more)
         message = f"more than {MAX_DOCUMENTS} documents in one call"
         raise ScriptError(FetchCode.RETRIEVAL_FAILURE, message, loaded.url)

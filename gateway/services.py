@@ -17,6 +17,7 @@ from signaling.location import Location
 
 if TYPE_CHECKING:
     from gateway.rooms.conferences import Conferences
+    from gateway.rooms.queues import Queues
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +32,7 @@ class Services:
     recordings: Recordings
     interpreter: Performer
     conferences: "Conferences"
+    queues: "Queues"
     speaker: Speaker
     sounds: Sounds
     now: Callable[[], datetime]

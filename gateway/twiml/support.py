@@ -49,10 +49,13 @@ EXECUTED: Mapping[str, frozenset[str]] = {
     "Dial/Conference": _STATUS_CALLBACK
     | {"name", "muted", "startConferenceOnEnter", "endConferenceOnExit", "participantLabel", "waitUrl", "waitMethod"}
     | {"maxParticipants", "region"},
+    "Dial/Queue": _WHISPER,
+    "Enqueue": frozenset({"action", "method", "waitUrl", "waitUrlMethod", "maxQueueSize"}),
     "Gather": frozenset({"input", "action", "method", "timeout", "numDigits", "finishOnKey", "actionOnEmptyResult"}),
     "Gather/Pause": frozenset({"length"}),
     "Gather/Play": frozenset({"loop"}),
     "Hangup": frozenset(),
+    "Leave": frozenset(),
     "Pause": frozenset({"length"}),
     "Play": frozenset({"digits", "loop"}),
     "Redirect": frozenset({"method"}),

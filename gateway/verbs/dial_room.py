@@ -5,9 +5,10 @@ Source: Twilio <Dial>, <Conference>, <Queue>; Error 13000.
 """
 
 from gateway.scripted import ScriptedCall
-from gateway.twiml.model import Conference, Dial
+from gateway.twiml.model import Conference, Dial, Queue
 from gateway.verbs.conference import dial_conference
 from gateway.verbs.dial import dial
+from gateway.verbs.dial_queue import dial_queue
 from gateway.verbs.outcome import Next
 
 
@@ -15,5 +16,7 @@ async def dial_parties_or_room(call: ScriptedCall, verb: Dial, base_url: str | N
     match verb.nouns:
         case (Conference() as room, *_):
             return await dial_conference(call, verb, room, base_url)
+        case (Queue() as queue, *_):
+            return await dial_queue(call, verb, queue, base_url)
         case _:
             return await dial(call, verb, base_url)

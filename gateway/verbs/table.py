@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from typing import Final
 
 from gateway.interpreter import Run
-from gateway.twiml.model import Dial, Gather, Hangup, Pause, Play, Redirect, Reject, Say
+from gateway.twiml.model import Dial, Enqueue, Gather, Hangup, Leave, Pause, Play, Redirect, Reject, Say
 from gateway.verbs.dial_room import dial_parties_or_room
+from gateway.verbs.enqueue import enqueue, leave
 from gateway.verbs.flow import hangup, pause, redirect, reject
 from gateway.verbs.gather import gather
 from gateway.verbs.play import play
@@ -18,8 +19,10 @@ from gateway.verbs.say import say
 
 VERBS: Final[Mapping[type, Run]] = {
     Dial: dial_parties_or_room,
+    Enqueue: enqueue,
     Gather: gather,
     Hangup: hangup,
+    Leave: leave,
     Pause: pause,
     Play: play,
     Redirect: redirect,

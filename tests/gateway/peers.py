@@ -13,13 +13,14 @@ from gateway.interpreter import Interpreter
 from gateway.parameters import CallDirection, CallFacts, RecordingMention
 from gateway.recordings import ActiveRecording, RecordingOrder, Recordings
 from gateway.rooms.conferences import Conferences
+from gateway.rooms.queues import Queues
 from gateway.routing import Router, Script
 from gateway.services import Services
 from gateway.session import CallSession
 from gateway.sids import new_sid
 from gateway.sounds import Sounds
 from gateway.speech.speaker import Speaker
-from gateway.store.records import CallRecord, EventRecord, LegRecord, Operation, OwedCallback
+from gateway.store.records import CallRecord, EventRecord, LegRecord, Operation, OwedCallback, QueueRecord
 from gateway.verbs.table import VERBS
 from gateway.webhooks.audio import Audio
 from gateway.webhooks.client import Fetched, Request
@@ -261,6 +262,19 @@ class Scene:
     def write_soon(self, *operations: Operation) -> None:
         self.written.extend(operations)
 
+    async def write(self, *operations: Operation) -> None:
+        self.written.extend(operations)
+
+    async def queue_named(self, name: str) -> QueueRecord | None:
+        return self._queue(lambda queue: queue.friendly_name == name)
+
+    async def queue(self, sid: str) -> QueueRecord | None:
+        return self._queue(lambda queue: queue.sid == sid)
+
+    def _queue(self, is_wanted: Callable[[QueueRecord], bool]) -> QueueRecord | None:
+        newest = {each.sid: each for each in self.written if isinstance(each, QueueRecord)}
+        return next((each for each in newest.values() if is_wanted(each) and each.date_deleted is None), None)
+
     async def fetch(self, request: Request) -> Any:
         self.requests.append(request)
         path = request.url.partition("example.com")[2].partition("?")[0]
@@ -346,6 +360,7 @@ class Scene:
             recordings=cast(Recordings, self),
             interpreter=Interpreter(VERBS),
             conferences=Conferences(open_mix=cast(Any, self.open_mix), music=HOLD_MUSIC),
+            queues=Queues(store=cast(Any, self), account_sid=ACCOUNT_SID, music=HOLD_MUSIC, now=lambda: start),
             speaker=Speaker(self.speech, self.configuration.speech.choice),
             sounds=Sounds(cast(Any, self)),
             now=lambda: start + timedelta(seconds=loop.time() - zero),
