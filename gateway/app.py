@@ -273,6 +273,7 @@ class Gateway:
             store=self._store,
             recordings=self._recordings,
             interpreter=Interpreter(VERBS),
+            listen=self._engine.listen,
             conferences=Conferences(open_mix=self._engine.open_mix, music=self._music),
             queues=Queues(store=self._store, account_sid=configuration.account.sid, music=self._music, now=_now),
             speaker=Speaker(self._speech, configuration.speech.choice),

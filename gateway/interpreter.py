@@ -16,7 +16,8 @@ from gateway.built_in import built_in
 from gateway.parameters import Parameters
 from gateway.scripted import VOICE, Rules, ScriptedCall
 from gateway.twiml import TwimlError
-from gateway.twiml.model import Document, Verb
+from gateway.twiml.model import Document, Pay, Prompt, Queue, Sms, Verb
+from gateway.twiml.problems import SCHEMA_WARNING
 from gateway.twiml.reply import document_from_reply
 from gateway.verbs.outcome import Continue, Fetch, Given, Next, Over
 from gateway.webhooks.client import Fetched, Request
@@ -25,10 +26,14 @@ from media.player import UnplayableAudio
 
 # A script that fetches this many documents in one call is a loop.
 MAX_DOCUMENTS: Final = 1000
-# Waiting documents may follow each other at once this often (a key was pressed), then once in so long.
-QUICK_ROUNDS: Final = 5
+# So many that only redirect, one after the other and in less than this each, are a loop as well.
+MAX_REDIRECTS: Final = 20
+NO_TIME_S: Final = 0.1
+# Waiting documents that take no time are asked for once in so long.
 SHORTEST_ROUND_S: Final = 1.0
 NOT_EXECUTED: Final = 13750
+# In the language, but nothing that a call's sound takes part in.
+FOREIGN: Final = (Pay, Prompt, Queue, Sms)
 
 More = Callable[[], Parameters]
 
@@ -81,16 +86,19 @@ class Interpreter:
         """See gateway/scripted.py, Performer."""
         more = parameters if callable(parameters) else lambda: parameters or []
         loaded = await self._load(call, following, rules, more)
-        quick = 0
+        redirects = 0
         for _ in count() if rules.is_endless else range(MAX_DOCUMENTS):
             begun_s = call.services.monotonic()
             outcome = await self._run_document(call, loaded, rules)
             if not isinstance(outcome, Fetch):
                 return outcome
-            left_s = begun_s + SHORTEST_ROUND_S - call.services.monotonic()
-            quick = quick + 1 if left_s > 0 else 0
-            if rules.is_endless and quick > QUICK_ROUNDS:
-                await asyncio.sleep(left_s)
+            took_s = call.services.monotonic() - begun_s
+            redirects = redirects + 1 if outcome.is_redirect and took_s < NO_TIME_S else 0
+            if rules.is_endless and outcome.is_redirect:
+                await asyncio.sleep(max(0.0, SHORTEST_ROUND_S - took_s))
+            elif redirects > MAX_REDIRECTS and not rules.is_endless:
+                message = f"more than {MAX_REDIRECTS} documents in a row that only redirect"
+                raise ScriptError(FetchCode.RETRIEVAL_FAILURE, message, loaded.url)
             loaded = await self._load(call, outcome, rules, more)
         message = f"more than {MAX_DOCUMENTS} documents in one call"
         raise ScriptError(FetchCode.RETRIEVAL_FAILURE, message, loaded.url)
@@ -123,7 +131,14 @@ class Interpreter:
                 raise ScriptError(rules.code, f"<{verb.tag}> may not stand in this document", loaded.url)
             run = self._verbs.get(type(verb))
             if run is None:
-                call.timeline.warn(NOT_EXECUTED, f"<{verb.tag}> is not executed yet; skipped", url=loaded.url)
+                is_foreign = isinstance(verb, FOREIGN)
+                call.timeline.warn(
+                    SCHEMA_WARNING if is_foreign else NOT_EXECUTED,
+                    f"<{verb.tag}> is no verb of a voice call; skipped"
+                    if is_foreign
+                    else f"<{verb.tag}> is not executed yet; skipped",
+                    url=loaded.url,
+                )
                 return Continue()
             return await run(call, verb, loaded.base_url)
         except TwimlError as error:

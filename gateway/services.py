@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from gateway.config import Configuration
+from gateway.hearing import Listen
 from gateway.recordings import Recordings
 from gateway.routing import Router
 from gateway.scripted import Performer
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Services:
-    """now: wall clock, aware, for what is told; monotonic: seconds, for durations."""
+    """listen: to a call's sound while it goes on.
+
+    now: wall clock, aware, for what is told; monotonic: seconds, for durations.
+    """
 
     configuration: Configuration
     router: Router
@@ -31,6 +35,7 @@ class Services:
     store: Store
     recordings: Recordings
     interpreter: Performer
+    listen: Listen
     conferences: "Conferences"
     queues: "Queues"
     speaker: Speaker

@@ -46,6 +46,7 @@ EXECUTED: Mapping[str, frozenset[str]] = {
     "Dial/Sip": _STATUS_CALLBACK | _WHISPER | {"username", "password"},
     "Dial/Sip/Headers": frozenset(),
     "Dial/Sip/Headers/Header": frozenset({"name", "value"}),
+    "Echo": frozenset(),
     "Dial/Conference": _STATUS_CALLBACK
     | {"name", "muted", "startConferenceOnEnter", "endConferenceOnExit", "participantLabel", "waitUrl", "waitMethod"}
     | {"maxParticipants", "region"},
@@ -58,6 +59,10 @@ EXECUTED: Mapping[str, frozenset[str]] = {
     "Leave": frozenset(),
     "Pause": frozenset({"length"}),
     "Play": frozenset({"digits", "loop"}),
+    "Record": frozenset(
+        {"action", "method", "timeout", "finishOnKey", "maxLength", "playBeep", "trim", "recordingStatusCallback"}
+        | {"recordingStatusCallbackMethod", "recordingStatusCallbackEvent"}
+    ),
     "Redirect": frozenset({"method"}),
     "Reject": frozenset({"reason"}),
     **{

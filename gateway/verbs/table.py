@@ -9,22 +9,25 @@ from collections.abc import Mapping
 from typing import Final
 
 from gateway.interpreter import Run
-from gateway.twiml.model import Dial, Enqueue, Gather, Hangup, Leave, Pause, Play, Redirect, Reject, Say
+from gateway.twiml.model import Dial, Echo, Enqueue, Gather, Hangup, Leave, Pause, Play, Record, Redirect, Reject, Say
 from gateway.verbs.dial_room import dial_parties_or_room
 from gateway.verbs.enqueue import enqueue, leave
-from gateway.verbs.flow import hangup, pause, redirect, reject
+from gateway.verbs.flow import echo, hangup, pause, redirect, reject
 from gateway.verbs.gather import gather
 from gateway.verbs.play import play
+from gateway.verbs.record import record
 from gateway.verbs.say import say
 
 VERBS: Final[Mapping[type, Run]] = {
     Dial: dial_parties_or_room,
+    Echo: echo,
     Enqueue: enqueue,
     Gather: gather,
     Hangup: hangup,
     Leave: leave,
     Pause: pause,
     Play: play,
+    Record: record,
     Redirect: redirect,
     Reject: reject,
     Say: say,
