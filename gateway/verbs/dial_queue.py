@@ -16,8 +16,8 @@ from gateway.scripted import ScriptedCall
 from gateway.store import StorageUnavailable
 from gateway.twiml import resolve_url
 from gateway.twiml.model import Dial, Queue
-from gateway.verbs.attempt import TIMEOUT_EXTRA_S
 from gateway.verbs.dial_sound import DialSound
+from gateway.verbs.nouns import TIMEOUT_EXTRA_S
 from gateway.verbs.outcome import Continue, Fetch, Next
 from signaling.leg import DigitReceived, HangupCause, Leg
 

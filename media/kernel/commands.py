@@ -33,6 +33,7 @@ from media.kernel.layout import (
     DO_RECORD,
     DO_RETAP,
     DO_RETURN_BLOCKS,
+    DO_SKIP,
     DO_STOP,
     DO_STOP_DIGITS,
     DO_STOP_LISTENING,
@@ -92,6 +93,8 @@ def _obey(state: State, words: Any) -> None:
         record.retap(state, slot, words[4:], words[3])
     elif what == DO_STOP_RECORDING:
         record.stop(state, slot)
+    elif what == DO_SKIP:
+        record.skip(state, slot, words[2])
     elif what == DO_RETURN_BLOCKS:
         for index in range(slot):
             record.return_block(state, words[2 + index] >> 32, words[2 + index] & 0xFFFFFFFF)

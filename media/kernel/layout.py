@@ -102,6 +102,7 @@ COMMAND_WORDS = 16
     DO_STOP_RECORDING,
     DO_RETURN_BLOCKS,
     DO_TRANSPORT,
+    DO_SKIP,
     DO_LISTEN,
     DO_STOP_LISTENING,
     DO_OPEN_FEED,
@@ -109,7 +110,7 @@ COMMAND_WORDS = 16
     DO_CLEAR_FEED,
     DO_AWAIT_FEED,
     DO_CLOSE_FEED,
-) = range(23)
+) = range(24)
 
 EVENT_BYTES = 64
 EVENT_WORDS_64 = 8
@@ -278,7 +279,8 @@ MIX = np.dtype([*_words("state scale"), ("total", np.int32, (WIDE * FRAME,))], a
 
 RECORDING = np.dtype(
     [
-        *_words("state channels scale position end_position block filled lost held_blocks lost_frames taps"),
+        *_words("state channels scale position end_position skip_from skip_to"),
+        *_words("block filled lost held_blocks lost_frames taps"),
         ("tap_slot", np.int64, (MAX_TAPS,)),
         ("tap_heard", np.int64, (MAX_TAPS,)),
         ("tap_channel", np.int64, (MAX_TAPS,)),
