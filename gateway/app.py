@@ -19,6 +19,7 @@ from aiohttp import web
 from yarl import URL
 
 from gateway.background import Background
+from gateway.beside import Beside
 from gateway.config import Configuration
 from gateway.http import HttpServer
 from gateway.interpreter import Interpreter
@@ -282,6 +283,8 @@ class Gateway:
             recordings=self._recordings,
             interpreter=Interpreter(VERBS),
             listen=self._engine.listen,
+            open_feed=self._engine.open_feed,
+            beside=Beside(),
             conferences=Conferences(open_mix=self._engine.open_mix, music=self._music),
             queues=Queues(store=self._store, account_sid=configuration.account.sid, music=self._music, now=_now),
             speaker=Speaker(self._speech, configuration.speech.choice),

@@ -10,12 +10,20 @@ from typing import Final
 
 from gateway.interpreter import Run
 from gateway.twiml.model import (
+<<<<<<< HEAD
     Dial,
     Echo,
     Enqueue,
     Gather,
     Hangup,
     Leave,
+=======
+    Connect,
+    Dial,
+    Echo,
+    Gather,
+    Hangup,
+>>>>>>> main
     Pause,
     Play,
     Record,
@@ -23,6 +31,11 @@ from gateway.twiml.model import (
     Refer,
     Reject,
     Say,
+<<<<<<< HEAD
+=======
+    Start,
+    Stop,
+>>>>>>> main
 )
 from gateway.verbs.dial_room import dial_parties_or_room
 from gateway.verbs.enqueue import enqueue, leave
@@ -32,8 +45,10 @@ from gateway.verbs.play import play
 from gateway.verbs.record import record
 from gateway.verbs.refer import refer
 from gateway.verbs.say import say
+from gateway.verbs.streams import connect, start, stop
 
 VERBS: Final[Mapping[type, Run]] = {
+    Connect: connect,
     Dial: dial_parties_or_room,
     Echo: echo,
     Enqueue: enqueue,
@@ -47,4 +62,6 @@ VERBS: Final[Mapping[type, Run]] = {
     Refer: refer,
     Reject: reject,
     Say: say,
+    Start: start,
+    Stop: stop,
 }

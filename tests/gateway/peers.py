@@ -9,6 +9,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from gateway.beside import Beside
 from gateway.config import Configuration, load
 from gateway.interpreter import Interpreter
 from gateway.parameters import CallDirection, CallFacts, RecordingMention
@@ -302,6 +303,7 @@ class Scene:
         self.caller = PeerLeg("caller", direction=Direction.INBOUND)
         self.speech = PeerSpeech()
         self.on_dial: Callable[[PeerLeg], None] = lambda leg: None
+        self.beside = Beside()
         self._arrived = asyncio.Event()
 
     # What the session sees.
@@ -414,6 +416,8 @@ class Scene:
             recordings=cast(Recordings, self),
             interpreter=Interpreter(self.verbs),
             listen=self.listen,
+            open_feed=cast(Any, None),
+            beside=self.beside,
             conferences=Conferences(open_mix=cast(Any, self.open_mix), music=HOLD_MUSIC),
             queues=Queues(store=cast(Any, self), account_sid=ACCOUNT_SID, music=HOLD_MUSIC, now=lambda: start),
             speaker=Speaker(self.speech, self.configuration.speech.choice),
