@@ -10,20 +10,13 @@ from typing import Final
 
 from gateway.interpreter import Run
 from gateway.twiml.model import (
-<<<<<<< HEAD
+    Connect,
     Dial,
     Echo,
     Enqueue,
     Gather,
     Hangup,
     Leave,
-=======
-    Connect,
-    Dial,
-    Echo,
-    Gather,
-    Hangup,
->>>>>>> main
     Pause,
     Play,
     Record,
@@ -31,11 +24,8 @@ from gateway.twiml.model import (
     Refer,
     Reject,
     Say,
-<<<<<<< HEAD
-=======
     Start,
     Stop,
->>>>>>> main
 )
 from gateway.verbs.dial_room import dial_parties_or_room
 from gateway.verbs.enqueue import enqueue, leave
