@@ -19,6 +19,7 @@ from aiohttp import web
 from yarl import URL
 
 from gateway.background import Background
+from gateway.beside import Beside
 from gateway.config import Configuration
 from gateway.http import HttpServer
 from gateway.interpreter import Interpreter
@@ -37,6 +38,7 @@ from gateway.rest.recordings import RecordingApi
 from gateway.rest.sound import RecordingFiles
 from gateway.rest.token import TokenApi
 from gateway.rooms.conferences import Conferences
+from gateway.rooms.queues import Queues
 from gateway.routing import Router, Script
 from gateway.services import Services
 from gateway.session import CallSession
@@ -284,7 +286,10 @@ class Gateway:
             recordings=self._recordings,
             interpreter=Interpreter(VERBS),
             listen=self._engine.listen,
+            open_feed=self._engine.open_feed,
+            beside=Beside(),
             conferences=Conferences(open_mix=self._engine.open_mix, music=self._music),
+            queues=Queues(store=self._store, account_sid=configuration.account.sid, music=self._music, now=_now),
             speaker=Speaker(self._speech, configuration.speech.choice),
             sounds=Sounds(self._webhooks),
             recognizer=self._recognizer,
