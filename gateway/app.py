@@ -33,7 +33,9 @@ from gateway.recovery import Heartbeat, end_unfinished_calls
 from gateway.rest.auth import Credentials
 from gateway.rest.call_recordings import CallRecordingsApi
 from gateway.rest.calls import CallsApi
+from gateway.rest.conferences import ConferencesApi
 from gateway.rest.dispatch import RestApi
+from gateway.rest.queues import QueuesApi
 from gateway.rest.recordings import RecordingApi
 from gateway.rest.sound import RecordingFiles
 from gateway.rest.token import TokenApi
@@ -335,7 +337,10 @@ class Gateway:
             files=RecordingFiles(Path(configuration.recordings.directory)),
             public_url=configuration.public_url,
         )
-        resources = [*calls.resources(), *recordings.resources()]
+        services = self._services
+        conferences = ConferencesApi(store=self._store, conferences=services.conferences, calls=self._calls)
+        queues = QueuesApi(store=self._store, queues=services.queues, services=services)
+        resources = [each for api in (calls, recordings, conferences, queues) for each in api.resources()]
         yield RestApi(resources, credentials=self._credentials).routes()
 
     def _twimlets(self) -> Twimlets:
