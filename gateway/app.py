@@ -20,6 +20,7 @@ from yarl import URL
 
 from gateway.background import Background
 from gateway.config import Configuration
+from gateway.hearing import Deaf
 from gateway.http import HttpServer
 from gateway.interpreter import Interpreter
 from gateway.live_calls import LiveCalls
@@ -273,6 +274,7 @@ class Gateway:
             recordings=self._recordings,
             interpreter=Interpreter(VERBS),
             listen=self._engine.listen,
+            recognizer=Deaf(),
             conferences=Conferences(open_mix=self._engine.open_mix, music=self._music),
             speaker=Speaker(self._speech, configuration.speech.choice),
             sounds=Sounds(self._webhooks),

@@ -1,15 +1,16 @@
 """Listening to a call while it goes on: the contract between verbs and the media engine.
 
-Pure contract. The engine's listener is media/listening.py.
+The engine's listener is media/listening.py; recognisers stand behind media/recognition/recognizer.py.
 """
 
 from collections.abc import AsyncIterator, Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from media.engine import Tap
+from media.recognition.recognizer import Finding, RecognitionError
 
 
 class Frames(Protocol):
@@ -24,3 +25,14 @@ class Frames(Protocol):
 
 Listen = Callable[[Tap], Frames]
 """Raises PortsExhausted when too many listen already."""
+
+
+class Deaf:
+    """The recogniser of an installation that has none."""
+
+    async def recognize(self, frames: AsyncIterator[NDArray[np.int16]], **_asked: Any) -> AsyncIterator[Finding]:
+        raise RecognitionError("expected a recogniser of speech, found none installed")
+        yield  # an asynchronous generator that gives nothing
+
+    async def close(self) -> None:
+        pass

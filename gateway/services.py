@@ -14,6 +14,7 @@ from gateway.sounds import Sounds
 from gateway.speech.speaker import Speaker
 from gateway.store import Store
 from gateway.webhooks.client import WebhookClient
+from media.recognition.recognizer import Recognizer
 from signaling.location import Location
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class Services:
     recordings: Recordings
     interpreter: Performer
     listen: Listen
+    recognizer: Recognizer
     conferences: "Conferences"
     speaker: Speaker
     sounds: Sounds
