@@ -31,6 +31,7 @@ from gateway.parameters import CallDirection, CallFacts
 from gateway.recordings import Recordings
 from gateway.recovery import Heartbeat, end_unfinished_calls
 from gateway.rest.auth import Credentials
+from gateway.rest.call_recordings import CallRecordingsApi
 from gateway.rest.calls import CallsApi
 from gateway.rest.dispatch import RestApi
 from gateway.rest.recordings import RecordingApi
@@ -45,10 +46,12 @@ from gateway.sounds import Sounds
 from gateway.speech.speaker import Speaker
 from gateway.store import StorageUnavailable, Store
 from gateway.tokens import TokenIssuer, verifier_of
+from gateway.twimlets.mail import Mailer
+from gateway.twimlets.routes import Twimlets
 from gateway.verbs.table import VERBS
 from gateway.web.routes import web_routes
-from gateway.webhooks.client import WebhookClient
-from gateway.webhooks.guard import Guard
+from gateway.webhooks.client import Request, WebhookClient
+from gateway.webhooks.guard import Guard, permits
 from gateway.webhooks.outbox import Outbox
 from media.engine import Engine, EngineSettings
 from media.music import hold_music
@@ -263,7 +266,12 @@ class Gateway:
             new_call_sid=lambda: new_sid("CA"),
         )
         location = Location(
-            sources=[self._registrar, self._browsers], numbers=trunks, uris=OutsideUris(dial=self._dial)
+            sources=[self._registrar, self._browsers],
+            numbers=trunks,
+            uris=OutsideUris(
+                dial=self._dial,
+                permits=permits(configuration.webhooks.allow if sip.allow is None else sip.allow),
+            ),
         )
         self._services = Services(
             configuration=configuration,
@@ -310,9 +318,36 @@ class Gateway:
         if configuration.api_keys:
             issuer = TokenIssuer(configuration, clock=time.time)
             yield TokenApi(issuer, self._credentials, is_open=self._is_development).routes()
+        yield self._twimlets().routes()
         yield self._recording_api.routes()
         calls = CallsApi(store=self._store, calls=self._calls, router=self._router, launch=self._place)
-        yield RestApi(calls.resources(), credentials=self._credentials).routes()
+        recordings = CallRecordingsApi(
+            store=self._store,
+            calls=self._calls,
+            recordings=self._recordings,
+            files=RecordingFiles(Path(configuration.recordings.directory)),
+            public_url=configuration.public_url,
+        )
+        resources = [*calls.resources(), *recordings.resources()]
+        yield RestApi(resources, credentials=self._credentials).routes()
+
+    def _twimlets(self) -> Twimlets:
+        configuration, mail = self._configuration, self._configuration.mail
+
+        async def fetch(url: str) -> str:
+            return (await self._webhooks.fetch(Request(url=url, method="GET", params=()))).body.decode(
+                "utf-8", "replace"
+            )
+
+        mailer = Mailer(
+            server=mail.server, sender=mail.sender, username=mail.username, password=mail.password.get_secret_value()
+        )
+        return Twimlets(
+            auth_token=configuration.account.auth_token.get_secret_value(),
+            public_url=configuration.public_url,
+            fetch=fetch,
+            mailer=mailer if mail.server else None,
+        )
 
     async def _stop_http(self) -> None:
         if self._http is not None:

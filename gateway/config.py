@@ -154,6 +154,7 @@ class Sip(VoiceUrls):
         "OPUS",
     )
     registration_max_s: Annotated[int, Field(ge=60, le=86_400)] = 3600
+    allow: tuple[Network, ...] | None = None
 
 
 class Media(_Section):
@@ -215,6 +216,15 @@ class Webhooks(_Section):
     allow: tuple[Network, ...] = ("127.0.0.0/8",)
 
 
+class Mail(_Section):
+    """The operator's mail server, for voice mail. server "": none."""
+
+    server: Annotated[str, AfterValidator(lambda value: _host_port(value) if value else value)] = ""
+    sender: str = "ringfork@localhost"
+    username: str = ""
+    password: SecretStr = SecretStr("")
+
+
 class Calls(_Section):
     maximum: Annotated[int, Field(ge=1)] = 1000
     time_limit_s: Annotated[int, Field(ge=1, le=86_400)] = 14_400
@@ -266,6 +276,7 @@ class Configuration(_Section):
     storage: Storage = Storage()
     webhooks: Webhooks = Webhooks()
     calls: Calls = Calls()
+    mail: Mail = Mail()
     clients: tuple[Client, ...] = ()
     applications: tuple[Application, ...] = ()
     numbers: tuple[Number, ...] = ()
@@ -279,6 +290,7 @@ class Configuration(_Section):
             *_duplicates("applications", "sid", [application.sid for application in self.applications]),
             *_duplicates("numbers", "phone_number", [number.phone_number for number in self.numbers]),
             *_duplicates("trunks", "name", [trunk.name for trunk in self.trunks]),
+            *_duplicates("sims", "sid", [sim.sid for sim in self.sims]),
             *_duplicates("api_keys", "sid", [key.sid for key in self.api_keys]),
         ]
         known = {application.sid for application in self.applications}

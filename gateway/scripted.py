@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from gateway.timeline import Timeline
     from gateway.webhooks.cookies import CallCookies
 
+REFER_NOT_WANTED: Final = 13802
+"""A REFER that no document asked for."""
+
 DigitListener = Callable[[DigitReceived], None]
 
 

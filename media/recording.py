@@ -65,6 +65,11 @@ class Recorder:
         if not self._is_stopped:
             self._thread.command(layout.DO_RETAP, self.number, 0, len(words), *words)
 
+    def skip(self, is_on: bool) -> None:
+        """From now on nothing goes into the file, or again what is heard from now on; what lies between is left out."""
+        if not self._is_stopped:
+            self._thread.command(layout.DO_SKIP, self.number, int(is_on))
+
     async def stop(self) -> Recorded:
         """Ends with what is heard now. Returns when the file is closed and synced. Idempotent."""
         await self.finish()

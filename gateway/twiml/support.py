@@ -37,7 +37,7 @@ EXECUTED: Mapping[str, frozenset[str]] = {
     "Dial": frozenset(
         {"action", "method", "callerId", "timeout", "timeLimit", "hangupOnStar", "answerOnBridge", "ringTone"}
         | {"sequential", "record", "trim", "recordingStatusCallback", "recordingStatusCallbackMethod"}
-        | {"recordingStatusCallbackEvent", "recordingTrack"}
+        | {"recordingStatusCallbackEvent", "recordingTrack", "referUrl", "referMethod"}
     ),
     "Dial/Number": _STATUS_CALLBACK | _WHISPER | {"sendDigits"},
     "Dial/Client": _STATUS_CALLBACK | _WHISPER | {"name", "clientNotificationUrl"},
@@ -45,6 +45,8 @@ EXECUTED: Mapping[str, frozenset[str]] = {
     "Dial/Client/Parameter": frozenset({"name", "value"}),
     "Dial/Sip": _STATUS_CALLBACK | _WHISPER | {"username", "password"},
     "Dial/Sip/Headers": frozenset(),
+    "Dial/Sip/Uri": frozenset({"username", "password", "priority", "weight"}),
+    "Dial/Sim": frozenset(),
     "Dial/Sip/Headers/Header": frozenset({"name", "value"}),
     "Echo": frozenset(),
     "Dial/Conference": _STATUS_CALLBACK
@@ -61,6 +63,8 @@ EXECUTED: Mapping[str, frozenset[str]] = {
         | {"recordingStatusCallbackMethod", "recordingStatusCallbackEvent"}
     ),
     "Redirect": frozenset({"method"}),
+    "Refer": frozenset({"action", "method"}),
+    "Refer/Sip": frozenset(),
     "Reject": frozenset({"reason"}),
     **{
         f"{say}/{tag}": names if tag != "w" else frozenset()

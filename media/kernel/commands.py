@@ -33,6 +33,7 @@ from media.kernel.layout import (
     DO_RECORD,
     DO_RETAP,
     DO_RETURN_BLOCKS,
+    DO_SKIP,
     DO_STOP,
     DO_STOP_DIGITS,
     DO_STOP_LISTENING,
@@ -92,6 +93,8 @@ def _obey(state: State, words: Any) -> None:
         record.retap(state, slot, words[4:], words[3])
     elif what == DO_STOP_RECORDING:
         record.stop(state, slot)
+    elif what == DO_SKIP:
+        record.skip(state, slot, words[2])
     elif what == DO_RETURN_BLOCKS:
         for index in range(slot):
             record.return_block(state, words[2 + index] >> 32, words[2 + index] & 0xFFFFFFFF)
@@ -124,7 +127,7 @@ def _obey_port(state: State, port: Record, words: Any) -> None:
     elif what == DO_HEAR:
         hear(state, port, first, words[3])
         port.sound_length, port.sound_loops, port.sound_serial = words[4], words[5], words[6]
-        port.sound_position = 0
+        port.sound_scale, port.sound_position = words[7], 0
     elif what == DO_JOIN:
         _join(port, first)
     elif what == DO_DIGITS:

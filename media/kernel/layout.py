@@ -102,6 +102,7 @@ COMMAND_WORDS = 16
     DO_STOP_RECORDING,
     DO_RETURN_BLOCKS,
     DO_TRANSPORT,
+    DO_SKIP,
     DO_LISTEN,
     DO_STOP_LISTENING,
     DO_OPEN_FEED,
@@ -109,7 +110,7 @@ COMMAND_WORDS = 16
     DO_CLEAR_FEED,
     DO_AWAIT_FEED,
     DO_CLOSE_FEED,
-) = range(23)
+) = range(24)
 
 EVENT_BYTES = 64
 EVENT_WORDS_64 = 8
@@ -225,9 +226,10 @@ PORT = np.dtype(
         *_words("talk_resumes packets_out octets_out last_sent_ns"),
         ("sockaddr", np.uint8, (16,)),
         # What it hears: kind, and slot | address of PCM | mix | feed. Digits to the phone: digit_sending is code + 1.
+        # sound_*: of PCM, in its samples; sound_scale: of these for one at RATE_HZ.
         *_words("hears source digits_count digit_sending pause_steps send_digits_type packet_samples"),
         *_words("digits_head digits_serial digit_step digit_start pending_samples pending_timestamp"),
-        *_words("sound_length sound_position sound_loops sound_serial"),
+        *_words("sound_length sound_position sound_loops sound_serial sound_scale"),
         # What it speaks into: mix + 1, 0 none. mix_delay: at which mixes, listenings and other codecs read it.
         *_words("mix mix_delay received_listenings"),
         # Digits from the phone: the last event by its timestamp. carried: length of its earlier segments.
@@ -278,7 +280,8 @@ MIX = np.dtype([*_words("state scale"), ("total", np.int32, (WIDE * FRAME,))], a
 
 RECORDING = np.dtype(
     [
-        *_words("state channels scale position end_position block filled lost held_blocks lost_frames taps"),
+        *_words("state channels scale position end_position skip_from skip_to"),
+        *_words("block filled lost held_blocks lost_frames taps"),
         ("tap_slot", np.int64, (MAX_TAPS,)),
         ("tap_heard", np.int64, (MAX_TAPS,)),
         ("tap_channel", np.int64, (MAX_TAPS,)),

@@ -224,15 +224,19 @@ class SipAgent:
         elif target.flow is not None:
             outbound.start([target.flow])
         else:
-            self._spawn(self._look_up(leg, outbound, target.next_hop or target.request_uri))
+            self._spawn(self._look_up(leg, outbound, target))
         return leg
 
-    async def _look_up(self, leg: SipLeg, outbound: OutboundInvite, uri: str) -> None:
+    async def _look_up(self, leg: SipLeg, outbound: OutboundInvite, target: DialTarget) -> None:
         try:
-            found = await self._resolver.resolve(uri)
+            found = await self._resolver.resolve(target.next_hop or target.request_uri)
+            permitted = [place for place in found if target.permits is None or target.permits(place.host)]
+            if found and not permitted:
+                leg.end(HangupCause.FORBIDDEN, reason=f"{found[0].host} may not be called", sip_status=403)
+                return
             flows = [
                 self.transports.flow_to(place.protocol, place.host, place.port, server_name=place.server_name)
-                for place in found
+                for place in permitted
             ]
         except GatewayError as error:
             leg.end(HangupCause.UNREACHABLE, reason=str(error), sip_status=404)

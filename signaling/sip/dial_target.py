@@ -3,7 +3,7 @@
 Pure. Owns DialTarget and Credentials.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -34,6 +34,7 @@ class DialTarget:
     Request-URI) is looked up.
     route: proxies on the way, as Route values (RFC 3327).
     credentials: for this target's own servers, never for anybody else.
+    permits: whether a numeric address may be called for this target; every address may without it.
     """
 
     request_uri: str
@@ -45,3 +46,4 @@ class DialTarget:
     next_hop: str = ""
     credentials: Credentials | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    permits: Callable[[str], bool] | None = None

@@ -30,6 +30,7 @@ from signaling.leg import (
     Resumed,
     Ringing,
     SipDetails,
+    TransferResult,
 )
 from signaling.sip.core import SipCore
 from signaling.sip.leg_media import LegAudio
@@ -96,6 +97,7 @@ class SipLeg:
         self._session: Session | None = None
         self._told: set[type[LegEvent]] = set()
         self._held = False
+        self.accepts_transfer = False
         core.legs.add(self)
 
     # The contract
@@ -206,6 +208,14 @@ class SipLeg:
         if self._state is not LegState.ENDED:
             await self.audio.port.send_digits(digits)
 
+    def accept_transfers(self, accepted: bool) -> None:
+        self.accepts_transfer = accepted
+
+    async def transfer(self, target: str, headers: Mapping[str, str]) -> TransferResult:
+        if self._session is None or self._state is not LegState.UP:
+            return TransferResult()
+        return await self._session.transfers.send(target, headers)
+
     # What the parts tell it
 
     @property
@@ -227,8 +237,8 @@ class SipLeg:
         self._outbound = outbound or self._outbound
         self._session = session or self._session
 
-    def post(self, event: LegEvent) -> None:
-        self._events.post(event)
+    def post(self, event: LegEvent) -> bool:
+        return self._events.post(event)
 
     def alerting(self, event: Ringing | EarlyMedia) -> None:
         """The far end rings or sends early media; each is told once."""

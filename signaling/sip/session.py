@@ -24,6 +24,7 @@ from signaling.sip.refresh import Refresher
 from signaling.sip.repeat import Repetition
 from signaling.sip.session_timer import IntervalTooSmall, SessionTimer
 from signaling.sip.transaction_layer import Outcome, ServerTransaction
+from signaling.sip.transfer import Transfers
 from signaling.sip.transport import Flow
 from signaling.sip.values import SipParseError, parse_uri
 
@@ -93,6 +94,7 @@ class Session:
         self._closed = False
         self._is_describing = False
         self.refresher = Refresher(core, leg, self, we_called=we_called)
+        self.transfers = Transfers(core, leg, self)
         core.dialogs[dialog.id] = self
         if not we_called and dialog.remote_sequence is not None:
             core.callers[dialog.id.call_id, dialog.id.remote_tag] = dialog.remote_sequence
@@ -131,10 +133,12 @@ class Session:
                 self._leg.on_prack(request, self._core.layer.serve(request, flow))
             case "OPTIONS":
                 self._answer(request, flow, 200, fields=[ALLOW, SUPPORTED, ACCEPT])
+            case "REFER" if self.dialog.confirmed:
+                self.transfers.on_refer(request, flow)
             case "REFER":
                 self._answer(request, flow, 603)
             case "NOTIFY":
-                self._answer(request, flow, 489)
+                self.transfers.on_notify(request, flow)
             case _:
                 self._answer(request, flow, 405, fields=[ALLOW])
 
@@ -307,10 +311,13 @@ class Session:
         *,
         fields: Iterable[Field] = (),
         body: bytes = b"",
+        content_type: str = "application/sdp",
     ) -> None:
         """A request of ours inside the dialog; the listener hears what comes of it."""
         self.flow = self._core.flow_of(self.dialog, self.flow, pinned=self._peer.pinned)
-        request = self.dialog.request(method, fields=[*fields, self._core.user_agent], body=body)
+        request = self.dialog.request(
+            method, fields=[*fields, self._core.user_agent], body=body, content_type=content_type
+        )
         self._core.layer.request(request, self.flow, partial(listener, request))
 
     def acknowledge(self, sequence: int) -> tuple[bytes, Flow]:
@@ -340,6 +347,7 @@ class Session:
         if self._closed or self._bye is not None:
             return
         self.refresher.stop()
+        self.transfers.finish()
 
         def bye() -> None:
             self._bye = None
@@ -358,6 +366,7 @@ class Session:
             return
         self._closed = True
         self.refresher.stop()
+        self.transfers.close()
         for waiting in self._waiting.values():
             waiting.repetition.stop()
         self._waiting.clear()

@@ -45,6 +45,8 @@ from signaling.leg import (
     Party,
     Ringing,
     SipDetails,
+    TransferRequested,
+    TransferResult,
 )
 from signaling.location import (
     PHONE_CODECS,
@@ -208,6 +210,8 @@ class PeerLeg:
         self.media: Any = PeerPort(name)
         self.done: list[str] = []
         self.hung_up_with: HangupCause | None = None
+        self.accepts_transfer = False
+        self.transfer_results: asyncio.Queue[TransferResult] = asyncio.Queue()
 
     def __repr__(self) -> str:
         return f"<leg {self.leg_id}>"
@@ -234,7 +238,17 @@ class PeerLeg:
     async def send_digits(self, digits: str) -> None:
         self.done.append(f"digits {digits}")
 
+    def accept_transfers(self, accepted: bool) -> None:
+        self.accepts_transfer = accepted
+
+    async def transfer(self, target: str, headers: Mapping[str, str]) -> TransferResult:
+        self.done.append(f"refer {target} {dict(headers)}")
+        return await self.transfer_results.get()
+
     # What the far end does.
+
+    def refers(self, target: str) -> None:
+        self.events.post(TransferRequested(target, is_accepted=self.accepts_transfer))
 
     def rings(self) -> None:
         self.state = LegState.RINGING
