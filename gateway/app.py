@@ -19,6 +19,7 @@ from aiohttp import web
 from yarl import URL
 
 from gateway.background import Background
+from gateway.beside import Beside
 from gateway.config import Configuration
 from gateway.hearing import Deaf
 from gateway.http import HttpServer
@@ -283,6 +284,8 @@ class Gateway:
             interpreter=Interpreter(VERBS),
             listen=self._engine.listen,
             recognizer=Deaf(),
+            open_feed=self._engine.open_feed,
+            beside=Beside(),
             conferences=Conferences(open_mix=self._engine.open_mix, music=self._music),
             speaker=Speaker(self._speech, configuration.speech.choice),
             sounds=Sounds(self._webhooks),

@@ -9,12 +9,17 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from media.engine import Tap
+from media.engine import Feed, Tap
 from media.recognition.recognizer import Finding, RecognitionError
 
 
 class Frames(Protocol):
     """(160,) int16 at 8 kHz, one for every 20 ms without a gap, until the port closes or ``close``."""
+
+    @property
+    def dropped_frames(self) -> int:
+        """Frames that went unheard because the reader was too slow."""
+        ...
 
     def __aiter__(self) -> AsyncIterator[NDArray[np.int16]]: ...
 
@@ -36,3 +41,7 @@ class Deaf:
 
     async def close(self) -> None:
         pass
+
+
+OpenFeed = Callable[[], Feed]
+"""Sound that is written while it plays. Raises PortsExhausted when too many are open already."""

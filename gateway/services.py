@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from gateway.config import Configuration
-from gateway.hearing import Listen
+from gateway.hearing import Listen, OpenFeed
 from gateway.recordings import Recordings
 from gateway.routing import Router
 from gateway.scripted import Performer
@@ -18,12 +18,13 @@ from media.recognition.recognizer import Recognizer
 from signaling.location import Location
 
 if TYPE_CHECKING:
+    from gateway.beside import Beside
     from gateway.rooms.conferences import Conferences
 
 
 @dataclass(frozen=True, kw_only=True)
 class Services:
-    """listen: to a call's sound while it goes on.
+    """listen: to a call's sound while it goes on; open_feed: sound written while it plays. beside: what <Start> began.
 
     now: wall clock, aware, for what is told; monotonic: seconds, for durations.
     """
@@ -37,6 +38,8 @@ class Services:
     interpreter: Performer
     listen: Listen
     recognizer: Recognizer
+    open_feed: OpenFeed
+    beside: "Beside"
     conferences: "Conferences"
     speaker: Speaker
     sounds: Sounds

@@ -39,14 +39,18 @@ def dial_moves() -> str:
 
 def support() -> str:
     """Verbs and nouns that run, each with what of it runs and what is only read."""
-    lines = ["| element | executed | read and checked, without effect yet |", "|---|---|---|"]
+    lines = [
+        "| element | executed | read and checked, without effect yet | accepted, without effect here |",
+        "|---|---|---|---|",
+    ]
     parsed = []
     for element in language():
         if element.status is Status.PARSED:
             parsed.append(element.path)
             continue
         of = {status: [name for name, found in element.attributes.items() if found is status] for status in Status}
-        lines.append(f"| `{element.path}` | {_list(of[Status.EXECUTED])} | {_list(of[Status.PARSED])} |")
+        cells = (of[status] for status in (Status.EXECUTED, Status.PARSED, Status.ACCEPTED))
+        lines.append(f"| `{element.path}` | {' | '.join(map(_list, cells))} |")
     top = list(dict.fromkeys(path.partition("/")[0] if "/" not in path else path for path in parsed))
     verbs = [path for path in top if "/" not in path]
     nouns = [path for path in top if path.startswith("Dial/") and path.count("/") == 1]

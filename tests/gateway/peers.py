@@ -9,6 +9,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from gateway.beside import Beside
 from gateway.config import Configuration, load
 from gateway.interpreter import Interpreter
 from gateway.parameters import CallDirection, CallFacts, RecordingMention
@@ -339,6 +340,7 @@ class Scene:
         self.caller = PeerLeg("caller", direction=Direction.INBOUND)
         self.speech = PeerSpeech()
         self.on_dial: Callable[[PeerLeg], None] = lambda leg: None
+        self.beside = Beside()
         self._arrived = asyncio.Event()
 
     # What the session sees.
@@ -439,6 +441,8 @@ class Scene:
             interpreter=Interpreter(self.verbs),
             listen=self.listen,
             recognizer=self.recognizer,
+            open_feed=cast(Any, None),
+            beside=self.beside,
             conferences=Conferences(open_mix=cast(Any, self.open_mix), music=HOLD_MUSIC),
             speaker=Speaker(self.speech, self.configuration.speech.choice),
             sounds=Sounds(cast(Any, self)),
