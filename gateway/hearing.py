@@ -4,13 +4,12 @@ The engine's listener is media/listening.py; recognisers stand behind media/reco
 """
 
 from collections.abc import AsyncIterator, Callable
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from media.engine import Feed, Tap
-from media.recognition.recognizer import Finding, RecognitionError
 
 
 class Frames(Protocol):
@@ -30,18 +29,6 @@ class Frames(Protocol):
 
 Listen = Callable[[Tap], Frames]
 """Raises PortsExhausted when too many listen already."""
-
-
-class Deaf:
-    """The recogniser of an installation that has none."""
-
-    async def recognize(self, frames: AsyncIterator[NDArray[np.int16]], **_asked: Any) -> AsyncIterator[Finding]:
-        raise RecognitionError("expected a recogniser of speech, found none installed")
-        yield  # an asynchronous generator that gives nothing
-
-    async def close(self) -> None:
-        pass
-
 
 OpenFeed = Callable[[], Feed]
 """Sound that is written while it plays. Raises PortsExhausted when too many are open already."""

@@ -20,6 +20,7 @@ from signaling.location import Location
 if TYPE_CHECKING:
     from gateway.beside import Beside
     from gateway.rooms.conferences import Conferences
+    from gateway.rooms.queues import Queues
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,11 +38,12 @@ class Services:
     recordings: Recordings
     interpreter: Performer
     listen: Listen
-    recognizer: Recognizer
     open_feed: OpenFeed
     beside: "Beside"
     conferences: "Conferences"
+    queues: "Queues"
     speaker: Speaker
     sounds: Sounds
+    recognizer: Recognizer
     now: Callable[[], datetime]
     monotonic: Callable[[], float]

@@ -63,10 +63,24 @@ EXECUTED: Mapping[str, frozenset[str]] = {
     "Dial/Conference": _STATUS_CALLBACK
     | {"name", "muted", "startConferenceOnEnter", "endConferenceOnExit", "participantLabel", "waitUrl", "waitMethod"}
     | {"maxParticipants", "region"},
-    "Gather": frozenset({"input", "action", "method", "timeout", "numDigits", "finishOnKey", "actionOnEmptyResult"}),
+    "Dial/Queue": _WHISPER,
+    "Enqueue": frozenset({"action", "method", "waitUrl", "waitUrlMethod", "maxQueueSize"}),
+    "Gather": frozenset(
+        {"input", "action", "method", "timeout", "numDigits", "finishOnKey", "actionOnEmptyResult"}
+        | {
+            "speechTimeout",
+            "maxSpeechTime",
+            "partialResultCallback",
+            "partialResultCallbackMethod",
+            "language",
+            "hints",
+        }
+        | {"bargeIn", "profanityFilter"}
+    ),
     "Gather/Pause": frozenset({"length"}),
     "Gather/Play": frozenset({"loop"}),
     "Hangup": frozenset(),
+    "Leave": frozenset(),
     "Pause": frozenset({"length"}),
     "Play": frozenset({"digits", "loop"}),
     "Record": frozenset(

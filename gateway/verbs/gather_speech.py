@@ -5,7 +5,8 @@ that cannot (a language it does not know, too many at once) is on the call's rec
 Source: Twilio <Gather>, input speech, speechTimeout, partialResultCallback, profanityFilter.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
 from typing import Final
 
 import numpy as np
@@ -75,7 +76,7 @@ async def _hear_utterance(
         end_pause_s=end_pause_s(verb, timeout_s),
         max_speech_s=verb.max_speech_time_s,
     )
-    try:
+    async with aclosing(findings):
         async for finding in findings:
             match finding:
                 case SpeechBegan():
@@ -89,9 +90,6 @@ async def _hear_utterance(
                     return not text
                 case _:
                     pass
-    finally:
-        if isinstance(findings, AsyncGenerator):
-            await findings.aclose()
     return False
 
 

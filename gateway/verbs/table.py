@@ -13,8 +13,10 @@ from gateway.twiml.model import (
     Connect,
     Dial,
     Echo,
+    Enqueue,
     Gather,
     Hangup,
+    Leave,
     Pause,
     Play,
     Record,
@@ -26,6 +28,7 @@ from gateway.twiml.model import (
     Stop,
 )
 from gateway.verbs.dial_room import dial_parties_or_room
+from gateway.verbs.enqueue import enqueue, leave
 from gateway.verbs.flow import echo, hangup, pause, redirect, reject
 from gateway.verbs.gather import gather
 from gateway.verbs.play import play
@@ -38,8 +41,10 @@ VERBS: Final[Mapping[type, Run]] = {
     Connect: connect,
     Dial: dial_parties_or_room,
     Echo: echo,
+    Enqueue: enqueue,
     Gather: gather,
     Hangup: hangup,
+    Leave: leave,
     Pause: pause,
     Play: play,
     Record: record,

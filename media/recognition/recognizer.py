@@ -5,7 +5,7 @@ sound into words.
 Source: Twilio <Gather>, speech (partial results, confidence, speechTimeout).
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
@@ -60,7 +60,7 @@ class Recognizer(Protocol):
         hints: Sequence[str] = (),
         end_pause_s: float = 1.0,
         max_speech_s: float = MAX_SPEECH_S,
-    ) -> AsyncIterator[Finding]:
+    ) -> AsyncGenerator[Finding, None]:
         """One utterance: SpeechBegan once, Partials, then exactly one Final, which is the last.
 
         frames: (160,) int16 at 8 kHz, one every 20 ms. end_pause_s: silence that ends it. Waits for speech as long as

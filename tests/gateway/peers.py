@@ -1,7 +1,7 @@
 """The other side of a session: legs that do what a test tells them, sound that notes who hears whom, an application."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
@@ -15,13 +15,14 @@ from gateway.interpreter import Interpreter
 from gateway.parameters import CallDirection, CallFacts, RecordingMention
 from gateway.recordings import ActiveRecording, RecordingOrder, Recordings
 from gateway.rooms.conferences import Conferences
+from gateway.rooms.queues import Queues
 from gateway.routing import Router, Script
 from gateway.services import Services
 from gateway.session import CallSession
 from gateway.sids import new_sid
 from gateway.sounds import Sounds
 from gateway.speech.speaker import Speaker
-from gateway.store.records import CallRecord, EventRecord, LegRecord, Operation, OwedCallback
+from gateway.store.records import CallRecord, EventRecord, LegRecord, Operation, OwedCallback, QueueRecord
 from gateway.verbs.table import VERBS
 from gateway.webhooks.audio import Audio
 from gateway.webhooks.client import Fetched, Request
@@ -105,6 +106,8 @@ class PeerPort:
 class PeerFrames:
     """What the caller says, frame by frame: a loud one when ``speaks`` says so for this time of the loop."""
 
+    dropped_frames = 0
+
     def __init__(self, speaks: Callable[[float], bool], frame_s: float) -> None:
         self._frame_s = frame_s
         self._speaks = speaks
@@ -138,7 +141,7 @@ class PeerRecognizer:
         self.failure: RecognitionError | None = None
         self.unknown: tuple[str, ...] = ()
 
-    async def recognize(self, frames: AsyncIterator[NDArray[np.int16]], **asked: Any) -> AsyncIterator[Finding]:
+    async def recognize(self, frames: AsyncIterator[NDArray[np.int16]], **asked: Any) -> AsyncGenerator[Finding, None]:
         self.asked.append(asked)
         if self.failure is not None:
             raise self.failure
@@ -348,6 +351,19 @@ class Scene:
     def write_soon(self, *operations: Operation) -> None:
         self.written.extend(operations)
 
+    async def write(self, *operations: Operation) -> None:
+        self.written.extend(operations)
+
+    async def queue_named(self, name: str) -> QueueRecord | None:
+        return self._queue(lambda queue: queue.friendly_name == name)
+
+    async def queue(self, sid: str) -> QueueRecord | None:
+        return self._queue(lambda queue: queue.sid == sid)
+
+    def _queue(self, is_wanted: Callable[[QueueRecord], bool]) -> QueueRecord | None:
+        newest = {each.sid: each for each in self.written if isinstance(each, QueueRecord)}
+        return next((each for each in newest.values() if is_wanted(each) and each.date_deleted is None), None)
+
     async def fetch(self, request: Request) -> Any:
         self.requests.append(request)
         path = request.url.partition("example.com")[2].partition("?")[0]
@@ -444,6 +460,7 @@ class Scene:
             open_feed=cast(Any, None),
             beside=self.beside,
             conferences=Conferences(open_mix=cast(Any, self.open_mix), music=HOLD_MUSIC),
+            queues=Queues(store=cast(Any, self), account_sid=ACCOUNT_SID, music=HOLD_MUSIC, now=lambda: start),
             speaker=Speaker(self.speech, self.configuration.speech.choice),
             sounds=Sounds(cast(Any, self)),
             now=lambda: start + timedelta(seconds=loop.time() - zero),

@@ -36,8 +36,6 @@ CONTENT = {
     "Enqueue": "<Enqueue>support</Enqueue>",
     "Refer": "<Refer><Sip>sip:bob@example.com</Sip></Refer>",
     "Queue": "<Queue>support</Queue>",
-    "Start": "<Start><Stream url='wss://example.com/'/></Start>",
-    "Connect": "<Connect><Stream url='wss://example.com/'/></Connect>",
 }
 
 
