@@ -114,6 +114,7 @@ class PeerFrames:
         self._clock = asyncio.get_running_loop().time
         self._next_s = self._clock()
         self.is_closed = False
+        self.dropped_frames = 0
 
     def __aiter__(self) -> "PeerFrames":
         return self
