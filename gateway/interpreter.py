@@ -94,9 +94,9 @@ class Interpreter:
                 return outcome
             took_s = call.services.monotonic() - begun_s
             redirects = redirects + 1 if outcome.is_redirect and took_s < NO_TIME_S else 0
-            if rules.is_endless:
+            if rules.is_endless and outcome.is_redirect:
                 await asyncio.sleep(max(0.0, SHORTEST_ROUND_S - took_s))
-            elif redirects > MAX_REDIRECTS:
+            elif redirects > MAX_REDIRECTS and not rules.is_endless:
                 message = f"more than {MAX_REDIRECTS} documents in a row that only redirect"
                 raise ScriptError(FetchCode.RETRIEVAL_FAILURE, message, loaded.url)
             loaded = await self._load(call, outcome, rules, more)

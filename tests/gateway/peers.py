@@ -9,18 +9,20 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from gateway.beside import Beside
 from gateway.config import Configuration, load
 from gateway.interpreter import Interpreter
 from gateway.parameters import CallDirection, CallFacts, RecordingMention
 from gateway.recordings import ActiveRecording, RecordingOrder, Recordings
 from gateway.rooms.conferences import Conferences
+from gateway.rooms.queues import Queues
 from gateway.routing import Router, Script
 from gateway.services import Services
 from gateway.session import CallSession
 from gateway.sids import new_sid
 from gateway.sounds import Sounds
 from gateway.speech.speaker import Speaker
-from gateway.store.records import CallRecord, EventRecord, LegRecord, Operation, OwedCallback
+from gateway.store.records import CallRecord, EventRecord, LegRecord, Operation, OwedCallback, QueueRecord
 from gateway.verbs.table import VERBS
 from gateway.webhooks.audio import Audio
 from gateway.webhooks.client import Fetched, Request
@@ -109,6 +111,7 @@ class PeerFrames:
         self._clock = asyncio.get_running_loop().time
         self._next_s = self._clock()
         self.is_closed = False
+        self.dropped_frames = 0
 
     def __aiter__(self) -> "PeerFrames":
         return self
@@ -303,12 +306,26 @@ class Scene:
         self.caller = PeerLeg("caller", direction=Direction.INBOUND)
         self.speech = PeerSpeech()
         self.on_dial: Callable[[PeerLeg], None] = lambda leg: None
+        self.beside = Beside()
         self._arrived = asyncio.Event()
 
     # What the session sees.
 
     def write_soon(self, *operations: Operation) -> None:
         self.written.extend(operations)
+
+    async def write(self, *operations: Operation) -> None:
+        self.written.extend(operations)
+
+    async def queue_named(self, name: str) -> QueueRecord | None:
+        return self._queue(lambda queue: queue.friendly_name == name)
+
+    async def queue(self, sid: str) -> QueueRecord | None:
+        return self._queue(lambda queue: queue.sid == sid)
+
+    def _queue(self, is_wanted: Callable[[QueueRecord], bool]) -> QueueRecord | None:
+        newest = {each.sid: each for each in self.written if isinstance(each, QueueRecord)}
+        return next((each for each in newest.values() if is_wanted(each) and each.date_deleted is None), None)
 
     async def fetch(self, request: Request) -> Any:
         self.requests.append(request)
@@ -402,9 +419,13 @@ class Scene:
             recordings=cast(Recordings, self),
             interpreter=Interpreter(self.verbs),
             listen=self.listen,
+            open_feed=cast(Any, None),
+            beside=self.beside,
             conferences=Conferences(open_mix=cast(Any, self.open_mix), music=HOLD_MUSIC),
+            queues=Queues(store=cast(Any, self), account_sid=ACCOUNT_SID, music=HOLD_MUSIC, now=lambda: start),
             speaker=Speaker(self.speech, self.configuration.speech.choice),
             sounds=Sounds(cast(Any, self)),
+            recognizer=cast(Any, None),
             now=lambda: start + timedelta(seconds=loop.time() - zero),
             monotonic=loop.time,
         )
