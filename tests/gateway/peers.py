@@ -211,6 +211,7 @@ class PeerLeg:
         self.codec_choices: tuple[str, ...] = ("PCMA",)
         self.is_codec_final = False
         self.preferred: list[tuple[str, ...]] = []
+        self.answered_with: tuple[str, ...] = ()
         self.events = LegEvents()
         self.media: Any = PeerPort(name)
         self.done: list[str] = []
@@ -228,6 +229,7 @@ class PeerLeg:
         self.done.append("early media")
 
     async def answer(self) -> None:
+        self.answered_with = self.preferred[-1] if self.preferred else ()
         self.done.append("answer")
         self.state = LegState.UP
 
