@@ -7,7 +7,7 @@ the media thread's memory: woken about ten times a second whatever the number of
 import asyncio
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -15,6 +15,7 @@ from typing import TypeAlias
 import numpy as np
 
 from media.kernel import layout
+from media.mix import Mixed
 from media.port import Heard, Tap
 from media.recorder import WriterHandle
 from media.thread import MediaThread
@@ -95,10 +96,10 @@ class Recorder:
     def tap_words(channels: Channels) -> list[int]:
         """For the engine: a word for each tap. Raises ValueError for more channels or taps than there may be."""
         words = [
-            tap.port.slot << 8 | channel << 1 | isinstance(tap, Heard)
+            number << 8 | channel << 2 | kind
             for channel, taps in enumerate(channels)
             for tap in taps
-            if not tap.port.is_closed
+            for number, kind in _tapped(tap)
         ]
         if not 0 < len(channels) <= layout.MAX_CHANNELS or len(words) > layout.MAX_TAPS:
             raise ValueError(
@@ -106,6 +107,15 @@ class Recorder:
                 f" found {len(channels)} and {len(words)}"
             )
         return words
+
+
+def _tapped(tap: Tap) -> Iterator[tuple[int, int]]:
+    """Slot of the port or number of the mix, and what of it; nothing of one that is closed."""
+    if isinstance(tap, Mixed):
+        if not tap.mix.is_closed:
+            yield tap.mix.number, layout.MIX_TAP
+    elif not tap.port.is_closed:
+        yield tap.port.slot, layout.HEARD_TAP if isinstance(tap, Heard) else layout.RECEIVED_TAP
 
 
 @dataclass

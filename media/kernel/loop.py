@@ -20,7 +20,7 @@ def run(state: State) -> None:
     engine = state.engine[0]
     next_intake_ns = _align(engine)
     while engine.stopping == 0:
-        if engine.live_count == 0 and engine.recording_count == 0:
+        if engine.live_count == 0 and engine.recording_count == 0 and engine.mix_sounds == 0:
             epoll_wait(engine.epoll_fd, engine.epoll_address, MAX_BATCH, -1)
             next_intake_ns = _align(engine)
             read_commands(state)
