@@ -5,6 +5,7 @@ earlier. Decides which inbound call is taken and which script it gets; all else 
 """
 
 import asyncio
+import contextlib
 import secrets
 import time
 from collections.abc import Callable, Iterator
@@ -23,10 +24,14 @@ from gateway.http import HttpServer
 from gateway.interpreter import Interpreter
 from gateway.live_calls import LiveCalls
 from gateway.metrics import DaemonCollector, Snapshot, registry_of
+from gateway.outgoing import CallOrder, OutgoingCall
+from gateway.pace import Pace
 from gateway.parameters import CallDirection, CallFacts
 from gateway.recordings import Recordings
 from gateway.recovery import Heartbeat, end_unfinished_calls
 from gateway.rest.auth import Credentials
+from gateway.rest.calls import CallsApi
+from gateway.rest.dispatch import RestApi
 from gateway.rest.recordings import RecordingApi
 from gateway.rest.sound import RecordingFiles
 from gateway.rest.token import TokenApi
@@ -34,6 +39,8 @@ from gateway.routing import Router, Script
 from gateway.services import Services
 from gateway.session import CallSession
 from gateway.sids import new_sid
+from gateway.sounds import Sounds
+from gateway.speech.speaker import Speaker
 from gateway.store import StorageUnavailable, Store
 from gateway.tokens import TokenIssuer, verifier_of
 from gateway.verbs.table import VERBS
@@ -42,6 +49,12 @@ from gateway.webhooks.client import WebhookClient
 from gateway.webhooks.guard import Guard
 from gateway.webhooks.outbox import Outbox
 from media.engine import Engine, EngineSettings
+from media.speech.cache import SpeechFiles
+from media.speech.engine import Synthesizer
+from media.speech.espeak import EspeakSynthesizer
+from media.speech.piper import NoPiper, PiperSynthesizer, check_piper
+from media.speech.speech import Speech
+from media.speech.voices import Engine as SpeechEngine
 from signaling.errors import Fault, GatewayError
 from signaling.leg import HangupCause, Leg, OutboundCall
 from signaling.location import Location
@@ -66,6 +79,7 @@ from signaling.webrtc import WebRtc, WebRtcSettings
 log = structlog.get_logger(__name__)
 
 BACKGROUND_S = 15.0
+LONGEST_QUEUE_S = 600.0
 
 
 class StartError(GatewayError):
@@ -93,6 +107,7 @@ class Gateway:
         self._stack = AsyncExitStack()
         self._is_development = is_development
         self._calls = LiveCalls()
+        self._pace = Pace(configuration.calls.per_second, longest_wait_s=LONGEST_QUEUE_S)
         self._is_draining = False
         self._http: HttpServer | None = None
         self._is_started = False
@@ -119,7 +134,7 @@ class Gateway:
         stack.push_async_callback(self._store.close)
         stack.push_async_callback(self._engine.stop)
         await self._engine.start()
-        self._webrtc = WebRtc(self._engine, WebRtcSettings())
+        self._webrtc = WebRtc(self._engine, WebRtcSettings(advertised_address=configuration.media.advertised_address))
         stack.push_async_callback(self._webrtc.stop)
         # Stopped behind all that runs calls: their recordings are still asked for.
         stack.push_async_callback(self._stop_http)
@@ -128,6 +143,8 @@ class Gateway:
             guard=Guard(configuration.webhooks.allow, own=[(configuration.server.host, configuration.server.port)]),
         )
         stack.push_async_callback(self._webhooks.close)
+        self._speech = await self._make_speech()
+        stack.push_async_callback(self._speech.close)
         self._recordings = Recordings(
             directory=directory,
             public_url=configuration.public_url,
@@ -171,6 +188,17 @@ class Gateway:
         await self._outbox.start()
         self._is_started = True
 
+    async def _make_speech(self) -> Speech:
+        speech = self._configuration.speech
+        engines: dict[SpeechEngine, Synthesizer] = {SpeechEngine.ESPEAK: EspeakSynthesizer()}
+        if speech.piper:
+            try:
+                library = await asyncio.to_thread(check_piper, speech.piper)
+            except NoPiper as error:
+                raise StartError(str(error)) from error
+            engines[SpeechEngine.PIPER] = PiperSynthesizer(library)
+        return Speech(engines, SpeechFiles(Path(speech.cache_directory), capacity=speech.cache_mb * 2**20))
+
     async def _start_sip(self) -> None:
         configuration = self._configuration
         sip = configuration.sip
@@ -208,7 +236,14 @@ class Gateway:
         self._stack.callback(self._registrar.stop)
         self._agent = SipAgent(
             engine=self._engine,
-            settings=SipSettings(listen=sip.listen, domain=sip.domain, tls=_tls(configuration)),
+            settings=SipSettings(
+                listen=sip.listen,
+                domain=sip.domain,
+                tls=_tls(configuration),
+                codec_names=sip.codecs,
+                advertised_media_address=configuration.media.advertised_address,
+                advertised_address=sip.advertised_address,
+            ),
             authenticator=authenticator,
             registrar=self._registrar,
             trunks=trunks,
@@ -234,6 +269,8 @@ class Gateway:
             store=self._store,
             recordings=self._recordings,
             interpreter=Interpreter(VERBS),
+            speaker=Speaker(self._speech, configuration.speech.choice),
+            sounds=Sounds(self._webhooks),
             now=_now,
             monotonic=time.monotonic,
         )
@@ -267,6 +304,8 @@ class Gateway:
             issuer = TokenIssuer(configuration, clock=time.time)
             yield TokenApi(issuer, self._credentials, is_open=self._is_development).routes()
         yield self._recording_api.routes()
+        calls = CallsApi(store=self._store, calls=self._calls, router=self._router, launch=self._place)
+        yield RestApi(calls.resources(), credentials=self._credentials).routes()
 
     async def _stop_http(self) -> None:
         if self._http is not None:
@@ -356,15 +395,32 @@ class Gateway:
             sip=leg.sip,
             **more,
         )
-        session = CallSession(self._services, leg, facts, script)
-        self._calls.add(session)
-        self._background.start(self._run(session), name=f"call {facts.sid}")
+        self._launch(CallSession(self._services, leg, facts, script))
 
-    async def _run(self, session: CallSession) -> None:
+    def _place(self, order: CallOrder) -> OutgoingCall | None:
+        """A call that the REST API asked for; None when it cannot even be queued."""
+        if self._is_draining or len(self._calls) >= self._configuration.calls.maximum:
+            return None
+        wait_s = self._pace.reserve(time.monotonic())
+        if wait_s is None:
+            return None
+        call = OutgoingCall(self._services, order, wait_s=wait_s)
+        call.accept()
+        self._launch(call)
+        return call
+
+    def _launch(self, call: CallSession | OutgoingCall) -> None:
+        self._calls.add(call)
+        self._background.start(self._run(call), name=f"call {call.facts.sid}")
+
+    async def _run(self, call: CallSession | OutgoingCall) -> None:
         try:
-            await session.run()
+            await call.run()
+            # Whoever asks for the call hears of its end from here, until storage has it.
+            with contextlib.suppress(StorageUnavailable):
+                await self._store.flush()
         finally:
-            self._calls.remove(session)
+            self._calls.remove(call)
 
     def _script_of(self, leg: SipLeg) -> Script | None:
         if leg.facts.trunk is not None:
@@ -373,8 +429,8 @@ class Gateway:
 
     async def _close_background(self) -> None:
         """Calls end when their legs do; their recordings are completed before anything below is closed."""
-        for session in self._calls:
-            session.leg.hangup(HangupCause.SHUTDOWN)
+        for call in self._calls:
+            call.hangup(HangupCause.SHUTDOWN)
         await self._background.close(timeout_s=BACKGROUND_S)
         await self._store.flush()
 

@@ -112,19 +112,24 @@ def check_config(
 
 @app.command()
 def lint(
-    files: Annotated[list[Path], typer.Argument(help="TwiML documents.")],
+    paths: Annotated[list[Path], typer.Argument(help="TwiML documents, or folders of *.xml and *.twiml files.")],
     json_output: Annotated[bool, typer.Option("--json", help="Print findings as JSON.")] = False,
 ) -> None:
-    """Check TwiML documents: line, column and Twilio's code of every finding. Exit 1 if one would not run."""
+    """Check TwiML documents: line, column, Twilio's code and a hint for every finding; and what has no effect here.
+
+    Exit 1 if a document would not run as written, 2 if a path does not exist.
+    """
     from gateway.lint import lint_files
 
-    linted = lint_files(files)
+    linted = lint_files(paths)
     if json_output:
         out.print_json(json.dumps([document.as_json() for document in linted]))
     else:
         for document in linted:
             for line in document.lines():
                 out.print(line, markup=False, highlight=False, soft_wrap=True)
+    if any(document.is_missing for document in linted):
+        raise typer.Exit(2)
     raise typer.Exit(0 if all(document.runs for document in linted) else 1)
 
 

@@ -13,6 +13,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
+from media.speech.piper import SUFFIX as PIPER_SUFFIX
+from media.speech.piper import piper_voices
+from media.speech.voices import DEFAULT_LANGUAGE, DEFAULT_VOICE, NoSuchLanguage, NoSuchVoice, VoiceChoice
 from signaling.errors import Fault, GatewayError
 
 ENVIRONMENT_PREFIX = "RINGFORK_"
@@ -64,12 +67,31 @@ def _ipv4(value: str) -> str:
     return str(ipaddress.IPv4Address(value))
 
 
+def _ipv4_or_none(value: str) -> str:
+    return _ipv4(value) if value else value
+
+
+def _codecs(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Every phone and trunk speaks G.711; what else they speak is not known before they say so."""
+    if not {"PCMU", "PCMA"}.intersection(names):
+        raise ValueError("expected PCMU or PCMA among them")
+    return tuple(dict.fromkeys(names))
+
+
+def _piper_model(value: str) -> str:
+    if not value.endswith(PIPER_SUFFIX):
+        raise ValueError(f"expected the path of a voice, NAME{PIPER_SUFFIX}")
+    return value
+
+
+PiperModel = Annotated[str, AfterValidator(_piper_model)]
 Network = Annotated[str, AfterValidator(_network)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 SipUri = Annotated[str, AfterValidator(_sip_uri)]
 HostPort = Annotated[str, AfterValidator(_host_port)]
 SipListen = Annotated[str, AfterValidator(_sip_listen)]
 Ipv4 = Annotated[str, AfterValidator(_ipv4)]
+Ipv4OrNone = Annotated[str, AfterValidator(_ipv4_or_none)]
 Method = Literal["GET", "POST"]
 
 
@@ -123,11 +145,19 @@ class Sip(VoiceUrls):
     domain: str = Field(default="127.0.0.1", min_length=1, max_length=253)
     tls_certificate: str = ""
     tls_key: str = ""
+    advertised_address: Ipv4OrNone = ""
+    codecs: Annotated[tuple[Literal["PCMU", "PCMA", "G722", "OPUS"], ...], AfterValidator(_codecs)] = (
+        "PCMU",
+        "PCMA",
+        "G722",
+        "OPUS",
+    )
     registration_max_s: Annotated[int, Field(ge=60, le=86_400)] = 3600
 
 
 class Media(_Section):
     address: Ipv4 = "127.0.0.1"
+    advertised_address: Ipv4OrNone = ""
     port_range: tuple[int, int] = (20000, 29999)
     capacity: Annotated[int, Field(ge=2, le=20_000)] = 2000
 
@@ -142,6 +172,34 @@ class Media(_Section):
 class VoiceSdk(_Section):
     origins: tuple[HttpUrl, ...] = ()
     edge: str = Field(default="roaming", min_length=1, max_length=64)
+
+
+class Speech(_Section):
+    voice: str = Field(default=DEFAULT_VOICE, min_length=1, max_length=100)
+    language: str = Field(default=DEFAULT_LANGUAGE, pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,4}$")
+    piper: tuple[PiperModel, ...] = ()
+    aliases: dict[str, str] = {}
+    cache_directory: str = "speech"
+    cache_mb: Annotated[int, Field(ge=0, le=1_000_000)] = 256
+
+    @model_validator(mode="after")
+    def _voices(self) -> "Speech":
+        for name, target in (("voice", self.voice), *(("aliases." + alias, to) for alias, to in self.aliases.items())):
+            try:
+                # Without a language, which may well be another one than the default.
+                self.choice.choose(target, self.language if name == "voice" else None)
+            except (NoSuchVoice, NoSuchLanguage) as error:
+                raise ValueError(f"{name}: {error}") from None
+        return self
+
+    @property
+    def choice(self) -> VoiceChoice:
+        return VoiceChoice(
+            voice=self.voice,
+            language=self.language,
+            piper=piper_voices(self.piper),
+            aliases={alias.lower(): target for alias, target in self.aliases.items()},
+        )
 
 
 class Recordings(_Section):
@@ -161,6 +219,8 @@ class Calls(_Section):
     time_limit_s: Annotated[int, Field(ge=1, le=86_400)] = 14_400
     default_ring_tone: str = "us"
     status_when_caller_hangs_up: Literal["canceled", "no-answer"] = "canceled"
+    ringing_during_whisper: bool = False
+    per_second: Annotated[float, Field(ge=0.01, le=1000)] = 50.0
 
 
 class Client(_Section):
@@ -200,6 +260,7 @@ class Configuration(_Section):
     sip: Sip = Sip()
     media: Media = Media()
     voice_sdk: VoiceSdk = VoiceSdk()
+    speech: Speech = Speech()
     recordings: Recordings = Recordings()
     storage: Storage = Storage()
     webhooks: Webhooks = Webhooks()

@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from signaling.endpoints.options import Incoming, SipEndpointOptions
+from signaling.endpoints.options import WEBRTC_CODECS, Incoming, SipEndpointOptions, WebRtcEndpointOptions
 from signaling.endpoints.servers import OptionError, Transport
 
 MISSING_PJSUA2 = (
@@ -124,6 +124,92 @@ def sip(
     _run(options)
 
 
+@app.command()
+def webrtc(
+    identity: Annotated[str, typer.Argument(help="Who this browser is: the identity of its access token.")],
+    server: Annotated[
+        str, typer.Option(help="http://HOST:PORT or https://HOST:PORT, with the path before /signal if any.")
+    ] = "http://127.0.0.1:8080",
+    token: Annotated[
+        str, typer.Option(envvar="RINGFORK_ENDPOINT_TOKEN", help="Access token; else it is fetched.", show_envvar=True)
+    ] = "",
+    account: Annotated[
+        str, typer.Option(help="Account or API key to fetch a token with; none needed in development mode.")
+    ] = "",
+    password: Annotated[
+        str,
+        typer.Option(envvar="RINGFORK_ENDPOINT_PASSWORD", help="Auth token or secret of --account.", show_envvar=True),
+    ] = "",
+    dial: Annotated[str, typer.Option(metavar="TARGET", help="Identity or number to call at once: parameter To.")] = "",
+    param: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="Custom parameter of the call; repeatable.")
+    ] = None,
+    answer: Annotated[bool, typer.Option("--answer", help="Ring, then answer calls that come in.")] = False,
+    answer_after: Annotated[
+        float | None, typer.Option(min=0, metavar="S", help="Ring so long before the answer.")
+    ] = None,
+    ring_only: Annotated[
+        bool, typer.Option("--ring-only", help="Ring and never answer; so it is without --commands.")
+    ] = False,
+    reject: Annotated[bool, typer.Option("--reject", help="Refuse calls that come in.")] = False,
+    play: Annotated[str, typer.Option(metavar="FILE|tone:HZ", help="Say this in every call, repeated.")] = "",
+    record: Annotated[Path | None, typer.Option(metavar="FILE", help="WAV file of what is heard.")] = None,
+    digits: Annotated[str, typer.Option(help="Keys to press after the answer; w waits 0.5 s, W 1 s.")] = "",
+    hangup_after: Annotated[
+        float | None, typer.Option(min=0, metavar="S", help="Hang up, so long after the answer.")
+    ] = None,
+    once: Annotated[bool, typer.Option("--once", help="End after one call.")] = False,
+    calls: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="End after so many calls; 1 with --dial.")
+    ] = None,
+    commands: Annotated[
+        bool, typer.Option("--commands", help="Obey JSON lines on standard input; its end means quit.")
+    ] = False,
+    codec: Annotated[
+        list[str] | None,
+        typer.Option(help=f"{', '.join(WEBRTC_CODECS)}: those to use, best first; repeatable. PCMU, opus if none."),
+    ] = None,
+    tls_ca: Annotated[Path | None, typer.Option(help="Certificates to trust with TLS.")] = None,
+    tls_insecure: Annotated[bool, typer.Option("--tls-insecure", help="Trust any certificate.")] = False,
+) -> None:
+    """A browser with the Voice SDK, without page or screen: registers, calls or answers, plays, records.
+
+    One JSON line per event, the same as of a SIP phone: started registered registration_failed unregistered dialing
+    incoming ringing early_media answered digits_sent playing statistics recorded ended error stopped.
+
+    Commands, with --commands: {"do": "dial", "target": "bob"}, ring, answer, reject, hangup, digits, play, statistics,
+    quit. The Voice SDK refuses without a reason and has no hold.
+    """
+    try:
+        options = WebRtcEndpointOptions(
+            identity=identity,
+            server=server,
+            token=token,
+            account=account,
+            password=password,
+            dial=dial,
+            headers=_headers(param or [], what="parameter"),
+            incoming=_incoming(
+                answer=answer or answer_after is not None, ring_only=ring_only, reject=reject, commands=commands
+            ),
+            answer_after_s=answer_after or 0.0,
+            play=play,
+            record=str(record or ""),
+            digits=digits,
+            hangup_after_s=hangup_after,
+            calls=1 if once else calls,
+            commands=commands,
+            codecs=tuple(codec or ("PCMU", "opus")),
+            tls_ca=str(tls_ca or ""),
+            tls_insecure=tls_insecure,
+        )
+    except OptionError as error:
+        raise typer.BadParameter(str(error)) from error
+    from signaling.endpoints.webrtc import run
+
+    run(options)
+
+
 def _run(options: SipEndpointOptions) -> NoReturn:
     try:
         from signaling.endpoints.sip import run
@@ -150,11 +236,11 @@ def _incoming(*, answer: bool, ring_only: bool, reject: bool, commands: bool) ->
     return chosen[0] if chosen else (Incoming.WAIT if commands else Incoming.RING)
 
 
-def _headers(given: list[str]) -> dict[str, str]:
+def _headers(given: list[str], *, what: str = "header") -> dict[str, str]:
     headers = {}
     for text in given:
         name, equals, value = text.partition("=")
         if not equals:
-            raise OptionError(f"a header is NAME=VALUE, found {text!r}")
+            raise OptionError(f"a {what} is NAME=VALUE, found {text!r}")
         headers[name] = value
     return headers

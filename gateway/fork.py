@@ -4,20 +4,19 @@ Pure: no IO, no clock, no asyncio. Events in, effects out; what nobody foresaw r
 Owns DialModel and MOVES; events and effects are gateway/fork_events.py. gateway/verbs/dial.py alone runs the effects.
 
 An *attempt* is one noun of the <Dial>, with one CallSid; it may ring several *legs*, one per device of an identity.
+An answered leg may be *screened* (digits, a whisper document) before it is bridged; the others end at its answer.
 Editing rule: every move is a row of MOVES, IGNORED or ILLEGAL; tests/gateway/test_fork.py fails on a pair that
 nobody decided.
 Source: Twilio <Dial>, DialCallStatus; Twilio <Client>, "the first client to accept".
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Any, Final
 
 from gateway.call import (
     Alerted,
     CallEvent,
-    CallModel,
     CallStatus,
     IllegalEvent,
     Over,
@@ -25,6 +24,7 @@ from gateway.call import (
     Placed,
     unanswered_status,
 )
+from gateway.fork_attempt import Attempt, worst_of
 from gateway.fork_events import (
     AttemptPlaced,
     AttemptRefused,
@@ -34,6 +34,7 @@ from gateway.fork_events import (
     CancelTimer,
     DialEffect,
     DialEvent,
+    EndScreening,
     Finish,
     Hangup,
     LegAnswered,
@@ -44,6 +45,9 @@ from gateway.fork_events import (
     PassEarlyMedia,
     Place,
     PostAttempt,
+    Screen,
+    ScreeningDeclined,
+    ScreeningPassed,
     StarPressed,
     Started,
     StartRingback,
@@ -56,36 +60,17 @@ from signaling.leg import HangupCause
 
 class DialState(Enum):
     DIALLING = "dialling"
+    SCREENING = "screening"
     BRIDGED = "bridged"
     DONE = "done"
-
-
-# Of several attempts, or devices of one attempt, that all failed, the first of these that occurred is told.
-PRECEDENCE: Final = (CallStatus.NO_ANSWER, CallStatus.BUSY, CallStatus.CANCELED, CallStatus.FAILED)
-
-
-def worst_of(statuses: Sequence[CallStatus]) -> CallStatus:
-    """The one status told for several that failed; ``failed`` for none. Source: spec of <Dial>, precedence."""
-    return next((status for status in PRECEDENCE if status in statuses), CallStatus.FAILED)
-
-
-@dataclass
-class _Attempt:
-    call: CallModel = field(default_factory=CallModel)
-    live: set[int] = field(default_factory=set)
-    failures: list[HangupCause] = field(default_factory=list)
-    is_placed: bool = False
-
-    @property
-    def is_over(self) -> bool:
-        return self.call.status.is_final
 
 
 class DialModel:
     """Who of the dialled parties gets the call.
 
     is_sequential: one attempt after the other instead of all at once.
-    status_when_caller_ends: DialCallStatus when the caller gives up while it rings.
+    status_when_caller_ends: DialCallStatus when the caller gives up before he is connected.
+    screened: attempts that are screened after their answer; rings_while_screened: the caller hears ringing meanwhile.
     """
 
     def __init__(
@@ -94,12 +79,16 @@ class DialModel:
         *,
         is_sequential: bool = False,
         status_when_caller_ends: CallStatus = CallStatus.CANCELED,
+        screened: frozenset[int] = frozenset(),
+        rings_while_screened: bool = False,
     ) -> None:
         self.state = DialState.DIALLING
         self.winner: LegKey | None = None
-        self._attempts = [_Attempt() for _ in range(attempts)]
+        self._attempts = [Attempt() for _ in range(attempts)]
         self._is_sequential = is_sequential
         self._status_when_caller_ends = status_when_caller_ends
+        self._screened = screened
+        self._rings_while_screened = rings_while_screened
         self._last_tried: int | None = None
         self._has_ringback = False
         self._early: LegKey | None = None
@@ -177,14 +166,14 @@ class DialModel:
     def _answered(self, event: LegAnswered) -> list[DialEffect]:
         if not self._is_live(event.leg):
             return [Hangup(event.leg, HangupCause.ANSWERED_ELSEWHERE)]
-        self.state = DialState.BRIDGED
+        is_screened = event.leg.attempt in self._screened
+        self.state = DialState.SCREENING if is_screened else DialState.BRIDGED
         self.winner = event.leg
         effects: list[DialEffect] = [CancelTimer(event.leg.attempt)]
-        if self._has_ringback:
-            effects.append(StopRingback())
+        effects += self._ring_on() if is_screened and self._rings_while_screened else self._stop_ringback()
         effects += self._post(event.leg.attempt, PickedUp())
         effects += self._drop_all(HangupCause.ANSWERED_ELSEWHERE, keep=event.leg)
-        return [*effects, Bridge(event.leg)]
+        return [*effects, Screen(event.leg) if is_screened else Bridge(event.leg)]
 
     def _ended(self, event: LegEnded) -> list[DialEffect]:
         if not self._is_live(event.leg):
@@ -204,7 +193,7 @@ class DialModel:
 
     def _timed_out(self, event: AttemptTimedOut) -> list[DialEffect]:
         attempt = self._attempts[event.attempt]
-        if attempt.is_over:
+        if attempt.is_over or not attempt.is_placed:
             return []
         effects: list[DialEffect] = [
             Hangup(LegKey(event.attempt, device), HangupCause.CANCELED) for device in sorted(attempt.live)
@@ -217,6 +206,26 @@ class DialModel:
 
     def _star_while_dialling(self, _event: StarPressed) -> list[DialEffect]:
         return [*self._drop_all(HangupCause.CANCELED, keep=None), *self._finish(CallStatus.NO_ANSWER)]
+
+    # Moves while the one that answered is screened.
+
+    def _screening_passed(self, event: ScreeningPassed) -> list[DialEffect]:
+        if event.leg != self.winner:
+            return []
+        self.state = DialState.BRIDGED
+        return [*self._stop_ringback(), Bridge(event.leg)]
+
+    def _screening_declined(self, event: ScreeningDeclined) -> list[DialEffect]:
+        return [*self._drop_screened(), *self._not_connected(event.leg)] if event.leg == self.winner else []
+
+    def _screened_leg_ended(self, event: LegEnded) -> list[DialEffect]:
+        return [*self._drop_screened(), *self._not_connected(event.leg)] if event.leg == self.winner else []
+
+    def _caller_gave_up_screening(self, _event: CallerEnded) -> list[DialEffect]:
+        return self._end_screened(self._status_when_caller_ends)
+
+    def _star_while_screening(self, _event: StarPressed) -> list[DialEffect]:
+        return self._end_screened(CallStatus.COMPLETED)
 
     # Moves once two parties talk.
 
@@ -239,6 +248,39 @@ class DialModel:
         ]
 
     # Pieces.
+
+    def _drop_screened(self) -> list[DialEffect]:
+        assert self.winner is not None
+        self._attempts[self.winner.attempt].live.discard(self.winner.device)
+        return [
+            EndScreening(self.winner),
+            Hangup(self.winner, HangupCause.NORMAL),
+            *self._post(self.winner.attempt, Over(CallStatus.COMPLETED), HangupCause.NORMAL),
+        ]
+
+    def _not_connected(self, leg: LegKey) -> list[DialEffect]:
+        """Somebody answered and is not connected: who was stopped by the answer stays so, who waits has his turn."""
+        if not self._is_sequential:
+            return self._finish(CallStatus.COMPLETED, leg.attempt)
+        self.state = DialState.DIALLING
+        self.winner = None
+        return self._place_next()
+
+    def _end_screened(self, status: CallStatus) -> list[DialEffect]:
+        assert self.winner is not None
+        return [*self._drop_screened(), *self._finish(status, self.winner.attempt)]
+
+    def _ring_on(self) -> list[DialEffect]:
+        """Ringing until the bridge, also in place of the callee's early media: what follows is not for the caller."""
+        is_ringing = self._has_ringback and self._early is None
+        self._has_ringback, self._early = True, None
+        return [] if is_ringing else [StartRingback()]
+
+    def _stop_ringback(self) -> list[DialEffect]:
+        if not self._has_ringback:
+            return []
+        self._has_ringback, self._early = False, None
+        return [StopRingback()]
 
     def _is_live(self, leg: LegKey) -> bool:
         return leg.device in self._attempts[leg.attempt].live
@@ -282,10 +324,11 @@ class DialModel:
         self.state = DialState.DONE
         return [Finish(CallStatus.COMPLETED, self.winner.attempt, was_bridged=True)]
 
-    def _finish(self, status: CallStatus) -> list[DialEffect]:
+    def _finish(self, status: CallStatus, attempt: int | None = None) -> list[DialEffect]:
+        """attempt: who is told of; the last one tried if None."""
         self.state = DialState.DONE
-        effects: list[DialEffect] = [StopRingback()] if self._has_ringback else []
-        return [*effects, Finish(status, self._last_tried, was_bridged=False)]
+        told = self._last_tried if attempt is None else attempt
+        return [*self._stop_ringback(), Finish(status, told, was_bridged=False)]
 
     def _hang_up_late(self, event: LegAnswered) -> list[DialEffect]:
         return [Hangup(event.leg, HangupCause.ANSWERED_ELSEWHERE)]
@@ -305,6 +348,12 @@ MOVES: Final[Mapping[tuple[DialState, type[DialEvent]], Move]] = {
     (DialState.DIALLING, AttemptTimedOut): DialModel._timed_out,
     (DialState.DIALLING, CallerEnded): DialModel._caller_gave_up,
     (DialState.DIALLING, StarPressed): DialModel._star_while_dialling,
+    (DialState.SCREENING, ScreeningPassed): DialModel._screening_passed,
+    (DialState.SCREENING, ScreeningDeclined): DialModel._screening_declined,
+    (DialState.SCREENING, LegAnswered): DialModel._late_answer,
+    (DialState.SCREENING, LegEnded): DialModel._screened_leg_ended,
+    (DialState.SCREENING, CallerEnded): DialModel._caller_gave_up_screening,
+    (DialState.SCREENING, StarPressed): DialModel._star_while_screening,
     (DialState.BRIDGED, LegAnswered): DialModel._late_answer,
     (DialState.BRIDGED, LegEnded): DialModel._bridged_leg_ended,
     (DialState.BRIDGED, CallerEnded): DialModel._drop_winner,
@@ -312,10 +361,19 @@ MOVES: Final[Mapping[tuple[DialState, type[DialEvent]], Move]] = {
     (DialState.BRIDGED, TimeLimitReached): DialModel._drop_winner,
     (DialState.DONE, LegAnswered): DialModel._hang_up_late,
 }
-# A 180 that overtakes its 200, timers that fire beside the event they bound, what the losers still say.
+# A 180 that overtakes its 200, timers that fire beside the event they bound, what the losers still say, the verdict of
+# a screening that was ended.
 IGNORED: Final[frozenset[tuple[DialState, type[DialEvent]]]] = frozenset(
     {
         (DialState.DIALLING, TimeLimitReached),
+        (DialState.DIALLING, ScreeningPassed),
+        (DialState.DIALLING, ScreeningDeclined),
+        (DialState.SCREENING, LegRinging),
+        (DialState.SCREENING, LegEarlyMedia),
+        (DialState.SCREENING, AttemptTimedOut),
+        (DialState.SCREENING, TimeLimitReached),
+        (DialState.BRIDGED, ScreeningPassed),
+        (DialState.BRIDGED, ScreeningDeclined),
         (DialState.BRIDGED, LegRinging),
         (DialState.BRIDGED, LegEarlyMedia),
         (DialState.BRIDGED, AttemptTimedOut),
@@ -326,13 +384,15 @@ IGNORED: Final[frozenset[tuple[DialState, type[DialEvent]]]] = frozenset(
         (DialState.DONE, CallerEnded),
         (DialState.DONE, StarPressed),
         (DialState.DONE, TimeLimitReached),
+        (DialState.DONE, ScreeningPassed),
+        (DialState.DONE, ScreeningDeclined),
     }
 )
 # The shell places attempts one at a time, in the order of the effects, before it hands in anything else.
 ILLEGAL: Final[frozenset[tuple[DialState, type[DialEvent]]]] = frozenset(
     {
         (state, event)
-        for state in (DialState.BRIDGED, DialState.DONE)
+        for state in (DialState.SCREENING, DialState.BRIDGED, DialState.DONE)
         for event in (Started, AttemptPlaced, AttemptRefused)
     }
 )

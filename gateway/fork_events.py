@@ -79,6 +79,20 @@ class TimeLimitReached:
     pass
 
 
+@dataclass(frozen=True)
+class ScreeningPassed:
+    """What comes before the bridge is over, and the leg may be connected."""
+
+    leg: LegKey
+
+
+@dataclass(frozen=True)
+class ScreeningDeclined:
+    """The callee, or the document that was performed for him, does not want the call."""
+
+    leg: LegKey
+
+
 DialEvent = (
     Started
     | AttemptPlaced
@@ -91,6 +105,8 @@ DialEvent = (
     | CallerEnded
     | StarPressed
     | TimeLimitReached
+    | ScreeningPassed
+    | ScreeningDeclined
 )
 
 
@@ -146,6 +162,20 @@ class StopRingback:
 
 
 @dataclass(frozen=True)
+class Screen:
+    """Do what comes between answer and bridge; answer with ScreeningPassed or ScreeningDeclined."""
+
+    leg: LegKey
+
+
+@dataclass(frozen=True)
+class EndScreening:
+    """Break it off."""
+
+    leg: LegKey
+
+
+@dataclass(frozen=True)
 class Bridge:
     leg: LegKey
 
@@ -168,6 +198,8 @@ DialEffect = (
     | StartRingback
     | PassEarlyMedia
     | StopRingback
+    | Screen
+    | EndScreening
     | Bridge
     | Finish
 )

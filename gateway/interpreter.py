@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from gateway.announcement import TIMES, error_announcement
+from gateway.announcement import error_announcement
 from gateway.built_in import built_in
 from gateway.parameters import Parameters
 from gateway.scripted import VOICE, Rules, ScriptedCall
@@ -186,4 +186,4 @@ def _fall_back(call: ScriptedCall, error: FetchError | ScriptError) -> Fetch:
 async def _announce_error(call: ScriptedCall) -> None:
     """The caller is answered and hears that something is wrong; then the call ends."""
     await call.answer()
-    await call.leg.media.play(error_announcement(), loops=TIMES)
+    await call.leg.media.play(await error_announcement(call.services.speaker))

@@ -4,6 +4,7 @@ A document is performed on one leg: that of the call a script belongs to (gatewa
 party which hears a whisper before it is connected. Pure contract; no state here.
 """
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -58,8 +59,8 @@ class ScriptedCall(Protocol):
         """Hand this party's digits to ``listener`` for as long as the context lasts."""
         ...
 
-    def spawn(self, work: Coroutine[Any, Any, None], *, name: str) -> None:
-        """A task of the call: it ends with the call at the latest."""
+    def spawn(self, work: Coroutine[Any, Any, None], *, name: str) -> asyncio.Task[None]:
+        """A task of the call: it ends with the call at the latest. It may be cancelled by itself."""
         ...
 
     def parameters(self) -> Parameters:

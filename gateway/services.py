@@ -8,6 +8,8 @@ from gateway.config import Configuration
 from gateway.recordings import Recordings
 from gateway.routing import Router
 from gateway.scripted import Performer
+from gateway.sounds import Sounds
+from gateway.speech.speaker import Speaker
 from gateway.store import Store
 from gateway.webhooks.client import WebhookClient
 from signaling.location import Location
@@ -24,5 +26,7 @@ class Services:
     store: Store
     recordings: Recordings
     interpreter: Performer
+    speaker: Speaker
+    sounds: Sounds
     now: Callable[[], datetime]
     monotonic: Callable[[], float]

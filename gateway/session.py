@@ -1,4 +1,4 @@
-"""One inbound call from its first moment to its record.
+"""One call that has a script, from its first moment (or its answer, when it was placed here) to its record.
 
 Owns the call's tasks (one flat TaskGroup), its status and its timeline. What the caller hears and whom he is connected
 to is the script's business (gateway/interpreter.py); this file knows when the call begins, is answered and ends.
@@ -11,23 +11,18 @@ Source: Twilio "TwiML for Programmable Voice"; Twilio Call resource.
 import asyncio
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
-from datetime import datetime
 from typing import Any
 
-from gateway.call import CallModel, CallStatus, Over, PickedUp, PostStatus, unanswered_status
-from gateway.leg_record import leg_record
+from gateway.call import CallStatus, PickedUp, unanswered_status
+from gateway.call_progress import CallProgress
 from gateway.parameters import (
     CallFacts,
     Parameters,
     call_parameters,
-    progress_parameters,
-    whole_seconds,
 )
 from gateway.routing import Script
 from gateway.scripted import DigitListener
 from gateway.services import Services
-from gateway.store.records import CallRecord, OwedCallback
 from gateway.telling import Telling
 from gateway.timeline import Timeline
 from gateway.verbs.outcome import Fetch, Given
@@ -42,45 +37,67 @@ class CallEnded(Exception):
 class CallSession:
     """The call as verbs see it: its leg, its facts, its status, and the means to tell and to note.
 
+    progress: of a call that was placed here and is answered already; None: it comes in and rings.
+    first: the document to begin with, instead of the script's voice URL.
+    digits: sent to the far end before that.
+    time_limit_s: how long it may last; None: as long as the configuration allows.
     refusal: what an unanswered caller is told when the script ends (a <Dial> that found its party busy leaves "busy").
     """
 
-    def __init__(self, services: Services, leg: Leg, facts: CallFacts, script: Script) -> None:
+    def __init__(
+        self,
+        services: Services,
+        leg: Leg,
+        facts: CallFacts,
+        script: Script,
+        *,
+        progress: CallProgress | None = None,
+        first: Fetch | Given | None = None,
+        digits: str | None = None,
+        time_limit_s: float | None = None,
+    ) -> None:
         self.services = services
         self.leg = leg
         self.facts = facts
         self.script = script
         self.cookies = CallCookies()
         self.refusal = HangupCause.NORMAL
-        self.timeline = Timeline(services, call_sid=facts.sid, leg_id=leg.leg_id)
-        self._model = CallModel(CallStatus.RINGING)
-        self._telling = Telling(
-            url=script.status_callback or None,
-            method=script.status_callback_method,
-            events=frozenset({"completed"}),
+        self._progress = progress or CallProgress(
+            services,
+            facts,
+            Timeline(services, call_sid=facts.sid, leg_id=leg.leg_id),
+            Telling(url=script.status_callback or None, method=script.status_callback_method),
+            status=CallStatus.RINGING,
         )
         self._listeners: list[DigitListener] = []
         self._group: asyncio.TaskGroup | None = None
         self._script_task: asyncio.Task[None] | None = None
-        self._redirected: Fetch | Given | None = None
-        self._created_at = services.now()
-        self._answered_at: datetime | None = None
-        self._answered_s: float | None = None
+        self._redirected: Fetch | Given | None = first
+        self._time_limit_s = time_limit_s or services.configuration.calls.time_limit_s
+        self._limit: asyncio.TimerHandle | None = None
+        self._digits = digits
 
     @property
     def status(self) -> CallStatus:
-        return self._model.status
+        return self._progress.status
 
     @property
     def is_answered(self) -> bool:
-        return self._answered_at is not None
+        return self._progress.is_answered
+
+    @property
+    def timeline(self) -> Timeline:
+        return self._progress.timeline
+
+    @property
+    def progress(self) -> CallProgress:
+        return self._progress
 
     async def run(self) -> None:
         """Run the script until it or the call ends; the call's record and callbacks are written whatever happens."""
-        self.services.store.write_soon(self.record(), self.timeline.event("call", details={"device": self.leg.device}))
-        limit = asyncio.get_running_loop().call_later(
-            self.services.configuration.calls.time_limit_s, self.leg.hangup, HangupCause.NORMAL
-        )
+        if not self.is_answered:
+            self._progress.begin(device=self.leg.device)
+        self.limit_time(self._time_limit_s)
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
@@ -89,9 +106,25 @@ class CallSession:
         except* CallEnded:
             pass
         finally:
-            limit.cancel()
+            assert self._limit is not None
+            self._limit.cancel()
             self.leg.hangup(HangupCause.FAILED)
-            self._close()
+            ended = self.leg.events.ended or Ended(HangupCause.FAILED)
+            self._progress.close(self._final_status(ended), leg=self.leg, ended=ended)
+
+    def limit_time(self, seconds: float) -> None:
+        """The call ends this long from now, whatever its script does."""
+        if self._limit is not None:
+            self._limit.cancel()
+        self._limit = asyncio.get_running_loop().call_later(seconds, self.leg.hangup, HangupCause.NORMAL)
+
+    @property
+    def session(self) -> "CallSession":
+        """Itself: a call with a script is what others ask for."""
+        return self
+
+    def hangup(self, cause: HangupCause = HangupCause.NORMAL) -> None:
+        self.leg.hangup(cause)
 
     def redirect(self, following: Fetch | Given) -> bool:
         """Take the running script away and go on with this document instead. False for a call that is over.
@@ -117,7 +150,9 @@ class CallSession:
 
     async def _play_out(self, group: asyncio.TaskGroup) -> None:
         """One script after the other, each replacing the one before; the last that ends by itself ends the call."""
-        following: Fetch | Given | None = None
+        if self._digits:
+            await self.leg.send_digits(self._digits)
+        following, self._redirected = self._redirected, None
         while True:
             work = self.services.interpreter.run(self, following)
             self._script_task = group.create_task(work, name=f"{self.facts.sid} script")
@@ -127,10 +162,10 @@ class CallSession:
             following, self._redirected = self._redirected, None
         self.leg.hangup(HangupCause.NORMAL if self.is_answered else self.refusal)
 
-    def spawn(self, work: Coroutine[Any, Any, None], *, name: str) -> None:
+    def spawn(self, work: Coroutine[Any, Any, None], *, name: str) -> asyncio.Task[None]:
         """A task of the call: it ends with the call at the latest."""
         assert self._group is not None
-        self._group.create_task(work, name=f"{self.facts.sid} {name}")
+        return self._group.create_task(work, name=f"{self.facts.sid} {name}")
 
     async def answer(self) -> None:
         """Answer the caller if that has not happened yet."""
@@ -139,10 +174,7 @@ class CallSession:
         await self.leg.answer()
         if self.leg.events.ended is not None:
             return
-        self._answered_at = self.services.now()
-        self._answered_s = self.services.monotonic()
-        self._model.receive(PickedUp())
-        self.services.store.write_soon(self.record(), self.timeline.event("answered"))
+        self._progress.advance(PickedUp())
 
     @contextmanager
     def listening(self, listener: DigitListener) -> Iterator[None]:
@@ -160,72 +192,11 @@ class CallSession:
             return call_parameters(self.facts, self.status)
         return call_parameters(self.facts, CallStatus.COMPLETED if self.is_answered else self._final_status(ended))
 
-    def record(self) -> CallRecord:
-        return CallRecord(
-            sid=self.facts.sid,
-            account_sid=self.facts.account_sid,
-            from_=self.facts.caller,
-            to=self.facts.callee,
-            direction=self.facts.direction.value,
-            status=self.status.value,
-            date_created=self._created_at,
-            date_updated=self.services.now(),
-            start_time=self._answered_at,
-            application_sid=self.facts.application_sid,
-            forwarded_from=self.facts.forwarded_from,
-            caller_name=self.facts.caller_name or None,
-            status_callback=self._telling.url,
-            status_callback_method=self._telling.method,
-            status_callback_events=tuple(sorted(self._telling.events)),
-        )
-
-    def _close(self) -> None:
-        """The last words: final status, duration, and the callback that is owed for it."""
-        ended = self.leg.events.ended or Ended(HangupCause.FAILED)
-        now = self.services.now()
-        duration_s = 0 if self._answered_s is None else whole_seconds(self.services.monotonic() - self._answered_s)
-        posted = self._model.receive(Over(self._final_status(ended)))
-        record = replace(
-            self.record(),
-            end_time=now,
-            duration_s=duration_s if self.is_answered else None,
-            sip_status=ended.sip_status,
-        )
-        self.timeline.log.info("call over", status=self.status.value, cause=ended.cause.value, duration_s=duration_s)
-        self.timeline.note(
-            record,
-            leg_record(
-                self.leg,
-                call_sid=self.facts.sid,
-                target=self.facts.callee,
-                created_at=self._created_at,
-                answered_at=self._answered_at,
-                ended_at=now,
-            ),
-            self.timeline.event("ended", message=ended.cause.value, details={"by_caller": ended.by_remote}),
-            *self._owed(posted, duration_s, ended.sip_status),
-        )
-
     def _final_status(self, ended: Ended) -> CallStatus:
-        """An inbound caller who gives up before the answer was not answered; a script may refuse him as busy."""
+        """An inbound caller who gives up before the answer was not answered; a script may refuse him as busy.
+
+        Of no account once the call was answered: then it is completed.
+        """
         if ended.by_remote or ended.cause in (HangupCause.NORMAL, HangupCause.NOT_FOUND):
             return CallStatus.NO_ANSWER
         return unanswered_status(ended.cause)
-
-    def _owed(self, posted: tuple[PostStatus, ...], duration_s: int, sip_status: int | None) -> list[OwedCallback]:
-        """An inbound call has one event, its end; so its number is 0."""
-        return [
-            self.timeline.owe(
-                url=url,
-                method=self._telling.method,
-                parameters=progress_parameters(
-                    self.facts,
-                    replace(told, sequence=0),
-                    at=self.services.now(),
-                    duration_s=duration_s,
-                    sip_status=sip_status,
-                ),
-            )
-            for told in posted
-            if (url := self._telling.url_for(told.event)) is not None
-        ]

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from media.codec import CODECS, OPUS, Codec
+from media.feed import Feed
 from media.kernel import layout
 from media.kernel.digits import KEYS, LONG_PAUSE, SHORT_PAUSE
 from media.mix import Mix, Mixed, playable
@@ -38,7 +39,7 @@ DIGITS_PER_COMMAND = 8 * (layout.COMMAND_WORDS - 4)
 class RemoteMedia:
     """What offer and answer agreed about one phone.
 
-    address: where its sound is to go, (IPv4, port); None: nowhere yet. rtcp_address: None is the next port.
+    address: where its sound is to go, (IPv4, port); None, and the port itself: nowhere. rtcp_address: None is the next.
     payload_type, digits_payload_type: as the phone wants them; receive_*: as we do, the same if None.
     digits_payload_type: None: no telephone-events; digits to the phone become tones.
     send, receive: as we see it. learn_from: IPv4 of the signalling's source, behind a NAT: the sound's source may be
@@ -135,7 +136,7 @@ class Silence:
     """A port that hears this gets packets of silence."""
 
 
-Source: TypeAlias = Union[Silence, Tone, "MediaPort", Mix]
+Source: TypeAlias = Union[Silence, Tone, "MediaPort", Mix, Feed]
 
 
 @dataclass(frozen=True)
@@ -152,7 +153,8 @@ class Heard:
     port: "MediaPort"
 
 
-Tap: TypeAlias = Received | Heard | Mixed
+PortTap: TypeAlias = Received | Heard
+Tap: TypeAlias = PortTap | Mixed
 
 
 class ToneSamples:
@@ -252,7 +254,8 @@ class MediaPort:
         Raises ValueError for an address that is no IPv4 literal, a codec the engine has not or a key of the wrong
         length, RuntimeError for Opus without libopus.
         """
-        address = pack_address(remote.address)
+        # A phone at the port's own address would be its own echo, faster and faster.
+        address = pack_address(remote.address) if remote.address != self.address else 0
         rtcp = pack_address(remote.rtcp_address)
         if not rtcp and address and address & 0xFFFF < 65535:
             rtcp = address + 1
@@ -308,7 +311,10 @@ class MediaPort:
         self._transport.attach(sockets, sessions)
 
     def hear(self, source: Source) -> None:
-        """From now on the phone hears this and nothing else. A closed port or mix is silence."""
+        """From now on the phone hears this and nothing else: itself, if it is this port.
+
+        A closed port, mix or feed is silence.
+        """
         match source:
             case Silence():
                 self._hear(layout.HEARS_SILENCE, 0)
@@ -319,6 +325,9 @@ class MediaPort:
                 self._hear(kind, source.slot)
             case Mix():
                 kind = layout.HEARS_SILENCE if source.is_closed else layout.HEARS_MIX
+                self._hear(kind, source.number)
+            case Feed():
+                kind = layout.HEARS_SILENCE if source.is_closed else layout.HEARS_FEED
                 self._hear(kind, source.number)
 
     def join(self, mix: Mix | None, *, heard_by: "Sequence[MediaPort] | None" = None) -> None:

@@ -10,7 +10,7 @@ Source: RFC 3261 12, 13 (dialog, early dialog); RFC 3264 (hold).
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
@@ -251,6 +251,19 @@ class Leg(Protocol):
         ...
 
     @property
+    def codec_choices(self) -> tuple[str, ...]:
+        """What may still come to be spoken, best first: beside the codec agreed on, those that a new offer could bring.
+
+        Where the far end cannot be offered anew (a Voice SDK device) only the one that was agreed on.
+        """
+        ...
+
+    @property
+    def is_codec_final(self) -> bool:
+        """Whether the first agreement stands for the whole call."""
+        ...
+
+    @property
     def events(self) -> LegEvents: ...
 
     async def ring(self) -> None:
@@ -269,6 +282,13 @@ class Leg(Protocol):
         """End the leg, from every state: reject, CANCEL, BYE, or ACK then BYE for a 200 that crossed a CANCEL.
 
         Never waits: ``Ended`` is posted and the media port closed at once, the protocol finishes in the background.
+        """
+        ...
+
+    def prefer(self, codec_names: Sequence[str]) -> None:
+        """Speak one of these if the far end can, so that a bridge relays; never waits, and nobody is told if it fails.
+
+        Before the answer it decides what is answered; afterwards it offers anew where ``codec_choices`` allows that.
         """
         ...
 

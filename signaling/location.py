@@ -7,7 +7,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from media.codec import CODECS, G711
 from signaling.leg import Leg, OutboundCall
+
+
+@dataclass(frozen=True)
+class Repertoire:
+    """Names of codecs. certain: what whoever is there speaks for sure. possible: what he may speak as well."""
+
+    certain: frozenset[str]
+    possible: frozenset[str]
+
+
+_EVERY = frozenset(codec.name for codec in CODECS)
+_PHONE = frozenset(codec.name for codec in G711)
+BROWSER_CODECS = Repertoire(_EVERY, _EVERY)
+PHONE_CODECS = Repertoire(_PHONE, _EVERY)
+TRUNK_CODECS = Repertoire(_PHONE, _PHONE)
 
 
 @dataclass(frozen=True)
@@ -51,6 +67,9 @@ class Device(Protocol):
     @property
     def device_id(self) -> str: ...
 
+    @property
+    def repertoire(self) -> Repertoire: ...
+
     def dial(self, request: OutboundCall) -> Leg:
         """Start ringing this device. Never waits and never raises for the network: failure is the leg's ``Ended``."""
         ...
@@ -76,6 +95,16 @@ class Location:
 
     def is_reachable(self, identity: str) -> bool:
         return any(source.devices(identity) for source in self._sources)
+
+    def repertoires(self, target: Target) -> list[Repertoire]:
+        """What each party of the target speaks, before any of them is asked."""
+        match target:
+            case ClientTarget(identity):
+                return [device.repertoire for source in self._sources for device in source.devices(identity)]
+            case NumberTarget():
+                return [TRUNK_CODECS]
+            case SipTarget():
+                return [PHONE_CODECS]
 
     def place(self, target: Target, request: OutboundCall) -> list[Leg]:
         """One leg per device of an identity, one for a number or URI, each dialling; empty when nobody is there."""

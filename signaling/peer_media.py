@@ -55,6 +55,10 @@ class PeerMedia(Protocol):
         """The codec agreed on; until then those that can still be, best first."""
         ...
 
+    def prefer(self, codec_names: Sequence[str]) -> None:
+        """Agree on one of these if the peer can. Of no effect once a codec is agreed on."""
+        ...
+
     async def offer(self) -> str:
         """Our complete offer, with every candidate in it."""
         ...

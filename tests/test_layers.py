@@ -14,9 +14,12 @@ CONFINED = {
     "pjsua2": ("signaling/endpoints/",),
     "numba": ("media/",),
     "llvmlite": ("media/",),
+    "espeakng_loader": ("media/speech/espeak_worker.py",),
+    "piper": ("media/speech/piper_worker.py",),
     "sipmessage": ("signaling/sip/",),
-    "aioice": ("signaling/webrtc/connection.py",),
-    "aiortc": ("signaling/webrtc/connection.py", "signaling/endpoints/"),
+    "aioice": ("signaling/webrtc/connection.py", "signaling/endpoints/peer.py"),
+    "aiortc": ("signaling/webrtc/connection.py", "signaling/endpoints/peer.py"),
+    "av": ("signaling/endpoints/peer.py",),
 }
 
 

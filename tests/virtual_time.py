@@ -2,10 +2,15 @@
 
 import asyncio
 import selectors
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Executor
+from typing import Any, TypeVar, TypeVarTuple, Unpack
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+THREAD_S = 10.0
+"""So long a thread may work before the clock goes on without it."""
 
 
 class _JumpingSelector(selectors.DefaultSelector):
@@ -14,6 +19,7 @@ class _JumpingSelector(selectors.DefaultSelector):
     def __init__(self) -> None:
         super().__init__()
         self.now = 1000.0
+        self.threads_at_work = 0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         if timeout is None:
@@ -22,7 +28,8 @@ class _JumpingSelector(selectors.DefaultSelector):
             if not ready:
                 raise RuntimeError("everything waits for something that never comes")
             return ready
-        ready = super().select(0)
+        # What another thread does takes no time by this clock.
+        ready = super().select(THREAD_S if self.threads_at_work and timeout > 0 else 0)
         if not ready and timeout > 0:
             # The loop compares timers with its clock's resolution; land safely behind the timer.
             self.now += timeout + 1e-6
@@ -36,6 +43,17 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
     def time(self) -> float:
         return self._jumping.now
+
+    def run_in_executor(
+        self, executor: Executor | None, func: Callable[[Unpack[Ts]], T], *args: *Ts
+    ) -> asyncio.Future[T]:
+        self._jumping.threads_at_work += 1
+        work = super().run_in_executor(executor, func, *args)
+        work.add_done_callback(self._note_thread_done)
+        return work
+
+    def _note_thread_done(self, _work: asyncio.Future[Any]) -> None:
+        self._jumping.threads_at_work -= 1
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:

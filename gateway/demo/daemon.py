@@ -61,6 +61,8 @@ def rtp_ports(count: int) -> tuple[int, int]:
 class Secrets:
     account_sid: str = field(default_factory=lambda: "AC" + secrets.token_hex(16))
     auth_token: str = field(default_factory=lambda: secrets.token_hex(16), repr=False)
+    key_sid: str = field(default_factory=lambda: "SK" + secrets.token_hex(16))
+    key_secret: str = field(default_factory=lambda: secrets.token_hex(16), repr=False)
 
 
 def loopback_configuration(
@@ -78,12 +80,14 @@ def loopback_configuration(
             "drain_s": 2,
         },
         "account": {"sid": secrets_.account_sid, "auth_token": secrets_.auth_token},
+        "api_keys": [{"sid": secrets_.key_sid, "secret": secrets_.key_secret}],
         "sip": {
             "listen": [f"udp:127.0.0.1:{sip_port}", f"tcp:127.0.0.1:{sip_port}"],
             "domain": "127.0.0.1",
             "voice_url": voice_url,
         },
         "media": {"address": "127.0.0.1", "port_range": list(rtp_ports(capacity * 4)), "capacity": capacity},
+        "speech": {"cache_directory": str(directory / "speech")},
         "recordings": {"directory": str(directory / "recordings")},
         "storage": {"url": f"sqlite:///{directory / 'ringfork.db'}"},
         "webhooks": {"allow": ["127.0.0.0/8"]},

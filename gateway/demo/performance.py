@@ -17,7 +17,7 @@ from rich.text import Text
 from gateway.demo.application import document_for
 from gateway.demo.daemon import DaemonError
 from gateway.demo.report import Report, examine
-from gateway.demo.scene import CALLED, CALLER, SceneError, play
+from gateway.demo.scene import BROWSERS, CALLED, CALLER, SceneError, play
 from gateway.demo.timeline import Timeline
 from gateway.endpoint_command import MISSING_PJSUA2
 from signaling.endpoints.process import PhoneError
@@ -56,7 +56,10 @@ async def _perform(directory: Path, work: Path, console: Console) -> Report:
 
 
 def _introduce(console: Console) -> None:
-    console.print(f"[bold]{CALLER}[/] calls; [bold]{', '.join(CALLED)}[/] ring; one answers, the others are cancelled.")
+    names = ", ".join(f"{name} in a browser" if name in BROWSERS else name for name in CALLED)
+    console.print(
+        f"[bold]{CALLER}[/] calls from a SIP phone; [bold]{names}[/] ring; one answers, the others are cancelled."
+    )
     console.print("What happens to the call is decided by a TwiML application, over HTTP. Its answer is:\n")
     console.print(Text(document_for(CALLED).partition("\n")[2], style="dim"), soft_wrap=True)
 

@@ -95,7 +95,10 @@ def examine(played: Played, *, timeline: tuple[Moment, ...], elapsed_s: float) -
     draw_waveform(
         played.recording,
         waveform,
-        channel_names=(f"1  {CALLER}, {CALLER_HZ} Hz", f"2  ringing tone, then {ANSWERER}, {ANSWERER_HZ} Hz"),
+        channel_names=(
+            f"1  {CALLER} at a SIP phone, {CALLER_HZ} Hz",
+            f"2  ringing tone, then {ANSWERER} in a browser, {ANSWERER_HZ} Hz",
+        ),
     )
     return Report(
         checks=tuple(checks),

@@ -1,10 +1,12 @@
-"""The demo's call: a daemon, an application, a caller and three called phones, all real processes on loopback.
+"""The demo's call: a daemon, an application, a phone that calls, a browser and two phones that ring, all real processes
+on loopback.
 
 Decides who does what when, and gathers what the checks need. Owns everything it starts and ends it, however it ends.
 """
 
 import asyncio
 import secrets
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +17,12 @@ from gateway.demo.application import APPLICATION_PATHS, Request, SampleApplicati
 from gateway.demo.daemon import Daemon, DaemonError, Secrets, basic_authorization, loopback_configuration
 from gateway.demo.timeline import Timeline
 from signaling.endpoints.events import Event, EventName
-from signaling.endpoints.options import Incoming, SipEndpointOptions
-from signaling.endpoints.process import Phone
+from signaling.endpoints.options import EndpointOptions, Incoming, SipEndpointOptions, WebRtcEndpointOptions
+from signaling.endpoints.process import Phone, PhoneError
 
 CALLER, ANSWERER, RINGERS = "alice", "bob", ("carol", "dave")
 CALLED = (ANSWERER, *RINGERS)
+BROWSERS = (ANSWERER,)
 TARGET = "sales"
 # Without a common divisor with the sampling rate: what mu-law adds to such a tone lies on no line of its own.
 CALLER_HZ, ANSWERER_HZ = 619, 1013
@@ -58,7 +61,7 @@ async def play(timeline: Timeline, *, directory: Path, work: Path) -> Played:
         application = await stack.enter_async_context(
             SampleApplication(CALLED, account.auth_token, on_request=timeline.application)
         )
-        passwords = {identity: secrets.token_urlsafe(12) for identity in (CALLER, *CALLED)}
+        passwords = {identity: secrets.token_urlsafe(12) for identity in (CALLER, *CALLED) if identity not in BROWSERS}
         configuration = loopback_configuration(
             directory=work, secrets_=account, voice_url=application.voice_url, clients=passwords
         )
@@ -69,14 +72,12 @@ async def play(timeline: Timeline, *, directory: Path, work: Path) -> Played:
         with timeline.console.status("waiting for the daemon"):
             await asyncio.to_thread(daemon.wait_ready)
         timeline.add("daemon", f"is ready at {daemon.sip_servers[0]} and {daemon.http_url}")
-        phones = {
-            identity: await stack.enter_async_context(
-                Phone(_options(identity, daemon.sip_servers[0], password, directory), timeline.phone(identity))
-            )
-            for identity, password in passwords.items()
-        }
-        for phone in phones.values():
-            await phone.registered(SIGNAL_S)
+        phones = await _start(
+            stack,
+            [_phone(identity, daemon, password, directory) for identity, password in passwords.items()]
+            + [_browser(identity, daemon, account, directory) for identity in BROWSERS],
+            timeline,
+        )
         try:
             return await _call(phones, application, account, directory)
         except DaemonError:
@@ -87,19 +88,50 @@ async def play(timeline: Timeline, *, directory: Path, work: Path) -> Played:
             raise
 
 
-def _options(identity: str, server: str, password: str, directory: Path) -> SipEndpointOptions:
-    answers = identity == ANSWERER
-    tone_hz = {CALLER: CALLER_HZ, ANSWERER: ANSWERER_HZ}.get(identity)
+async def _start(stack: AsyncExitStack, wanted: Sequence[EndpointOptions], timeline: Timeline) -> dict[str, Phone]:
+    """All at once, each in its own process; returns when all are registered."""
+
+    async def start(options: EndpointOptions) -> Phone:
+        device = "browser" if isinstance(options, WebRtcEndpointOptions) else "SIP phone"
+        phone = await stack.enter_async_context(Phone(options, timeline.phone(options.identity, device)))
+        await phone.registered(SIGNAL_S)
+        return phone
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            starting = {options.identity: group.create_task(start(options)) for options in wanted}
+    except* PhoneError as problems:
+        raise problems.exceptions[0] from None
+    return {identity: task.result() for identity, task in starting.items()}
+
+
+def _phone(identity: str, daemon: Daemon, password: str, directory: Path) -> EndpointOptions:
     return SipEndpointOptions(
         identity=identity,
-        server=server,
+        server=daemon.sip_servers[0],
         password=password,
-        incoming=Incoming.ANSWER if answers else Incoming.RING,
-        answer_after_s=RING_S,
-        hangup_after_s=TALK_S if answers else None,
-        play=f"tone:{tone_hz}" if tone_hz else "",
-        record=str(directory / f"heard-by-{identity}.wav") if tone_hz else "",
+        play=f"tone:{CALLER_HZ}" if identity == CALLER else "",
+        record=_record(identity, directory) if identity == CALLER else "",
     )
+
+
+def _browser(identity: str, daemon: Daemon, account: Secrets, directory: Path) -> EndpointOptions:
+    """The one that answers."""
+    return WebRtcEndpointOptions(
+        identity=identity,
+        server=daemon.http_url,
+        account=account.account_sid,
+        password=account.auth_token,
+        incoming=Incoming.ANSWER,
+        answer_after_s=RING_S,
+        hangup_after_s=TALK_S,
+        play=f"tone:{ANSWERER_HZ}",
+        record=_record(identity, directory),
+    )
+
+
+def _record(identity: str, directory: Path) -> str:
+    return str(directory / f"heard-by-{identity}.wav")
 
 
 async def _call(phones: dict[str, Phone], application: SampleApplication, account: Secrets, directory: Path) -> Played:
@@ -131,8 +163,8 @@ async def _call(phones: dict[str, Phone], application: SampleApplication, accoun
         ended=ended,
         recording=recording,
         recording_status_without_credentials=status,
-        heard_by_caller=directory / f"heard-by-{CALLER}.wav",
-        heard_by_answerer=directory / f"heard-by-{ANSWERER}.wav",
+        heard_by_caller=Path(_record(CALLER, directory)),
+        heard_by_answerer=Path(_record(ANSWERER, directory)),
     )
 
 

@@ -36,14 +36,14 @@ class Timeline:
     _colours: dict[str, str] = field(default_factory=dict)
     _early: list[tuple[float, str, str]] = field(default_factory=list)
 
-    def phone(self, identity: str) -> Callable[[Event], None]:
-        """What to call with the events of that phone."""
+    def phone(self, identity: str, device: str) -> Callable[[Event], None]:
+        """What to call with the events of that phone. device: what it is, for people."""
         self._colours[identity] = COLOURS[len(self._colours) % len(COLOURS)]
 
         def tell(event: Event) -> None:
             if event.name == EventName.DIALING:
                 self.dialled_at_s = event.t
-            if (what := _line_of(event)) is not None:
+            if (what := _line_of(event, device)) is not None:
                 self.add(identity, what, event.t)
 
         return tell
@@ -61,10 +61,10 @@ class Timeline:
         self.console.print(line, soft_wrap=True)
 
 
-def _line_of(event: Event) -> str | None:
+def _line_of(event: Event, device: str) -> str | None:
     match event.name:
         case EventName.REGISTERED:
-            return "registered"
+            return f"registered, a {device}"
         case EventName.DIALING:
             return f"dials {event['target']}"
         case EventName.RINGING if event["direction"] == "inbound":

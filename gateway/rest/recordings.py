@@ -15,6 +15,7 @@ from soundfile import LibsndfileError
 
 from gateway.parameters import rfc2822, whole_seconds
 from gateway.rest.auth import Credentials
+from gateway.rest.dispatch import ROOT
 from gateway.rest.errors import RestError, answering, method_not_allowed, not_found, unavailable
 from gateway.rest.ranges import OpenFile, send_file
 from gateway.rest.sound import RecordingFiles, SoundFormat, can_write_mp3
@@ -24,7 +25,6 @@ from gateway.store.records import RecordingRecord
 
 _log = structlog.get_logger()
 
-ROOT: Final = "/2010-04-01"
 NOT_AS_MANY_CHANNELS: Final = 16113
 _READING: Final = (hdrs.METH_GET, hdrs.METH_HEAD)
 # Twilio shows a recording that is still made as "processing"; a failed one has no sound, as an absent one.
@@ -48,10 +48,10 @@ class RecordingApi:
         self._converting = asyncio.Semaphore(1)
 
     def routes(self) -> web.RouteTableDef:
+        """To be served ahead of the API's other resources: a recording's name carries the suffix of its format."""
         table = web.RouteTableDef()
         account = f"{ROOT}/Accounts/{{account_sid}}"
         table.route("*", account + "/Recordings/{name}")(answering(self._serve))
-        table.route("*", ROOT + "/{path:.*}")(answering(self._unknown))
         return table
 
     async def is_readable(self, sid: str) -> bool:
@@ -60,10 +60,6 @@ class RecordingApi:
         if record is None or record.status != "completed":
             return False
         return await asyncio.to_thread(self._files.is_readable, sid)
-
-    async def _unknown(self, request: web.Request) -> web.StreamResponse:
-        self._credentials.require(request)
-        raise not_found(request.path)
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         self._credentials.require(request)

@@ -15,6 +15,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from gateway.store.records import (
     CallRecord,
     DeferredCallback,
+    DeletedCall,
     EventRecord,
     LegRecord,
     Operation,
@@ -49,6 +50,9 @@ class Statement(Enum):
     ADD_OWED = "owed"
     DEFER = "defer"
     SETTLE = "settle"
+    DELETE_CALL = "delete call"
+    DELETE_LEGS = "delete legs"
+    DELETE_EVENTS = "delete events"
 
 
 Rows = Mapping[Statement, list[Row]]
@@ -63,6 +67,7 @@ def encode(operations: Iterable[Operation], positions: Iterator[int]) -> Rows:
     owed: dict[int, Row] = {}
     deferred: dict[int, Row] = {}
     settled: list[Row] = []
+    deleted: list[Row] = []
     for operation in operations:
         match operation:
             case EventRecord():
@@ -81,6 +86,8 @@ def encode(operations: Iterable[Operation], positions: Iterator[int]) -> Rows:
                 deferred[position] = (operation.attempts, operation.due_at.timestamp(), position)
             case RecordingRecord():
                 recordings[operation.sid] = operation
+            case DeletedCall(sid):
+                deleted.append((sid,))
             case _:
                 raise UsageError(f"expected a record or an outbox operation, found {type(operation).__name__}")
     rows = {
@@ -91,6 +98,9 @@ def encode(operations: Iterable[Operation], positions: Iterator[int]) -> Rows:
         Statement.ADD_OWED: list(owed.values()),
         Statement.DEFER: list(deferred.values()),
         Statement.SETTLE: settled,
+        Statement.DELETE_CALL: deleted,
+        Statement.DELETE_LEGS: deleted,
+        Statement.DELETE_EVENTS: deleted,
     }
     return {statement: found for statement, found in rows.items() if found}
 
@@ -119,6 +129,9 @@ def statements(dialect: sa.Dialect) -> Mapping[Statement, str]:
         Statement.ADD_OWED: _insert(dialect, OUTBOX),
         Statement.DEFER: _compiled(dialect, defer, parameters=["n", "due", "of"]),
         Statement.SETTLE: _compiled(dialect, sa.delete(OUTBOX).where(this), parameters=["of"]),
+        Statement.DELETE_CALL: _deletion(dialect, CALLS.c.sid),
+        Statement.DELETE_LEGS: _deletion(dialect, LEGS.c.call_sid),
+        Statement.DELETE_EVENTS: _deletion(dialect, EVENTS.c.call_sid),
     }
 
 
@@ -142,6 +155,11 @@ def _insert(dialect: sa.Dialect, table: sa.Table, *, key: tuple[str, ...] = ()) 
         new = {name: insert.excluded[name] for name in columns if name not in key}
         insert = insert.on_conflict_do_update(index_elements=list(key), set_=new)
     return _compiled(dialect, insert, parameters=columns)
+
+
+def _deletion(dialect: sa.Dialect, column: "sa.Column[str]") -> str:
+    of = column == sa.bindparam("of")
+    return _compiled(dialect, sa.delete(column.table).where(of), parameters=["of"])
 
 
 def _compiled(dialect: sa.Dialect, statement: sa.sql.ClauseElement, *, parameters: list[str]) -> str:

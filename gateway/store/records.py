@@ -168,5 +168,12 @@ class DeferredCallback:
     due_at: datetime
 
 
+@dataclass(frozen=True)
+class DeletedCall:
+    """The call of this sid, its legs and its timeline are to be forgotten."""
+
+    sid: str
+
+
 Record = CallRecord | LegRecord | RecordingRecord | EventRecord | OwedCallback
-Operation = Record | SettledCallback | DeferredCallback
+Operation = Record | SettledCallback | DeferredCallback | DeletedCall

@@ -99,6 +99,9 @@ CALLS: Final = sa.Table(
     _column("details", Json),
     _partial("calls_by_parent", "parent_call_sid", where="parent_call_sid IS NOT NULL"),
     _partial("calls_unfinished", "status", where=UNFINISHED_CALLS),
+    sa.Index("calls_by_account", "account_sid", "sid"),
+    sa.Index("calls_by_to", "to", "sid"),
+    sa.Index("calls_by_from", "from_", "sid"),
     sqlite_with_rowid=False,
 )
 
@@ -354,7 +357,12 @@ class Migration:
     readable_from: int
 
 
-MIGRATIONS: Final[tuple[Migration, ...]] = ()
+def _index_calls(connection: sa.Connection) -> None:
+    for name, column in (("calls_by_account", "account_sid"), ("calls_by_to", '"to"'), ("calls_by_from", "from_")):
+        connection.execute(sa.text(f"CREATE INDEX IF NOT EXISTS {name} ON calls ({column}, sid)"))
+
+
+MIGRATIONS: Final[tuple[Migration, ...]] = (Migration(_index_calls, readable_from=1),)
 """Entry 0 leads from version 1 to version 2, and so on. A fresh database is made by the table definitions."""
 
 

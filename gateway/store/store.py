@@ -7,7 +7,7 @@ one line in the log: one bad record never keeps anybody from the others.
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import count
@@ -45,6 +45,7 @@ from gateway.store.schema import (
     UnreadableRow,
     migrate,
 )
+from gateway.store.search import CallSearch, Place, RecordingSearch
 from gateway.store.writer import Outcome, StorageUnavailable, Submission, Writer
 
 _log = structlog.get_logger()
@@ -145,6 +146,14 @@ class Store:
         conditions = [] if parent_call_sid is None else [CALLS.c.parent_call_sid == parent_call_sid]
         return await self._many(CALL_ROWS, *conditions, order=(CALLS.c.sid.desc(),), limit=limit)
 
+    async def search_calls(self, search: CallSearch, place: Place) -> tuple[list[CallRecord], bool]:
+        """The page's calls, newest first, and whether there are more in the direction it was asked for."""
+        return await self._page(CALL_ROWS, CALLS.c.sid, search.conditions(), place)
+
+    async def search_recordings(self, search: RecordingSearch, place: Place) -> tuple[list[RecordingRecord], bool]:
+        """As search_calls."""
+        return await self._page(RECORDING_ROWS, RECORDINGS.c.sid, search.conditions(), place)
+
     async def unfinished_calls(self) -> list[CallRecord]:
         """Calls that nobody ended: at start, what a crash left behind. Oldest first."""
         return await self._many(CALL_ROWS, sa.text(UNFINISHED_CALLS), order=(CALLS.c.sid,), timeout_s=START_S)
@@ -177,6 +186,18 @@ class Store:
     async def _one(self, rows: RowMap[RecordT], condition: sa.ColumnElement[bool]) -> RecordT | None:
         found = await self._many(rows, condition, limit=1)
         return found[0] if found else None
+
+    async def _page(
+        self, rows: RowMap[RecordT], key: "sa.Column[str]", conditions: Iterable[sa.ColumnElement[bool]], place: Place
+    ) -> tuple[list[RecordT], bool]:
+        wanted = list(conditions)
+        if place.before is not None:
+            found = await self._many(rows, *wanted, key > place.before, order=(key.asc(),), limit=place.size + 1)
+            return found[: place.size][::-1], len(found) > place.size
+        if place.after is not None:
+            wanted.append(key < place.after)
+        found = await self._many(rows, *wanted, order=(key.desc(),), limit=place.size + 1)
+        return found[: place.size], len(found) > place.size
 
     async def _many(
         self,

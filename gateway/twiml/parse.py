@@ -15,6 +15,7 @@ from gateway.twiml.content import charset_of
 from gateway.twiml.model import VERBS, Document
 from gateway.twiml.problems import PARSE_FAILURE, Position, ProblemLog, TwimlError, quoted
 from gateway.twiml.schema import tag_of
+from gateway.twiml.slips import find_slip, place_of
 from gateway.twiml.source import decode, start_tags
 from gateway.twiml.tree import Node
 
@@ -28,8 +29,7 @@ def parse(document: bytes, *, content_type: str | None = None) -> Document:
     content_type: the reply's header, for its charset. Raises TwimlError for a document that cannot run at all; every
     other fault is a warning of the document.
     """
-    text = decode(document, charset=charset_of(content_type))
-    root = _tree(text)
+    root = read_tree(document, content_type=content_type)
     if root.tag != "Response":
         raise TwimlError(
             12102,
@@ -42,7 +42,9 @@ def parse(document: bytes, *, content_type: str | None = None) -> Document:
     return Document(verbs=verbs, warnings=tuple(log.problems))
 
 
-def _tree(text: str) -> Node:
+def read_tree(document: bytes, *, content_type: str | None = None) -> Node:
+    """The elements as they are written, whatever they are called. Raises TwimlError."""
+    text = decode(document, charset=charset_of(content_type))
     positions = start_tags(text)
     parser = etree.XMLParser(
         encoding="utf-8",  # the text is ours by now; a declaration inside it no longer counts
@@ -57,6 +59,10 @@ def _tree(text: str) -> Node:
         root = etree.fromstring(text.encode(), parser)
     except etree.XMLSyntaxError as error:
         line, column = error.position
+        slip = find_slip(text, line, column)
+        if slip is not None:
+            line, column = place_of(text, slip.offset)
+            raise TwimlError(PARSE_FAILURE, slip.message, line=line, column=column) from None
         reason = "".join(each if each.isprintable() else " " for each in str(error).partition(", line ")[0]).strip()
         raise TwimlError(PARSE_FAILURE, f"well-formed XML expected: {reason[:200]}", line=line, column=column) from None
     if root.getroottree().docinfo.doctype:  # type: ignore[union-attr]  # the stubs lack it

@@ -229,7 +229,12 @@ def _say(draft: Draft) -> bool:
 
 
 def _gather(draft: Draft) -> bool:
-    """Source: Twilio <Gather> speechTimeout; Error 13335."""
+    """Keys cannot be played while keys are waited for. Source: Twilio <Gather> speechTimeout; Errors 13320, 13335."""
+    prompts = draft.values.get("prompts", ())
+    for prompt in prompts:
+        if isinstance(prompt, Play) and prompt.digits is not None:
+            draft.log.add(13320, "Gather: no <Play digits> expected; skipped", prompt.position)
+    draft.values["prompts"] = tuple(each for each in prompts if not isinstance(each, Play) or each.digits is None)
     if draft.values.get("speech_timeout_s") is Auto.AUTO and "speechModel" in draft.given:
         draft.note(13335, "speechTimeout in seconds expected beside speechModel, found auto; left out")
         del draft.values["speech_timeout_s"]

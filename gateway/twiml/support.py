@@ -31,6 +31,7 @@ class Element:
 
 
 _STATUS_CALLBACK = frozenset({"statusCallback", "statusCallbackMethod", "statusCallbackEvent"})
+_WHISPER = frozenset({"url", "method"})
 
 EXECUTED: Mapping[str, frozenset[str]] = {
     "Dial": frozenset(
@@ -38,18 +39,28 @@ EXECUTED: Mapping[str, frozenset[str]] = {
         | {"sequential", "record", "trim", "recordingStatusCallback", "recordingStatusCallbackMethod"}
         | {"recordingStatusCallbackEvent", "recordingTrack"}
     ),
-    "Dial/Number": _STATUS_CALLBACK,
-    "Dial/Client": _STATUS_CALLBACK | {"name", "clientNotificationUrl"},
+    "Dial/Number": _STATUS_CALLBACK | _WHISPER | {"sendDigits"},
+    "Dial/Client": _STATUS_CALLBACK | _WHISPER | {"name", "clientNotificationUrl"},
     "Dial/Client/Identity": frozenset(),
     "Dial/Client/Parameter": frozenset({"name", "value"}),
-    "Dial/Sip": _STATUS_CALLBACK | {"username", "password"},
+    "Dial/Sip": _STATUS_CALLBACK | _WHISPER | {"username", "password"},
     "Dial/Sip/Headers": frozenset(),
     "Dial/Sip/Headers/Header": frozenset({"name", "value"}),
+    "Gather": frozenset({"input", "action", "method", "timeout", "numDigits", "finishOnKey", "actionOnEmptyResult"}),
+    "Gather/Pause": frozenset({"length"}),
+    "Gather/Play": frozenset({"loop"}),
     "Hangup": frozenset(),
     "Pause": frozenset({"length"}),
     "Play": frozenset({"digits", "loop"}),
     "Redirect": frozenset({"method"}),
     "Reject": frozenset({"reason"}),
+    **{
+        f"{say}/{tag}": names if tag != "w" else frozenset()
+        for say in ("Say", "Gather/Say")
+        for tag, (names, _) in SSML.items()
+    },
+    "Say": frozenset({"voice", "language", "loop"}),
+    "Gather/Say": frozenset({"voice", "language", "loop"}),
 }
 """Path of an element that runs: its attributes that have their effect."""
 

@@ -29,6 +29,9 @@ from gateway.store.records import CallRecord, LegRecord, Operation
 from gateway.telling import Telling
 from gateway.twiml import TwimlError, resolve_url
 from gateway.twiml.model import Client, Dial, Number, Sip, StatusCallback
+from gateway.verbs.called_party import CalledParty
+from gateway.verbs.outcome import Fetch
+from gateway.verbs.screening import Screening
 from signaling.leg import HangupCause, Leg, OutboundCall, Party
 from signaling.location import ClientTarget, NumberTarget, SipTarget, Target
 
@@ -36,6 +39,7 @@ from signaling.location import ClientTarget, NumberTarget, SipTarget, Target
 TIMEOUT_EXTRA_S = 5
 CLIENT_TIMEOUT_S = 60
 NOT_EXECUTED = 13750
+_EVERYWHERE = ("PCMU", "PCMA")
 
 Dialled = Number | Client | Sip
 
@@ -47,23 +51,35 @@ class Refused:
     cause: HangupCause
 
 
+def target_of(noun: Dialled) -> Target:
+    match noun:
+        case Client(identity=identity):
+            return ClientTarget(identity)
+        case Number(number=number):
+            return NumberTarget(number)
+        case Sip():
+            headers = dict(noun.headers)
+            return SipTarget(uri=noun.uri, username=noun.username, password=noun.password, headers=headers)
+        case _:
+            assert_never(noun)
+
+
 def attempt_for(call: ScriptedCall, verb: Dial, noun: Dialled, base_url: str | None) -> "Attempt":
     """A noun made ready: its address, its callbacks, its time to ring."""
-    target: Target
+    target = target_of(noun)
     timeout_s, parameters = verb.timeout_s, dict[str, str]()
     match noun:
         case Client(identity=identity):
-            callee, target = f"client:{identity}", ClientTarget(identity)
+            callee = f"client:{identity}"
             timeout_s = min(timeout_s, CLIENT_TIMEOUT_S)
             shown = caller_id.for_client(verb.caller_id, call.facts)
             headers, parameters = dict(noun.headers), dict(noun.parameters)
         case Number(number=number):
-            callee, target = number, NumberTarget(number)
+            callee = number
             shown = caller_id.for_number(verb.caller_id, call.facts, call.services.router)
             headers = dict(noun.headers)
         case Sip(uri=uri):
             headers = dict(noun.headers)
-            target = SipTarget(uri=uri, username=noun.username, password=noun.password, headers=headers)
             callee = uri
             shown = caller_id.for_sip(verb.caller_id, call.facts)
         case _:
@@ -79,7 +95,21 @@ def attempt_for(call: ScriptedCall, verb: Dial, noun: Dialled, base_url: str | N
         parameters=parameters,
         telling=_telling(call, noun.status, base_url),
         notification=_notification(call, noun, base_url),
+        screening=_screening(noun, base_url),
     )
+
+
+def _screening(noun: Dialled, base_url: str | None) -> Screening:
+    """A whisper URL that cannot be requested is an error of the document that holds it."""
+    whisper = None
+    if noun.url is not None:
+        whisper = Fetch(url=resolve_url(base_url, noun.url), method=noun.method.value)
+    return Screening(send_digits=noun.send_digits if isinstance(noun, Number) else None, whisper=whisper)
+
+
+def is_told(name: str) -> bool:
+    """Whether a header of the far end is told to applications."""
+    return name.lower().startswith("x-")
 
 
 def _telling(call: ScriptedCall, status: StatusCallback | None, base_url: str | None) -> Telling:
@@ -119,6 +149,7 @@ class Attempt:
         parameters: Mapping[str, str],
         telling: Telling,
         notification: str | None,
+        screening: Screening,
     ) -> None:
         self._call = call
         self._noun = noun
@@ -128,6 +159,7 @@ class Attempt:
         self._parameters = parameters
         self._telling = telling
         self._notification = notification
+        self.screening = screening
         self.timeout_s = timeout_s
         self.legs: list[Leg] = []
         is_refused = isinstance(shown, CallerIdRefused)
@@ -144,6 +176,7 @@ class Attempt:
         self._answered_at: datetime | None = None
         self._answered_s: float | None = None
         self._answered_leg: Leg | None = None
+        self._answer_headers: dict[int, Mapping[str, str]] = {}
         self._sequence = 0
         self.duration_s = 0
 
@@ -163,8 +196,20 @@ class Attempt:
             return Refused(HangupCause.FAILED)
         return self.legs
 
-    def note_bridged(self, leg: Leg) -> None:
-        self._answered_leg = leg
+    def note_answer(self, device: int, headers: Mapping[str, str]) -> None:
+        """A leg picked up; headers: extension headers of its answer. Which of several counts is the fork's choice."""
+        self._answer_headers[device] = headers
+
+    def use_answer(self, device: int) -> None:
+        """This leg has the call. Requests of a <Sip> noun tell of it. Source: Twilio <Sip>, request parameters."""
+        leg = self._answered_leg = self.legs[device]
+        if isinstance(self._noun, Sip):
+            told = {name: value for name, value in self._answer_headers[device].items() if is_told(name)}
+            self.facts = replace(self.facts, sip=leg.sip, sip_headers=told)
+
+    def called_party(self) -> CalledParty:
+        assert self._answered_leg is not None
+        return CalledParty(self._call, self._answered_leg, self.facts, more=[])
 
     def post(self, posted: PostStatus, cause: HangupCause | None, recording: RecordingMention | None) -> None:
         """A status of this call: its record, and whoever is to be told, in one transaction."""
@@ -256,8 +301,14 @@ class Attempt:
         )
 
     def _codec_names(self) -> tuple[str, ...]:
-        """The caller's own codecs first, so that the bridge relays; then what every phone has."""
-        return tuple(dict.fromkeys([*self._call.leg.codec_names, "PCMU", "PCMA"]))
+        """The caller's own codecs first, so that the bridge relays; then what every phone has.
+
+        A trunk that may choose among several is offered G.711 first, which no network behind it has to transcode.
+        """
+        choices = self._call.leg.codec_choices
+        if isinstance(self._target, NumberTarget) and len(self._call.leg.codec_names) > 1:
+            choices = tuple(sorted(choices, key=lambda name: name not in _EVERYWHERE))
+        return tuple(dict.fromkeys([*choices, *_EVERYWHERE]))
 
     def _record(self, status: CallStatus, sip_status: int | None) -> CallRecord:
         now = self._call.services.now()
@@ -299,12 +350,5 @@ class Attempt:
     def _note_what_is_not_executed(self) -> None:
         """Attributes that are understood but not acted on are told, never silently ignored."""
         noun = self._noun
-        ignored = []
-        if noun.url is not None:
-            ignored.append("url")
-        if isinstance(noun, Number) and noun.send_digits is not None:
-            ignored.append("sendDigits")
         if not isinstance(noun, Client) and noun.machine_detection is not None:
-            ignored.append("machineDetection")
-        for name in ignored:
-            self._call.timeline.warn(NOT_EXECUTED, f"<{noun.tag} {name}> is not executed yet")
+            self._call.timeline.warn(NOT_EXECUTED, f"<{noun.tag} machineDetection> is not executed yet")

@@ -10,7 +10,7 @@ Source: Twilio <Dial>; Twilio <Client>.
 import asyncio
 from collections import deque
 
-from gateway.call import CallStatus
+from gateway.call import CallStatus, ProgressEvent
 from gateway.fork import DialModel, DialState
 from gateway.fork_events import (
     AttemptPlaced,
@@ -21,6 +21,7 @@ from gateway.fork_events import (
     CancelTimer,
     DialEffect,
     DialEvent,
+    EndScreening,
     Finish,
     Hangup,
     LegAnswered,
@@ -31,6 +32,9 @@ from gateway.fork_events import (
     PassEarlyMedia,
     Place,
     PostAttempt,
+    Screen,
+    ScreeningDeclined,
+    ScreeningPassed,
     StarPressed,
     Started,
     StartRingback,
@@ -42,7 +46,8 @@ from gateway.parameters import Parameters
 from gateway.scripted import ScriptedCall
 from gateway.twiml import resolve_url
 from gateway.twiml.model import Dial
-from gateway.verbs.attempt import NOT_EXECUTED, Dialled, Refused, attempt_for
+from gateway.verbs.attempt import NOT_EXECUTED, Dialled, Refused, attempt_for, target_of
+from gateway.verbs.called_party import CalledParty
 from gateway.verbs.dial_sound import DialSound
 from gateway.verbs.outcome import Continue, Fetch, Next
 from signaling.leg import Answered, DigitReceived, EarlyMedia, Ended, HangupCause, Leg, Ringing
@@ -57,6 +62,7 @@ _REFUSALS = {
 
 
 async def dial(call: ScriptedCall, verb: Dial, base_url: str | None) -> Next:
+    _prefer_common_codec(call, verb)
     if not verb.answer_on_bridge:
         await call.answer()
     # Resolved before anything rings: a URL that cannot be requested is an error of the document.
@@ -66,7 +72,8 @@ async def dial(call: ScriptedCall, verb: Dial, base_url: str | None) -> Next:
         finish = await run.until_finished()
     except asyncio.CancelledError:
         finish = run.abandon()
-        if action is not None:
+        # A script that was taken away from a caller who is still there says nothing more.
+        if action is not None and call.leg.events.ended is not None:
             parameters = call.parameters() + run.result_parameters(finish)
             call.timeline.note(call.timeline.owe(url=action, method=verb.method.value, parameters=parameters))
         raise
@@ -77,6 +84,23 @@ async def dial(call: ScriptedCall, verb: Dial, base_url: str | None) -> Next:
     if action is not None:
         return Fetch(url=action, method=verb.method.value, parameters=run.result_parameters(finish))
     return Continue()
+
+
+def _prefer_common_codec(call: ScriptedCall, verb: Dial) -> None:
+    """A caller who may be answered before his party is known gets a codec that whoever is dialled speaks.
+
+    What cannot be mended later has to be certain; a phone is offered anew when it turns out wrong.
+    """
+    leg = call.leg
+    parties = [
+        party
+        for noun in verb.nouns
+        if isinstance(noun, Dialled)
+        for party in call.services.location.repertoires(target_of(noun))
+    ]
+    if parties:
+        spoken = [party.certain if leg.is_codec_final else party.possible for party in parties]
+        leg.prefer([name for name in leg.codec_choices if all(name in names for names in spoken)])
 
 
 def _executed(call: ScriptedCall, verb: Dial) -> list[Dialled]:
@@ -96,16 +120,20 @@ class _DialRun:
         self._verb = verb
         configuration = call.services.configuration.calls
         nouns = _executed(call, verb)
+        self._attempts = [attempt_for(call, verb, noun, base_url) for noun in nouns]
         self._model = DialModel(
             len(nouns),
             is_sequential=verb.sequential,
             status_when_caller_ends=CallStatus(configuration.status_when_caller_hangs_up),
+            screened=frozenset(number for number, attempt in enumerate(self._attempts) if attempt.screening),
+            rings_while_screened=verb.answer_on_bridge or configuration.ringing_during_whisper,
         )
-        self._attempts = [attempt_for(call, verb, noun, base_url) for noun in nouns]
         self._sound = DialSound(call, verb, base_url)
         self._inbox: asyncio.Queue[DialEvent] = asyncio.Queue()
         self._pending: deque[DialEffect] = deque()
         self._timers: dict[int, asyncio.TimerHandle] = {}
+        self._screened: CalledParty | None = None
+        self._screening: asyncio.Task[None] | None = None
         self._time_limit: asyncio.TimerHandle | None = None
         self._time_limit_s = min(verb.time_limit_s, configuration.time_limit_s)
         self._loop = asyncio.get_running_loop()
@@ -132,6 +160,7 @@ class _DialRun:
             timer.cancel()
         if self._time_limit is not None:
             self._time_limit.cancel()
+        self._end_screening()
         self._sound.close()
         self._call.timeline.note(*(record for attempt in self._attempts for record in attempt.leg_records()))
 
@@ -160,6 +189,7 @@ class _DialRun:
                 case StartRingback():
                     await self._sound.start_ringback()
                 case PassEarlyMedia(leg):
+                    self._call.leg.prefer(self._leg(leg).codec_names)
                     await self._sound.pass_early_media(self._leg(leg))
                 case Bridge(leg):
                     await self._bridge(leg)
@@ -183,18 +213,27 @@ class _DialRun:
                     self._inbox.put_nowait(LegRinging(key))
                 case EarlyMedia():
                     self._inbox.put_nowait(LegEarlyMedia(key))
-                case Answered():
+                case Answered(headers):
+                    self._attempts[key.attempt].note_answer(key.device, headers)
                     self._inbox.put_nowait(LegAnswered(key))
                 case Ended(cause):
                     self._inbox.put_nowait(LegEnded(key, cause))
                 case DigitReceived() if key == self._model.winner:
-                    self._pass_on(event, self._call.leg)
+                    self._called_digit(event)
                 case _:
                     pass
 
+    async def _screen(self, key: LegKey, party: CalledParty) -> None:
+        passed = await self._attempts[key.attempt].screening.passes(party)
+        if party.leg.events.ended is not None:
+            # Sound of a leg that ends is over at once; the end itself is told by the leg.
+            return
+        self._inbox.put_nowait(ScreeningPassed(key) if passed else ScreeningDeclined(key))
+
     async def _bridge(self, key: LegKey) -> None:
         leg = self._leg(key)
-        self._attempts[key.attempt].note_bridged(leg)
+        self._screened = None
+        self._call.leg.prefer(leg.codec_names)
         await self._call.answer()
         self._sound.bridge(leg)
         self._time_limit = self._loop.call_later(self._time_limit_s, self._inbox.put_nowait, TimeLimitReached())
@@ -217,15 +256,29 @@ class _DialRun:
                 self._leg(key).hangup(cause)
             case PostAttempt(number, posted, cause):
                 attempt = self._attempts[number]
-                is_winner = self._model.winner is not None and self._model.winner.attempt == number
+                winner = self._model.winner
+                is_winner = winner is not None and winner.attempt == number
+                if posted.event is ProgressEvent.ANSWERED and winner is not None:
+                    attempt.use_answer(winner.device)
                 is_over = posted.status.is_final
                 attempt.post(posted, cause, self._sound.finish_recording() if is_winner and is_over else None)
+            case Screen(key):
+                self._screened = self._attempts[key.attempt].called_party()
+                self._screening = self._call.spawn(self._screen(key, self._screened), name="screening")
+            case EndScreening():
+                self._end_screening()
             case StopRingback():
                 self._sound.stop_ringback()
             case Finish():
                 self._finish = effect
             case Place() | StartRingback() | PassEarlyMedia() | Bridge():
                 pass
+
+    def _end_screening(self) -> None:
+        self._screened = None
+        if self._screening is not None:
+            self._screening.cancel()
+            self._screening = None
 
     def _leg(self, key: LegKey) -> Leg:
         return self._attempts[key.attempt].legs[key.device]
@@ -236,6 +289,13 @@ class _DialRun:
             self._inbox.put_nowait(StarPressed())
         elif self._model.state is DialState.BRIDGED and self._model.winner is not None:
             self._pass_on(pressed, self._leg(self._model.winner))
+
+    def _called_digit(self, pressed: DigitReceived) -> None:
+        """A key of the called party: for its own document, or for the caller."""
+        if self._screened is not None:
+            self._screened.hear_digit(pressed)
+        elif self._model.state is DialState.BRIDGED:
+            self._pass_on(pressed, self._call.leg)
 
     def _pass_on(self, pressed: DigitReceived, leg: Leg) -> None:
         """Keys that came beside the sound (SIP INFO) are not carried by the bridge."""

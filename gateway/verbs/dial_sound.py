@@ -32,14 +32,15 @@ class DialSound:
         self._recording: ActiveRecording | None = None
         self._mention: RecordingMention | None = None
         self._bridged: MediaPort | None = None
+        self._has_early_media = False
 
     async def start_ringback(self) -> None:
         wants_audio = self._verb.ring_tone is not None or self._verb.record.from_ringing
         if not self._call.is_answered:
             await self._call.leg.ring()
             if wants_audio:
-                await self._call.leg.early_media()
-        if self._call.is_answered or wants_audio:
+                await self._open_early_media()
+        if self._call.is_answered or self._has_early_media:
             country = self._verb.ring_tone or self._call.services.configuration.calls.default_ring_tone
             self._parent.hear(tone(country, CallProgress.RING))
         if self._verb.record.from_ringing and self._recording is None:
@@ -50,8 +51,13 @@ class DialSound:
         if self._verb.ring_tone is not None:
             return
         if not self._call.is_answered:
-            await self._call.leg.early_media()
+            await self._open_early_media()
         self._parent.hear(leg.media)
+
+    async def _open_early_media(self) -> None:
+        """Once it is open the caller's phone makes no tone of its own, so that ringing has to be heard from here."""
+        self._has_early_media = True
+        await self._call.leg.early_media()
 
     def stop_ringback(self) -> None:
         self._parent.hear(Silence())

@@ -9,16 +9,20 @@ from collections.abc import Mapping
 from typing import Final
 
 from gateway.interpreter import Run
-from gateway.twiml.model import Dial, Hangup, Pause, Play, Redirect, Reject
+from gateway.twiml.model import Dial, Gather, Hangup, Pause, Play, Redirect, Reject, Say
 from gateway.verbs.dial import dial
 from gateway.verbs.flow import hangup, pause, redirect, reject
+from gateway.verbs.gather import gather
 from gateway.verbs.play import play
+from gateway.verbs.say import say
 
 VERBS: Final[Mapping[type, Run]] = {
     Dial: dial,
+    Gather: gather,
     Hangup: hangup,
     Pause: pause,
     Play: play,
     Redirect: redirect,
     Reject: reject,
+    Say: say,
 }

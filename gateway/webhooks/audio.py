@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
+from itertools import count
 from typing import Final
 
 from aiohttp import ClientResponse, hdrs
@@ -42,11 +43,12 @@ AUDIO_TYPES: Final = frozenset(
 
 @dataclass(frozen=True, kw_only=True)
 class Audio:
-    """A sound file as its server sent it."""
+    """A sound file as its server sent it. version: the same for the same bytes from the cache; 0 if it is not kept."""
 
     body: bytes = field(repr=False)
     content_type: str
     url: str
+    version: int = 0
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,7 @@ class AudioFetcher:
         self._total_s = total_s
         self._cache = _Cache(capacity)
         self._turns: dict[str, _Turn] = {}
+        self._versions = count(1)
 
     async def fetch(self, url: str, *, cookies: CallCookies | None = None) -> Audio:
         """Raises FetchError; 13420 for what is no sound file by its Content-Type."""
@@ -121,10 +124,9 @@ class AudioFetcher:
             if not body:
                 raise FetchError(FetchCode.BODY_EMPTY, final.url, "expected a sound file, found an empty body")
             audio = Audio(body=body, content_type=content_type, url=final.url)
-            self._keep(key, audio, response)
-            return audio
+            return self._keep(key, audio, response)
 
-    def _keep(self, key: str, audio: Audio, response: ClientResponse) -> None:
+    def _keep(self, key: str, audio: Audio, response: ClientResponse) -> Audio:
         control = _directives(response)
         validators = {
             str(condition): response.headers[header]
@@ -136,8 +138,10 @@ class AudioFetcher:
         is_whole = response.status == 200 and len(audio.body) <= CACHEABLE_BYTES
         if not may_help or not is_whole or "no-store" in control or hdrs.VARY in response.headers and _varies(response):
             self._cache.drop(key)
-            return
+            return audio
+        audio = replace(audio, version=next(self._versions))
         self._cache.put(key, _Stored(audio, fresh_until, validators))
+        return audio
 
     def _fresh_until(self, response: ClientResponse) -> float:
         return self._clock() + min(_lifetime_s(response), LONGEST_FRESH_S)

@@ -6,7 +6,7 @@ other side of this file is media/thread.py. A command for a slot that is not LIV
 
 from typing import Any
 
-from media.kernel import clips, digits, g711, g722, handback, mix, record, rtcp, sockets, source, tones
+from media.kernel import clips, digits, feed, g711, g722, handback, listen, mix, record, rtcp, sockets, source, tones
 from media.kernel.compiled import compiled
 from media.kernel.concealment import FADED
 from media.kernel.events import post
@@ -16,14 +16,20 @@ from media.kernel.layout import (
     CLOSED,
     CLOSING,
     COMMAND_WORDS,
+    DO_AWAIT_FEED,
+    DO_CLEAR_FEED,
     DO_CLOSE,
+    DO_CLOSE_FEED,
     DO_CLOSE_MIX,
     DO_CONNECT,
     DO_DETECT_TONES,
     DO_DIGITS,
+    DO_FEED,
     DO_HEAR,
     DO_JOIN,
+    DO_LISTEN,
     DO_OPEN,
+    DO_OPEN_FEED,
     DO_OPEN_MIX,
     DO_PLAY_IN_MIX,
     DO_RECORD,
@@ -32,6 +38,7 @@ from media.kernel.layout import (
     DO_STOP,
     DO_STOP_DIGITS,
     DO_STOP_IN_MIX,
+    DO_STOP_LISTENING,
     DO_STOP_RECORDING,
     DO_TRANSPORT,
     DO_WATCH,
@@ -39,6 +46,7 @@ from media.kernel.layout import (
     FRAME,
     FREE,
     FREED,
+    HEARS_FEED,
     HEARS_MIX,
     HEARS_PORT,
     HEARS_SILENCE,
@@ -93,6 +101,20 @@ def _obey(state: State, words: Any) -> None:
     elif what == DO_RETURN_BLOCKS:
         for index in range(slot):
             record.return_block(state, words[2 + index] >> 32, words[2 + index] & 0xFFFFFFFF)
+    elif what == DO_LISTEN:
+        listen.begin(state, slot, words[2], words[3])
+    elif what == DO_STOP_LISTENING:
+        listen.end(state, slot)
+    elif what == DO_OPEN_FEED:
+        feed.begin(state, slot)
+    elif what == DO_FEED:
+        feed.extend(state.feeds[slot], words[2], words[3], words[4])
+    elif what == DO_CLEAR_FEED:
+        state.feeds[slot].position = max(state.feeds[slot].position, words[2])
+    elif what == DO_AWAIT_FEED:
+        state.feeds[slot].mark = words[2]
+    elif what == DO_CLOSE_FEED:
+        _close_feed(state, slot)
     elif state.ports[slot].state == LIVE:
         _obey_port(state, state.ports[slot], words)
 
@@ -251,14 +273,16 @@ def _take_codec(engine: Record, port: Record, codec: Any) -> None:
 
 @compiled
 def hear(state: State, port: Record, kind: Any, heard: Any) -> None:
-    """Points the port at another source. One that is not there, or the port itself, is silence."""
+    """Points the port at another source. One that is not there is silence; the port itself is its phone's echo."""
     engine = state.engine[0]
     if port.hears == HEARS_PORT:
         _leave_speaker(state, port)
     if port.sound_serial:
         post(engine, SOUND_OVER, port.slot, port.generation, port.sound_serial, 0)
         port.sound_serial = 0
-    if kind == HEARS_PORT and (state.ports[heard].state != LIVE or heard == port.slot):
+    if kind == HEARS_PORT and state.ports[heard].state != LIVE:
+        kind = HEARS_SILENCE
+    if kind == HEARS_FEED and state.feeds[heard].state != LIVE:
         kind = HEARS_SILENCE
     if kind == HEARS_PORT:
         speaker = state.ports[heard]
@@ -331,6 +355,17 @@ def _close_mix(state: State, number: Any) -> None:
 
 
 @compiled
+def _close_feed(state: State, number: Any) -> None:
+    engine = state.engine[0]
+    state.feeds[number].state = CLOSING
+    for index in range(engine.live_count):
+        port = state.ports[state.live[index]]
+        if port.hears == HEARS_FEED and port.source == number:
+            hear(state, port, HEARS_SILENCE, 0)
+    feed.keep_all(state)
+
+
+@compiled
 def _close(state: State, port: Record) -> None:
     """No datagram passes this port any more. What it received is still there for the recorders behind."""
     engine = state.engine[0]
@@ -338,6 +373,7 @@ def _close(state: State, port: Record) -> None:
     sockets.close_direct(port)
     _take_in_no_more(engine, port)
     record.end_taps_on(state, port.slot, False)
+    listen.end_all_on(state, port.slot)
     hear(state, port, HEARS_SILENCE, 0)
     while port.first_listener:
         hear(state, state.ports[port.first_listener - 1], HEARS_SILENCE, 0)

@@ -2,13 +2,17 @@
 
 One writer per field, by turns where a slot changes hands:
 
-* A FREE slot of ports and recordings belongs to the event loop. It fills the fields marked [loop] and hands the
-  slot over with its OPEN command; from then on the media thread alone writes, until the slot's last event hands it
-  back.
+* A FREE slot of ports, recordings, listenings and feeds belongs to the event loop. It fills the fields marked [loop]
+  and hands the slot over with its OPEN command; from then on the media thread alone writes, until the slot's last event
+  hands it back.
 * What the loop wants of a LIVE slot it says by a command. Commands go through a pipe, so each is taken whole, in order,
   and what was stored before it is visible after it on every processor; a write also wakes a sleeping thread.
 * Facts come back as events through another pipe, recorded PCM through a third, read by a plain thread.
 * Any side may read counters at any time: each is one aligned 64-bit word.
+
+A listening's frames lie in State.listened by their position, the oldest overwritten; FRAMES_READY tells once a tick how
+far all of them are. A feed's PCM is the loop's: the thread reads below the end it was told, the loop writes beyond that
+and where the thread's position has passed a frame ago.
 
 A port goes FREE, LIVE, CLOSING (the loop asked), DRAINING (its sockets are out of the thread's hands and the loop may
 close them; recorders still read its last sounds), FREE.
@@ -75,6 +79,8 @@ MAX_CHANNELS = 8
 BLOCK_FRAMES, BLOCK_SAMPLES = 3200, 6400
 """What a recording collects before it hands it over: 0.4 s, less with more than two channels."""
 BLOCKS_PER_RECORDING = 25
+LISTEN_FRAMES = 300
+"""Frames of a listening that the loop finds: 6 s."""
 LATENESS_BINS = 1000
 """Tick lateness in steps of 0.1 ms; the last bin takes the rest."""
 
@@ -87,7 +93,7 @@ TONE_WORDS = 20
 
 FREE, LIVE, CLOSING, DRAINING = 0, 1, 2, 3
 
-HEARS_SILENCE, HEARS_PCM, HEARS_PORT, HEARS_MIX = 0, 1, 2, 3
+HEARS_SILENCE, HEARS_PCM, HEARS_PORT, HEARS_MIX, HEARS_FEED = 0, 1, 2, 3, 4
 
 COMMAND_WORDS = 16
 (
@@ -107,10 +113,17 @@ COMMAND_WORDS = 16
     DO_STOP_RECORDING,
     DO_RETURN_BLOCKS,
     DO_TRANSPORT,
+    DO_LISTEN,
+    DO_STOP_LISTENING,
+    DO_OPEN_FEED,
+    DO_FEED,
+    DO_CLEAR_FEED,
+    DO_AWAIT_FEED,
+    DO_CLOSE_FEED,
     DO_PLAY_IN_MIX,
     DO_STOP_IN_MIX,
     DO_DETECT_TONES,
-) = range(19)
+) = range(26)
 
 EVENT_BYTES = 64
 EVENT_WORDS_64 = 8
@@ -129,8 +142,15 @@ EVENT_WORDS_64 = 8
     FAX_TONE,
     MIX_SOUND_OVER,
     MIX_CLOSED,
-) = range(14)
-"""Events, 8 words each: kind, slot, generation, then what the kind says."""
+    FRAMES_READY,
+    LISTENING_OVER,
+    FEED_REACHED,
+    FEED_CLOSED,
+) = range(18)
+"""Events, 8 words each: kind, slot, generation, then what the kind says. MIX_*: number for slot.
+
+FRAMES_READY says up to which position, LISTENING_OVER and FEED_* which number and which position.
+"""
 
 READY_WORDS = 4
 RECORDING_OVER = -1
@@ -155,7 +175,7 @@ ENGINE = np.dtype(
         *_words("frame_address pcm_address"),
         # The thread's own.
         *_words("now_ns next_tick_ns tick_position stopping live_count recording_count mix_count random"),
-        *_words("free_block_count ready_count frame_scale mix_sounds recorded_mixes"),
+        *_words("free_block_count ready_count frame_scale listening_count feed_count mix_sounds recorded_mixes"),
         *_words("ticks packets_in packets_out octets_in octets_out dropped foreign malformed unsent events_lost"),
         *_words("intakes forged handed_back handbacks_lost"),
         ("lateness", np.int64, (LATENESS_BINS,)),
@@ -222,13 +242,14 @@ PORT = np.dtype(
         *_words("relayed_stream relayed_sequence relayed_timestamp sent_sequence sent_timestamp sent_base has_sent"),
         *_words("talk_resumes packets_out octets_out last_sent_ns"),
         ("sockaddr", np.uint8, (16,)),
-        # What it hears: kind, and slot | address of PCM | mix. Digits to the phone: digit_sending is code + 1.
+        # What it hears: kind, and slot | address of PCM | mix | feed. Digits to the phone: digit_sending is code + 1.
         *_words("hears source digits_count digit_sending pause_steps send_digits_type packet_samples"),
         *_words("digits_head digits_serial digit_step digit_start pending_samples pending_timestamp"),
         *_words("sound_length sound_position sound_loops sound_serial"),
-        # What it speaks into: mix + 1, 0 none; heard_by_count: -1 everybody there, else the ports of heard_by. next_*:
-        # from the next tick on (mix.py). What was in the mix of it, and whispered to it, this tick: *_at.
-        *_words("mix mix_delay heard_by_count mix_changes next_mix next_heard_by_count"),
+        # What it speaks into: mix + 1, 0 none. mix_delay: at which mixes, listenings and other codecs read it.
+        # heard_by_count: -1 everybody there, else the ports of heard_by. next_*: from the next tick on (mix.py).
+        # *_at: when its frame was last in a mix, which was mixed_into, and when it was last whispered to.
+        *_words("mix mix_delay received_listenings heard_by_count mix_changes next_mix next_heard_by_count"),
         *_words("mixed_at mixed_into whispered_at"),
         ("heard_by", np.int64, (MAX_HEARD_BY,)),
         ("next_heard_by", np.int64, (MAX_HEARD_BY,)),
@@ -324,9 +345,37 @@ RECORDING = np.dtype(
 )
 """[loop] zeroes it before RECORD, and gets it back with RECORDING_OVER."""
 
+NEVER = 1 << 62
+
+LISTENING = np.dtype(
+    [
+        *_words("state slot is_heard scale delay begin_position end_position"),
+        ("gap", np.int64, (1,)),
+        ("period", np.int64, (1,)),
+        ("history", np.int16, (HISTORY_SAMPLES,)),
+    ],
+    align=True,
+)
+"""A tap of the loop's. delay: at which it reads what the port hears. Its frame of position p is number
+p / FRAME % LISTEN_FRAMES of State.listened.
+
+[loop] zeroes it before LISTEN, but for begin_position, which is below 0 until the thread has begun; gets it back with
+LISTENING_OVER.
+"""
+
+FEED = np.dtype([*_words("state address size end position taken taken_at is_dry mark")], align=True)
+"""PCM to be played, `size` samples at `address`: that of position p is sample p % size. end: where it ends for now.
+
+position: of what is played next; taken: how much of this tick's frame it has. mark: the position the loop waits for.
+[loop] zeroes it before OPEN_FEED, and gets it back, with its memory, with FEED_CLOSED.
+"""
+
 
 class State(NamedTuple):
-    """All arrays of one engine. live: slots in use; blocks: PCM of recordings, (block, samples), in turns."""
+    """All arrays of one engine. live: slots in use; blocks: PCM of recordings, (block, samples), in turns.
+
+    listened: frames of listenings, (listening, frame, sample).
+    """
 
     engine: NDArray[np.void]
     packet: NDArray[np.void]
@@ -337,9 +386,16 @@ class State(NamedTuple):
     live_recordings: NDArray[np.int64]
     blocks: NDArray[np.int16]
     free_blocks: NDArray[np.int64]
+    listenings: NDArray[np.void]
+    live_listenings: NDArray[np.int64]
+    listened: NDArray[np.int16]
+    feeds: NDArray[np.void]
+    live_feeds: NDArray[np.int64]
 
 
-def new_state(*, ports: int, mixes: int, recordings: int, blocks: int, start_ns: int) -> State:
+def new_state(
+    *, ports: int, mixes: int, recordings: int, blocks: int, start_ns: int, listenings: int = 1, feeds: int = 1
+) -> State:
     """State of an engine at rest. Memory is zero pages of the system until a slot is used."""
     state = State(
         engine=np.zeros(1, ENGINE),
@@ -351,6 +407,11 @@ def new_state(*, ports: int, mixes: int, recordings: int, blocks: int, start_ns:
         live_recordings=np.zeros(recordings, np.int64),
         blocks=np.zeros((blocks, BLOCK_SAMPLES), np.int16),
         free_blocks=np.arange(blocks, dtype=np.int64)[::-1].copy(),
+        listenings=np.zeros(listenings, LISTENING),
+        live_listenings=np.zeros(listenings, np.int64),
+        listened=np.zeros((listenings, LISTEN_FRAMES, FRAME), np.int16),
+        feeds=np.zeros(feeds, FEED),
+        live_feeds=np.zeros(feeds, np.int64),
     )
     engine = state.engine
     for name in ("timespec", "commands", "event", "ready", "epoll_events", "octets", "source", "source_length"):

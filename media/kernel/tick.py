@@ -1,4 +1,4 @@
-"""The 20 ms rhythm: what is made here goes out, recorders get their frame, and what is overdue is told.
+"""The 20 ms rhythm: what is made here goes out, recorders and listeners get their frame, what is overdue is told.
 
 One tick stands at engine.tick_position. A tick that comes much too late (the process was stopped) sends nothing, but
 recordings go on: their time is the wall's.
@@ -6,7 +6,22 @@ recordings go on: their time is the wall's.
 
 from typing import Any
 
-from media.kernel import clips, commands, digits, handback, intake, jitter, mix, record, rtcp, said, send, tones
+from media.kernel import (
+    clips,
+    commands,
+    digits,
+    feed,
+    handback,
+    intake,
+    jitter,
+    listen,
+    mix,
+    record,
+    rtcp,
+    said,
+    send,
+    tones,
+)
 from media.kernel.compiled import compiled
 from media.kernel.concealment import conceal
 from media.kernel.events import post
@@ -17,6 +32,7 @@ from media.kernel.layout import (
     FRAME,
     FREE,
     HEARD_READER,
+    HEARS_FEED,
     HEARS_MIX,
     HEARS_PCM,
     HEARS_PORT,
@@ -53,6 +69,8 @@ def tick(state: State, late_ns: Any) -> None:
     if late_ns < MAX_LATE_NS:
         _mix(state)
         _produce(state)
+    listen.take_all(state)
+    feed.keep_all(state)
     record.cut_all(state)
     if engine.ticks % FLUSH_TICKS == 0 or engine.recording_count == 0:
         record.flush(engine)
@@ -193,6 +211,9 @@ def _choose_frame(state: State, port: Record) -> Any:
     elif port.hears == HEARS_MIX:
         mix.take_frame(engine, port, state.mixes[port.source], port.source)
         send.give_frame(engine, state.mixes[port.source].scale)
+    elif port.hears == HEARS_FEED:
+        feed.take_frame(engine, state.feeds[port.source])
+        send.give_frame(engine, 1)
     elif port.hears == HEARS_PORT and _transcodes(state, port):
         _transcode(engine, state.ports[port.source])
     elif port.hears == HEARS_PORT and engine.now_ns - port.last_sent_ns > QUIET_SPEAKER_NS and send.can_send(port):

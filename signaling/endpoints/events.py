@@ -3,7 +3,7 @@
 Every line has ``event``, ``t`` (seconds of the machine's monotonic clock: lines of several endpoints on one machine
 can be put in order by it), ``time`` (seconds since the epoch) and ``identity``; lines about a call have ``call``, its
 number within the process from 1. What else a line has stands at its name below.
-Owns the names, the writer and the reader; does not know what makes them happen (sip.py).
+Owns the names, the writer and the reader; does not know what makes them happen (endpoint.py).
 """
 
 import json
@@ -16,7 +16,7 @@ from typing import Any
 
 class EventName(StrEnum):
     STARTED = "started"
-    """The endpoint listens. address: ``host:port``; transport; pid."""
+    """The endpoint listens, or goes to its server. address: ``host:port`` or the server's URL; transport; pid."""
     REGISTERED = "registered"
     """The server took the registration. expires_s."""
     REGISTRATION_FAILED = "registration_failed"
@@ -26,7 +26,7 @@ class EventName(StrEnum):
     DIALING = "dialing"
     """An INVITE goes out. target; uri; command: the ``id`` of the command that asked for it."""
     INCOMING = "incoming"
-    """An INVITE came in. from, to, uri (request URI), headers (X-, Diversion and the like)."""
+    """A call came in. from, to, uri (request URI), headers (X-, Diversion and the like; custom parameters)."""
     RINGING = "ringing"
     """180 or 183 without sound; sent for a call that came in, received for one that went out. code, direction."""
     EARLY_MEDIA = "early_media"
@@ -44,7 +44,8 @@ class EventName(StrEnum):
     PLAYING = "playing"
     """sound."""
     STATISTICS = "statistics"
-    """RTP of the call so far: sent, received, lost, reordered, duplicates, jitter_ms, rtt_ms."""
+    """RTP of the call so far: sent, received, lost, reordered, duplicates, jitter_ms, rtt_ms; what is not known is not
+    there."""
     RECORDED = "recorded"
     """The recording of a call that is over is complete. file, duration_s."""
     ENDED = "ended"

@@ -5,7 +5,7 @@ collected as garbage, or when a call is refused inside ``onIncomingCall``. So: o
 the crank (``poll``); callbacks hand a note on and do nothing else that could change a call; ``_Call`` objects stay in
 a dict until ``forget``, which is called outside every callback; whoever runs this switches the collector off and ends
 the process by ``os._exit``.
-Decides nothing about a call (sip.py). Owns the sound of it: connects what is said and what is recorded.
+Decides nothing about a call (endpoint.py). Owns the sound of it: connects what is said and what is recorded.
 Source: RFC 3261, RFC 3264 8.4 (hold), RFC 4733 (digits), through PJSIP 2.15.
 """
 
@@ -18,6 +18,18 @@ from typing import Any
 import pjsua2 as pj
 
 from signaling.endpoints.commands import DigitMethod
+from signaling.endpoints.messages import body_of, extension_headers, request_uri
+from signaling.endpoints.notes import (
+    CallAnswered,
+    CallCame,
+    CallOver,
+    CallProgressed,
+    DigitCame,
+    LibraryError,
+    MediaChanged,
+    Note,
+    RegistrationChanged,
+)
 from signaling.endpoints.options import SipEndpointOptions
 from signaling.endpoints.servers import OptionError, Transport
 from signaling.endpoints.sound import RATE_HZ, TONE_VOLUME, tone_hz
@@ -35,80 +47,8 @@ _PJ_TRANSPORT = {
 }
 
 
-@dataclass(frozen=True)
-class RegistrationChanged:
-    """code 0: no answer. expires_s 0 with a 2xx: unregistered."""
-
-    code: int
-    reason: str
-    expires_s: int
-
-
-@dataclass(frozen=True)
-class CallCame:
-    number: int
-    caller: str
-    callee: str
-    message: str
-
-
-@dataclass(frozen=True)
-class CallProgressed:
-    """A provisional response, sent or received. message: the received one, else empty."""
-
-    number: int
-    code: int
-    message: str
-
-
-@dataclass(frozen=True)
-class CallAnswered:
-    """The ACK is sent or received. message: the 200 or the ACK."""
-
-    number: int
-    codec: str
-    rate_hz: int
-    remote_media: str
-    message: str
-
-
-@dataclass(frozen=True)
-class MediaChanged:
-    """holder: ``local``, ``remote`` or None. code: last status of the INVITE."""
-
-    number: int
-    holder: str | None
-    is_before_answer: bool
-    code: int
-
-
-@dataclass(frozen=True)
-class DigitCame:
-    number: int
-    digit: str
-    method: DigitMethod
-    duration_ms: int
-
-
-@dataclass(frozen=True)
-class CallOver:
-    """message: the last one received in the call."""
-
-    number: int
-    code: int
-    reason: str
-    message: str
-
-
-Note = RegistrationChanged | CallCame | CallProgressed | CallAnswered | MediaChanged | DigitCame | CallOver
-
-
-class LibraryError(Exception):
-    """PJSIP refused; the message is its own."""
-
-
 class _Account(pj.Account):  # type: ignore[misc]  # pjsua2 ships no types
-    def __init__(self, library: "Library") -> None:
+    def __init__(self, library: "PjsipLibrary") -> None:
         super().__init__()
         self._library = library
 
@@ -118,11 +58,14 @@ class _Account(pj.Account):  # type: ignore[misc]  # pjsua2 ships no types
     def onIncomingCall(self, prm: Any) -> None:
         call = self._library.new_call(prm.callId)
         info = call.getInfo()
-        self._library.note(CallCame(call.number, info.remoteUri, info.localUri, prm.rdata.wholeMsg))
+        message = prm.rdata.wholeMsg
+        self._library.note(
+            CallCame(call.number, info.remoteUri, info.localUri, request_uri(message), extension_headers(message))
+        )
 
 
 class _Call(pj.Call):  # type: ignore[misc]  # pjsua2 ships no types
-    def __init__(self, library: "Library", number: int, pj_id: int) -> None:
+    def __init__(self, library: "PjsipLibrary", number: int, pj_id: int) -> None:
         super().__init__(library.account, pj_id)
         self.number = number
         self.audio: Any = None
@@ -135,7 +78,9 @@ class _Call(pj.Call):  # type: ignore[misc]  # pjsua2 ships no types
         message = self._received(prm.e)
         match info.state:
             case pj.PJSIP_INV_STATE_EARLY:
-                self._library.note(CallProgressed(self.number, info.lastStatusCode, message))
+                is_inbound = info.role == pj.PJSIP_ROLE_UAS
+                has_sound = info.lastStatusCode == 183 and (is_inbound or bool(body_of(message)))
+                self._library.note(CallProgressed(self.number, info.lastStatusCode, has_sound))
             case pj.PJSIP_INV_STATE_CONFIRMED:
                 stream = self.getStreamInfo(0)
                 self._library.note(
@@ -144,12 +89,13 @@ class _Call(pj.Call):  # type: ignore[misc]  # pjsua2 ships no types
                         stream.codecName,
                         stream.codecClockRate,
                         stream.remoteRtpAddress,
-                        self.last_message,
+                        extension_headers(self.last_message),
                     )
                 )
             case pj.PJSIP_INV_STATE_DISCONNECTED:
                 self.audio = self.recorder = None
-                self._library.note(CallOver(self.number, info.lastStatusCode, info.lastReason, self.last_message))
+                headers = extension_headers(self.last_message)
+                self._library.note(CallOver(self.number, info.lastStatusCode, info.lastReason, headers))
 
     def onCallMediaState(self, prm: Any) -> None:
         info = self.getInfo()
@@ -186,7 +132,7 @@ class _Call(pj.Call):  # type: ignore[misc]  # pjsua2 ships no types
 
 
 @dataclass
-class Library:
+class PjsipLibrary:
     """One endpoint's PJSIP. Every method raises LibraryError when PJSIP refuses.
 
     note: gets what happened, inside PJSIP's callbacks; must not raise and must not end or answer a call.

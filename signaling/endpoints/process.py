@@ -1,7 +1,7 @@
 """Drive an endpoint's process from an event loop: start it, tell it what to do, wait for what it tells.
 
 Owns the process from ``async with`` to its end, whatever happens in between; ends it by its own pid and no other way.
-Does not load PJSIP into this process.
+Loads neither PJSIP nor aiortc into this process.
 """
 
 import asyncio
@@ -33,9 +33,11 @@ from signaling.endpoints.commands import (
     command_line,
 )
 from signaling.endpoints.events import Event, EventName
-from signaling.endpoints.options import SipEndpointOptions
+from signaling.endpoints.options import EndpointOptions
 
 WAIT_S = 10.0
+START_S = 30.0
+"""Loading the libraries takes a second or two, and more on a machine that has other things to do."""
 QUIT_S = 8.0
 KILL_S = 2.0
 STDERR_LINES = 200
@@ -55,7 +57,7 @@ class Phone:
     ``digit`` are two keys, and an event that came before the wait is not missed.
     """
 
-    options: SipEndpointOptions
+    options: EndpointOptions
     on_event: Callable[[Event], None] | None = None
     events: list[Event] = field(default_factory=list)
     _unread: list[Event] = field(default_factory=list)
@@ -102,7 +104,7 @@ class Phone:
         ]
         self._write(self.options.to_json().encode() + b"\n")
         try:
-            await self.wait(EventName.STARTED)
+            await self.wait(EventName.STARTED, timeout_s=START_S)
         except BaseException:
             await self.close()
             raise

@@ -10,7 +10,7 @@ from itertools import count
 from typing import assert_never
 
 from signaling.endpoints.commands import Answer, Command, DigitMethod, Digits, Hangup, Hold, Reject, Resume, Ring
-from signaling.endpoints.options import Incoming, SipEndpointOptions
+from signaling.endpoints.options import EndpointOptions, Incoming, SipEndpointOptions
 
 # A far end needs a moment after the 200 before its detector hears the first key.
 DIGITS_AFTER_ANSWER_S = 0.3
@@ -25,7 +25,7 @@ class Timed:
     command: Command
 
 
-def on_incoming(options: SipEndpointOptions, call: int) -> tuple[Timed, ...]:
+def on_incoming(options: EndpointOptions, call: int) -> tuple[Timed, ...]:
     match options.incoming:
         case Incoming.RING:
             return (Timed(0.0, Ring(call)),)
@@ -39,11 +39,11 @@ def on_incoming(options: SipEndpointOptions, call: int) -> tuple[Timed, ...]:
             assert_never(options.incoming)
 
 
-def on_answered(options: SipEndpointOptions, call: int) -> tuple[Timed, ...]:
+def on_answered(options: EndpointOptions, call: int) -> tuple[Timed, ...]:
     planned: list[Timed] = []
     if options.digits:
         planned.append(Timed(DIGITS_AFTER_ANSWER_S, Digits(options.digits, DigitMethod.RFC4733, call)))
-    if options.hold_after_s is not None:
+    if isinstance(options, SipEndpointOptions) and options.hold_after_s is not None:
         planned.append(Timed(options.hold_after_s, Hold(call)))
         if options.resume_after_s is not None:
             planned.append(Timed(options.hold_after_s + options.resume_after_s, Resume(call)))

@@ -1,4 +1,4 @@
-"""Where a SIP endpoint registers, and how the addresses it dials are spelled.
+"""Where an endpoint registers, and how the addresses it dials are spelled.
 
 Pure. Source: RFC 3261 19.1 (SIP URI), 25.1 (user, unreserved).
 """
@@ -6,7 +6,7 @@ Pure. Source: RFC 3261 19.1 (SIP URI), 25.1 (user, unreserved).
 import re
 from dataclasses import dataclass
 from enum import Enum
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 NO_SERVER = "none"
 
@@ -65,6 +65,45 @@ class ServerAddress:
     @property
     def _at(self) -> str:
         return f"{self.host}:{self.port};transport={self.transport.value}"
+
+
+@dataclass(frozen=True)
+class SignalAddress:
+    """Where the Voice SDK's server is. scheme: ``ws`` or ``wss``; path: what stands before ``/signal``."""
+
+    scheme: str
+    host: str
+    port: int
+    path: str
+
+    @staticmethod
+    def parse(text: str) -> "SignalAddress":
+        """Read ``http://host:port/path`` or ``ws://…``; with TLS ``https`` or ``wss``. Raises OptionError."""
+        expected = f"a server like http://127.0.0.1:8080 was expected, found {text!r}"
+        try:
+            parts = urlsplit(text.strip())
+            port = parts.port
+        except ValueError as error:
+            raise OptionError(expected) from error
+        scheme = {"http": "ws", "https": "wss"}.get(parts.scheme, parts.scheme)
+        if scheme not in ("ws", "wss") or not parts.hostname or parts.query or parts.fragment or parts.username:
+            raise OptionError(expected)
+        path = parts.path.rstrip("/").removesuffix("/signal")
+        default = 443 if scheme == "wss" else 80
+        return SignalAddress(scheme, parts.hostname, default if port is None else port, path)
+
+    @property
+    def signal_url(self) -> str:
+        return f"{self.scheme}://{self._at}{self.path}/signal"
+
+    @property
+    def token_url(self) -> str:
+        return f"{'https' if self.scheme == 'wss' else 'http'}://{self._at}{self.path}/token"
+
+    @property
+    def _at(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
 
 
 def escape_user(user: str) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum
 
+from media.opus import OpusFormat
 from signaling.sdp.description import Attribute, MediaLine, SessionDescription, small_number
 
 TELEPHONE_EVENT = "TELEPHONE-EVENT"
@@ -130,6 +131,17 @@ def events(parameters: str) -> frozenset[int]:
         if first is not None and last is not None:
             found.update(range(first, last + 1))
     return frozenset(found) or DIGIT_EVENTS
+
+
+def opus_format(parameters: str) -> OpusFormat:
+    """How a peer wants Opus, by its ``fmtp``. Source: RFC 7587 6.1, 7."""
+    pairs = (part.partition("=") for part in parameters.split(";")[:32])
+    stated = {name.strip().lower(): value.strip() for name, _, value in pairs if name.strip()}
+    return OpusFormat(
+        max_average_bitrate=small_number(stated.get("maxaveragebitrate", ""), 510_000) or None,
+        use_fec=stated.get("useinbandfec") == "1",
+        use_dtx=stated.get("usedtx") == "1",
+    )
 
 
 def direction_of(description: SessionDescription, line: MediaLine) -> MediaDirection:

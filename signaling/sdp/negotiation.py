@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from media.codec import Codec
+from media.opus import OpusFormat
 from media.srtp import SrtpKeys
 from signaling.sdp.audio import (
     TELEPHONE_EVENT,
@@ -21,6 +22,7 @@ from signaling.sdp.audio import (
     events,
     ipv4,
     is_usable_remote,
+    opus_format,
     packet_time_ms,
     payload_formats,
     rtcp_address,
@@ -55,7 +57,8 @@ LOWER_CASE_NAMES = frozenset({TELEPHONE_EVENT, "OPUS"})
 class LocalMedia:
     """Our side of the stream. version: used for the first description only; later ones count from ``previous``.
 
-    srtp: how our offers speak of it; theirs with keys are always taken. key_source: where our keys come from.
+    advertised_address: where the peer reaches ``address``, if not there. srtp: how our offers speak of it; theirs with
+    keys are always taken. key_source: where our keys come from.
     """
 
     address: str
@@ -65,8 +68,13 @@ class LocalMedia:
     ptime_ms: int = 20
     rtcp_mux: bool = False
     own_addresses: frozenset[str] = frozenset()
+    advertised_address: str = ""
     srtp: SrtpOffer = SrtpOffer.NONE
     key_source: KeySource = secrets.token_bytes
+
+    @property
+    def shown_address(self) -> str:
+        return self.advertised_address or self.address
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +85,7 @@ class Negotiated:
     only where a peer numbers dynamic types in its own way). digits_payload_type is None without telephone-event.
     remote, remote_rtcp: None where nothing may be sent to (held by 0.0.0.0, or an address that
     ``is_usable_remote`` refuses). held: the peer does not want our audio and agreed not to get any.
-    srtp: keys of both directions; None: in the clear.
+    opus: how the peer wants Opus. srtp: keys of both directions; None: in the clear.
     """
 
     codec: Codec
@@ -92,6 +100,7 @@ class Negotiated:
     direction: MediaDirection
     held: bool
     ptime_ms: int
+    opus: OpusFormat = OpusFormat()
     srtp: SrtpKeys | None = None
 
     @property
@@ -335,9 +344,10 @@ def _negotiated(
 ) -> Negotiated:
     connection = description.connection_of(line)
     assert connection is not None, "checked by _address_problem"
-    usable = is_usable_remote(connection.address, local.address, own=local.own_addresses)
+    own = local.own_addresses | {local.shown_address}
+    usable = is_usable_remote(connection.address, local.address, own=own)
     rtcp = rtcp_address(line, connection.address) if usable else None
-    if rtcp is not None and not is_usable_remote(rtcp[0], local.address, own=local.own_addresses):
+    if rtcp is not None and not is_usable_remote(rtcp[0], local.address, own=own):
         rtcp = None
     remote = (connection.address, line.port) if usable else None
     return Negotiated(
@@ -353,6 +363,7 @@ def _negotiated(
         direction=direction,
         held=not direction_of(description, line).receive,
         ptime_ms=packet_time_ms(line, wish_ms=local.ptime_ms),
+        opus=opus_format(theirs.parameters),
         srtp=srtp,
     )
 
@@ -411,8 +422,8 @@ def _describe(
     """Our description; its version is the previous one's, plus one if anything differs. Source: RFC 3264 5, 8."""
     version = previous.origin.version if previous is not None else str(local.version)
     description = SessionDescription(
-        origin=Origin(session_id=str(local.session_id), version=version, address=local.address),
-        connection=Connection(local.address),
+        origin=Origin(session_id=str(local.session_id), version=version, address=local.shown_address),
+        connection=Connection(local.shown_address),
         media=media,
     )
     if previous is None or description == previous:

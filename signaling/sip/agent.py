@@ -100,7 +100,12 @@ class SipAgent:
         self._timers = timers
         self._scheduler = scheduler
         self._limits = limits
-        self._sounds = LegSounds(engine, make_peer_media)
+        self._sounds = LegSounds(
+            engine,
+            make_peer_media,
+            codec_names=settings.codec_names,
+            advertised_address=settings.advertised_media_address,
+        )
         self._secret = secrets.token_bytes(16)
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_draining = False
@@ -144,6 +149,7 @@ class SipAgent:
             on_request=self._on_request,
             on_stray_response=self._on_stray_response,
             values=self._timers,
+            advertised_host=self._settings.advertised_address,
         )
         self._transports = transports
         self._core = SipCore(

@@ -36,7 +36,10 @@ class SipSettings:
     """listen: ``udp:127.0.0.1:5060`` …. domain: of our identities, and the digest realm.
 
     calls: legs at once, over which new ones get 503. session_interval_s: RFC 4028. retry_after_s: told with a 503.
-    goodbye_s: how long ``stop`` waits for its last requests to be answered.
+    codec_names: what is spoken with phones and trunks; their order counts where the gateway offers first.
+    advertised_media_address, advertised_address: IPv4 at which phones reach the engine, and us, if those addresses are
+    not the ones we are bound to: behind 1:1 NAT. goodbye_s: how long ``stop`` waits for its last requests to be
+    answered.
     """
 
     listen: tuple[str, ...]
@@ -47,6 +50,9 @@ class SipSettings:
     retry_after_s: int = 10
     goodbye_s: float = 2.0
     tls: TlsSettings | None = None
+    codec_names: tuple[str, ...] = ("PCMU", "PCMA", "G722", "OPUS")
+    advertised_media_address: str = ""
+    advertised_address: str = ""
 
 
 class InDialog(typing.Protocol):
@@ -84,6 +90,7 @@ class SipCore:
     def contact(self, flow: Flow) -> str:
         """Our Contact towards whoever is at the other end of the flow."""
         host, port = flow.local
+        host = self.settings.advertised_address or host
         shown = f"[{host}]" if ":" in host else host
         transport = f";transport={flow.transport_parameter}" if flow.transport_parameter else ""
         return f"<sip:{shown}:{port}{transport}>"

@@ -6,7 +6,7 @@ owner wants; what is left to say to the far end after Ended goes on without the 
 Source: signaling/leg.py (the contract); RFC 3261 9.1, 15.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -162,6 +162,14 @@ class SipLeg:
         return self.audio.codec_names
 
     @property
+    def codec_choices(self) -> tuple[str, ...]:
+        return self.audio.codec_choices
+
+    @property
+    def is_codec_final(self) -> bool:
+        return self.audio.is_slow
+
+    @property
     def events(self) -> LegEvents:
         return self._events
 
@@ -182,6 +190,13 @@ class SipLeg:
             self._state = LegState.UP
             self.log.info("sip.answered")
             self.audio.watch()
+
+    def prefer(self, codec_names: Sequence[str]) -> None:
+        if self._state is LegState.ENDED or self._inbound is None:
+            return
+        self.audio.prefer(codec_names)
+        if self.audio.wants_another and self._state is LegState.UP and self._session is not None:
+            self._session.refresher.offer_anew()
 
     def hangup(self, cause: HangupCause = HangupCause.NORMAL) -> None:
         self.end(cause)

@@ -9,14 +9,15 @@ import secrets
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from media.codec import CODECS, G711, Codec
+from media import opus
+from media.codec import CODECS, G711, OPUS, Codec
 from media.engine import Engine, MediaPort, PortEvent, RemoteMedia
 from signaling import sdp
 from signaling.sdp import LocalMedia, Negotiated, SessionDescription, SrtpOffer
 
 FIRST_PACKET_S = 30.0
 SILENCE_S = 15.0
-_BY_NAME = {codec.name: codec for codec in CODECS}
+_BY_NAME = {codec.name: codec for codec in CODECS if codec != OPUS or opus.IS_AVAILABLE}
 
 
 def codecs_named(names: Sequence[str]) -> tuple[Codec, ...]:
@@ -42,6 +43,13 @@ class LegAudio(Protocol):
     @property
     def codec_names(self) -> tuple[str, ...]: ...
     @property
+    def codec_choices(self) -> tuple[str, ...]: ...
+    @property
+    def wants_another(self) -> bool:
+        """Another codec is preferred than the one agreed on, and ``offer_anew`` can bring it."""
+        ...
+
+    @property
     def offer_is_open(self) -> bool: ...
     @property
     def is_held(self) -> bool: ...
@@ -50,9 +58,14 @@ class LegAudio(Protocol):
         """Make what ``answer`` to this offer, or without one ``offer``, will give. Raises PeerError."""
         ...
 
+    def prefer(self, codec_names: Sequence[str]) -> None:
+        """Speak one of these if both sides can: in the answer to come, or after it by ``offer_anew``."""
+        ...
+
     def examine(self, offer: bytes) -> None: ...
     def offer(self) -> bytes: ...
     def repeat_offer(self) -> bytes: ...
+    def offer_anew(self) -> bytes: ...
     def withdraw_offer(self) -> None: ...
     def answer(self, offer: bytes) -> bytes: ...
     def accept(self, answer: bytes, *, final: bool = True) -> None: ...
@@ -80,7 +93,7 @@ class LegMedia:
 
     learn_from: host the signalling comes from, for RTP from behind NAT; None until it is known. An IPv6 one is no help.
     is_private: the signalling cannot be read on its way, so keys for SRTP may go over it; they are offered for phones
-    that can.
+    that can. advertised_address: told in descriptions instead of the port's own.
     """
 
     def __init__(
@@ -91,6 +104,7 @@ class LegMedia:
         codecs: Sequence[Codec] = G711,
         learn_from: str | None,
         is_private: bool = False,
+        advertised_address: str = "",
     ) -> None:
         self._relay = _Relay(on_event)
         self.port: MediaPort = engine.open_port(self._relay)
@@ -98,10 +112,17 @@ class LegMedia:
         self._codecs = tuple(codecs)
         address, number = self.port.address
         offer = SrtpOffer.OPTIONAL if is_private else SrtpOffer.NONE
-        self._local = LocalMedia(address=address, port=number, session_id=secrets.randbits(31), srtp=offer)
+        self._local = LocalMedia(
+            address=address,
+            port=number,
+            session_id=secrets.randbits(31),
+            srtp=offer,
+            advertised_address=advertised_address,
+        )
         self._described: SessionDescription | None = None
         self._offered: SessionDescription | None = None
         self._theirs: tuple[Codec, ...] = ()
+        self._preferred: Codec | None = None
         self._watching = False
         self._is_settled_early = False
         self.agreed: Negotiated | None = None
@@ -123,6 +144,22 @@ class LegMedia:
         if self.agreed is not None:
             return (self.agreed.codec.name,)
         return tuple(codec.name for codec in self._theirs or self._codecs)
+
+    @property
+    def codec_choices(self) -> tuple[str, ...]:
+        """An offer of theirs told what else they can do."""
+        return tuple(dict.fromkeys([*self.codec_names, *(codec.name for codec in self._theirs)]))
+
+    @property
+    def wants_another(self) -> bool:
+        return self.agreed is not None and self._preferred not in (None, self.agreed.codec)
+
+    def prefer(self, codec_names: Sequence[str]) -> None:
+        agreed = self.agreed
+        if agreed is not None and agreed.codec.name in codec_names:
+            self._preferred = agreed.codec
+        else:
+            self._preferred = next((codec for codec in self._theirs if codec.name in codec_names), None)
 
     @property
     def offer_is_open(self) -> bool:
@@ -152,13 +189,25 @@ class LegMedia:
             )
         return self.offer()
 
+    def offer_anew(self) -> bytes:
+        """What is preferred now, and behind it what is spoken, for a peer that changed its mind."""
+        agreed, preferred = self.agreed, self._preferred
+        if self._offered is None and agreed is not None and preferred is not None:
+            self._offered = sdp.create_offer(
+                self._local,
+                codecs=(preferred, agreed.codec),
+                direction=agreed.direction,
+                previous=self._described,
+            )
+        return self.repeat_offer()
+
     def withdraw_offer(self) -> None:
         """Our offer was refused: what was agreed before still holds. Source: RFC 3264 8."""
         self._offered = None
 
     def answer(self, offer: bytes) -> bytes:
         """Answer an offer and connect the port to it. Raises SdpError or NotAcceptable and then changes nothing."""
-        preferred = self.agreed.codec if self.agreed is not None else None
+        preferred = self.agreed.codec if self.agreed is not None else self._preferred
         described, agreed = sdp.create_answer(
             sdp.parse(offer), self._local, codecs=self._codecs, preferred=preferred, previous=self._described
         )
@@ -219,6 +268,7 @@ class LegMedia:
                 srtp=agreed.srtp,
                 receive_payload_type=agreed.receive_payload_type,
                 receive_digits_payload_type=agreed.receive_digits_payload_type,
+                opus=agreed.opus,
             )
         )
         if self._watching:

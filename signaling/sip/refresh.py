@@ -28,6 +28,7 @@ Field = tuple[str, str]
 # A refresh that fails for these reasons means that the peer does not know the call any more.
 _GONE = frozenset({404, 408, 410, 416, 480, 481, 482, 483, 484, 485, 502, 604})
 _BUSY_S = 2.0
+_SOON_S = 0.1
 
 
 class Refresher:
@@ -40,6 +41,7 @@ class Refresher:
         self._we_called = we_called
         self._refresh_timer: TimerHandle | None = None
         self._expiry_timer: TimerHandle | None = None
+        self._offer_timer: TimerHandle | None = None
         self._acks: dict[int, tuple[bytes, Flow]] = {}
         self.is_asking = False
 
@@ -73,13 +75,39 @@ class Refresher:
             return
         self.is_asking = True
         asked = [*session.timer.ask(initial=False), SUPPORTED, ALLOW, *fields]
-        heard = partial(self._hear, is_retry=bool(fields))
+        heard = partial(self._hear, is_retry=bool(fields), is_new=False)
         if "update" in session.peer_allows:
             session.send("UPDATE", heard, fields=asked)
         elif self._leg.audio.is_slow:
             self._core.spawn(self._prepare(asked, heard))
         else:
             session.send("INVITE", heard, fields=asked, body=self._leg.audio.repeat_offer())
+
+    def offer_anew(self) -> None:
+        """A re-INVITE with what the leg would rather speak; what is in its way is waited for.
+
+        A refusal leaves everything as it was, unless it shows the peer gone. Source: RFC 3261 14.1.
+        """
+        session = self._session
+        if session.is_closed or self._offer_timer is not None or not self._leg.audio.wants_another:
+            return
+        if self.is_asking or session.awaits_ack or self._leg.audio.offer_is_open:
+            self._offer_later(_SOON_S)
+            return
+        self._offer()
+
+    def _offer(self, *fields: Field) -> None:
+        self.is_asking = True
+        asked = [*self._session.timer.ask(initial=False), SUPPORTED, ALLOW, *fields]
+        heard = partial(self._hear, is_retry=bool(fields), is_new=True)
+        self._session.send("INVITE", heard, fields=asked, body=self._leg.audio.offer_anew())
+
+    def _offer_later(self, delay_s: float) -> None:
+        self._offer_timer = self._core.scheduler.call_later(delay_s, self._offer_now)
+
+    def _offer_now(self) -> None:
+        self._offer_timer = None
+        self.offer_anew()
 
     async def _prepare(self, asked: list[Field], heard: Callable[[Request, Outcome], None]) -> None:
         """Has the offer of a re-INVITE made; without one the session stands until it expires."""
@@ -94,7 +122,7 @@ class Refresher:
     def _refresh_later(self, delay_s: float) -> None:
         self._refresh_timer = self._core.scheduler.call_later(delay_s, self._refresh)
 
-    def _hear(self, sent: Request, outcome: Outcome, *, is_retry: bool) -> None:
+    def _hear(self, sent: Request, outcome: Outcome, *, is_retry: bool, is_new: bool) -> None:
         session = self._session
         if isinstance(outcome, Response) and outcome.code < 200:
             return
@@ -118,6 +146,9 @@ class Refresher:
         if not isinstance(outcome, Response) or outcome.code in _GONE:
             self._leg.end(HangupCause.SESSION_EXPIRED, reason="refresh not answered")
             return
+        if is_new:
+            self._on_offer_refused(sent, outcome, is_retry=is_retry)
+            return
         match outcome.code:
             case 401 | 407 if not is_retry and (answer := session.authorisation(sent, outcome)) is not None:
                 self._refresh(answer)
@@ -133,6 +164,16 @@ class Refresher:
             case _:
                 # Refused for a reason of its own; the session stands until it expires.
                 self._refresh_later(session.timer.interval_s / 4)
+
+    def _on_offer_refused(self, sent: Request, response: Response, *, is_retry: bool) -> None:
+        match response.code:
+            case 401 | 407 if not is_retry and (answer := self._session.authorisation(sent, response)) is not None:
+                self._offer(answer)
+            case 491:
+                low_s, high_s = (2.1, 4.0) if self._we_called else (0.0, 2.0)
+                self._offer_later(random.uniform(low_s, high_s))
+            case _:
+                self._leg.log.info("sip.codec_kept", status=response.code)
 
     def _on_success(self, response: Response, *, is_invite: bool) -> None:
         session = self._session

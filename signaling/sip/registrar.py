@@ -18,7 +18,7 @@ from typing import Protocol
 import structlog
 
 from signaling.leg import Leg, OutboundCall
-from signaling.location import Device
+from signaling.location import BROWSER_CODECS, PHONE_CODECS, Device, Repertoire
 from signaling.sip.auth import Refused, Verified
 from signaling.sip.bindings import Binding, BindingChange, BindingTable, comparable
 from signaling.sip.challenge_choice import Challenged
@@ -68,6 +68,10 @@ class RegisteredDevice:
     @property
     def device_id(self) -> str:
         return f"{self.binding.device}:{self.binding.flow.remote[1]};transport={self.binding.flow.protocol}"
+
+    @property
+    def repertoire(self) -> Repertoire:
+        return BROWSER_CODECS if self.binding.flow.is_web else PHONE_CODECS
 
     def dial(self, request: OutboundCall) -> Leg:
         binding = self.binding

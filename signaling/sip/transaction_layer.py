@@ -89,6 +89,7 @@ class TransactionLayer:
 
     on_request: a request that belongs to no transaction, ACKs for a 2xx among them.
     on_stray_response: a response that belongs to none: a 2xx of a fork after its transaction ended, or noise.
+    advertised_host: where peers reach us, for Via; empty: the flow's own address.
     """
 
     def __init__(
@@ -99,7 +100,9 @@ class TransactionLayer:
         on_request: Callable[[Request, Flow], None],
         on_stray_response: Callable[[Response, Flow], None],
         values: TimerValues | None = None,
+        advertised_host: str = "",
     ) -> None:
+        self._advertised_host = advertised_host
         self._sender = sender
         self._scheduler = scheduler
         self._on_request = on_request
@@ -141,7 +144,7 @@ class TransactionLayer:
         listener: hears each response and, at most once and as the last, that it timed out or could not be sent.
         """
         if not request.headers.getlist("Via"):
-            request.headers.setlist("Via", [via_for(flow)])
+            request.headers.setlist("Via", [via_for(flow, advertised_host=self._advertised_host)])
         kind = Kind.INVITE_CLIENT if request.method == "INVITE" else Kind.CLIENT
         transaction = Transaction(kind, key=client_key(request), reliable=flow.reliable, values=self.values)
         client = ClientTransaction(transaction, request, flow, listener)
@@ -152,7 +155,7 @@ class TransactionLayer:
 
     def send_ack(self, ack: Request, flow: Flow) -> bytes:
         """Send an ACK for a 2xx; gives its octets, for when the 2xx comes again. Source: RFC 3261 13.2.2.4."""
-        ack.headers.setlist("Via", [via_for(flow)])
+        ack.headers.setlist("Via", [via_for(flow, advertised_host=self._advertised_host)])
         octets = bytes(ack)
         self._sender.send(octets, flow)
         return octets
@@ -303,8 +306,9 @@ class _Endings:
             self._handle = self._scheduler.call_later(max(waiting[0][0] - now, _SLACK_S), self._due)
 
 
-def via_for(flow: Flow) -> str:
+def via_for(flow: Flow, *, advertised_host: str = "") -> str:
     """Our Via on a request over this flow, with a branch of its own. Source: RFC 3261 8.1.1.7; RFC 3581 3."""
     host, port = flow.local
+    host = advertised_host or host
     shown = f"[{host}]" if ":" in host else host
     return f"SIP/2.0/{flow.protocol.upper()} {shown}:{port};rport;branch={MAGIC_COOKIE}{secrets.token_hex(8)}"

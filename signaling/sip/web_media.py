@@ -43,26 +43,45 @@ def is_for_webrtc(offer: bytes) -> bool:
 class LegSounds:
     """Which sound a leg gets: WebRTC a browser that we call and an offer that only WebRTC can answer, all others RTP.
 
-    make: the sound of browsers; None where there is none. Both methods raise PortsExhausted or GatewayError when there
-    is no room.
+    make: the sound of browsers; None where there is none. codec_names: what is spoken over RTP, best first.
+    advertised_address: where phones reach the engine, if not at its own address. Both methods raise PortsExhausted or
+    GatewayError when there is no room.
     """
 
-    def __init__(self, engine: Engine, make: PeerMediaFactory | None) -> None:
+    def __init__(
+        self, engine: Engine, make: PeerMediaFactory | None, *, codec_names: Sequence[str], advertised_address: str
+    ) -> None:
         self._engine = engine
         self._make = make
+        self._codecs = codecs_named(codec_names)
+        self._advertised_address = advertised_address
 
     def outbound(self, leg: Owner, flow: Flow | None, core: SipCore, *, codec_names: Sequence[str]) -> LegAudio:
         if self._make is not None and flow is not None and flow.is_web:
             return WebLegMedia(self._make, leg, codec_names=codec_names, scheduler=core.scheduler)
-        codecs = codecs_named(codec_names)
+        codecs = tuple(codec for codec in codecs_named(codec_names) if codec in self._codecs) or self._codecs
         is_private = flow is not None and flow.protocol == "tls"
-        return LegMedia(self._engine, leg.on_port, codecs=codecs, learn_from=None, is_private=is_private)
+        return LegMedia(
+            self._engine,
+            leg.on_port,
+            codecs=codecs,
+            learn_from=None,
+            is_private=is_private,
+            advertised_address=self._advertised_address,
+        )
 
     def inbound(self, leg: Owner, flow: Flow, core: SipCore, *, offer: bytes) -> LegAudio:
         if self._make is not None and is_for_webrtc(offer):
             names = offered_codecs(offer.decode("utf-8", "replace"))
             return WebLegMedia(self._make, leg, codec_names=names, scheduler=core.scheduler)
-        return LegMedia(self._engine, leg.on_port, learn_from=flow.source, is_private=flow.protocol == "tls")
+        return LegMedia(
+            self._engine,
+            leg.on_port,
+            codecs=self._codecs,
+            learn_from=flow.source,
+            is_private=flow.protocol == "tls",
+            advertised_address=self._advertised_address,
+        )
 
 
 class WebLegMedia:
@@ -100,12 +119,25 @@ class WebLegMedia:
         return tuple(name for name in offered_codecs(self._far) if name in able) or able
 
     @property
+    def codec_choices(self) -> tuple[str, ...]:
+        return self.codec_names
+
+    @property
     def offer_is_open(self) -> bool:
         return self._is_offering
 
     @property
     def is_held(self) -> bool:
         return self.is_agreed and _HELD(self._far) is not None
+
+    @property
+    def wants_another(self) -> bool:
+        return False
+
+    def prefer(self, codec_names: Sequence[str]) -> None:
+        """Decides the first answer; a new offer would be another connection to a browser's mind."""
+        if not self.is_agreed and not self._ours:
+            self._media.prefer(codec_names)
 
     async def prepare(self, offer: bytes) -> None:
         if not offer:
@@ -125,6 +157,9 @@ class WebLegMedia:
         return self._ours
 
     def repeat_offer(self) -> bytes:
+        return self.offer()
+
+    def offer_anew(self) -> bytes:
         return self.offer()
 
     def withdraw_offer(self) -> None:

@@ -14,6 +14,7 @@ import structlog
 from media.engine import PortsExhausted
 from signaling.errors import GatewayError
 from signaling.leg import Direction, HangupCause, OutboundCall, Party
+from signaling.location import BROWSER_CODECS, Repertoire
 from signaling.peer_media import PeerMediaEvent, PeerMediaFactory
 from signaling.tokens import LEEWAY_S, AccessGrant, TokenVerifier
 from signaling.voice_sdk import from_device, to_device
@@ -40,6 +41,10 @@ class VoiceSdkDevice:
     @property
     def device_id(self) -> str:
         return self._connection.connection_id
+
+    @property
+    def repertoire(self) -> Repertoire:
+        return BROWSER_CODECS
 
     def dial(self, request: OutboundCall) -> VoiceSdkLeg:
         return self._dial(self._connection, request)

@@ -8,7 +8,7 @@ Source: signaling/leg.py (the contract); voice-sdk.md 5.2, 5.3, 8 of the specifi
 
 import asyncio
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, assert_never
 
 import structlog
@@ -148,6 +148,15 @@ class VoiceSdkLeg:
         return self._sound.media.codec_names if self._sound is not None else ()
 
     @property
+    def codec_choices(self) -> tuple[str, ...]:
+        return self.codec_names
+
+    @property
+    def is_codec_final(self) -> bool:
+        """The device alone may offer anew, and does so for nothing but ICE. Source: voice-sdk.md 6.3, 6.4."""
+        return True
+
+    @property
     def events(self) -> LegEvents:
         return self._events
 
@@ -162,6 +171,10 @@ class VoiceSdkLeg:
     async def answer(self) -> None:
         if self.is_unanswered_from_device and await self.sound.answered():
             self._feed(Event.ANSWER)
+
+    def prefer(self, codec_names: Sequence[str]) -> None:
+        if self.is_unanswered_from_device:
+            self.sound.media.prefer(codec_names)
 
     def hangup(self, cause: HangupCause = HangupCause.NORMAL) -> None:
         self._asked = cause

@@ -8,7 +8,7 @@ Source: RFC 8829 5 (what browsers write and want); RFC 8839 (ICE), RFC 8122 and 
 
 import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
@@ -16,8 +16,7 @@ from media.codec import OPUS, Codec
 from media.engine import OpusFormat
 from signaling import sdp
 from signaling.sdp import Attribute, MediaDirection, MediaLine, NotAcceptable, PayloadFormat, SdpError
-from signaling.sdp.audio import TELEPHONE_EVENT, direction_of, packet_time_ms
-from signaling.sdp.description import small_number
+from signaling.sdp.audio import TELEPHONE_EVENT, direction_of, opus_format, packet_time_ms
 from signaling.sdp.negotiation import LOWER_CASE_NAMES, OFFERED_EVENTS
 
 PROFILE = "UDP/TLS/RTP/SAVPF"
@@ -190,7 +189,7 @@ def agree(
         receive_digits_payload_type=our_digits.payload_type if digits and our_digits else None,
         direction=direction,
         ptime_ms=packet_time_ms(theirs.line, wish_ms=20),
-        opus=_opus_format(_parameters(found.parameters)),
+        opus=opus_format(found.parameters),
     )
 
 
@@ -207,20 +206,6 @@ def _digits(formats: Sequence[PayloadFormat], codec: Codec) -> PayloadFormat | N
     """Source: RFC 4733 2.4 (same clock as the sound)."""
     wanted = (TELEPHONE_EVENT, codec.clock_rate_hz)
     return next((found for found in formats if (found.name, found.clock_rate_hz) == wanted), None)
-
-
-def _parameters(text: str) -> dict[str, str]:
-    pairs = (part.partition("=") for part in text.split(";")[:32])
-    return {name.strip().lower(): value.strip() for name, _, value in pairs if name.strip()}
-
-
-def _opus_format(parameters: Mapping[str, str]) -> OpusFormat:
-    """How the peer wants Opus. Source: RFC 7587 6.1, 7."""
-    return OpusFormat(
-        max_average_bitrate=small_number(parameters.get("maxaveragebitrate", ""), 510_000) or None,
-        use_fec=parameters.get("useinbandfec") == "1",
-        use_dtx=parameters.get("usedtx") == "1",
-    )
 
 
 def offer(local: LocalPeer, sound: LocalSound, codecs: Sequence[Codec], *, version: int) -> sdp.SessionDescription:

@@ -119,6 +119,10 @@ class WebRtcMedia:
         theirs = self._theirs
         return tuple(codec.name for codec in self._codecs if theirs is None or _has(theirs, codec))
 
+    def prefer(self, codec_names: Sequence[str]) -> None:
+        if self._agreed is None and self._offered is None:
+            self._codecs = tuple(sorted(self._codecs, key=lambda codec: codec.name not in codec_names))
+
     async def offer(self) -> str:
         """Our offer: of a new connection, or of the one there is, as it is."""
         if self._current is None:

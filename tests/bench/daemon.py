@@ -106,6 +106,8 @@ domain = "{DOMAIN}"
 address = "{ADDRESS}"
 port_range = [{MEDIA_PORTS[0]}, {MEDIA_PORTS[1]}]
 capacity = {capacity}
+[speech]
+cache_directory = "{self._run / "speech"}"
 [recordings]
 directory = "{self.recordings}"
 [storage]

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
+import numpy as np
+
 from gateway.config import Configuration, load
 from gateway.interpreter import Interpreter
 from gateway.parameters import CallDirection, CallFacts, RecordingMention
@@ -14,12 +16,19 @@ from gateway.routing import Router, Script
 from gateway.services import Services
 from gateway.session import CallSession
 from gateway.sids import new_sid
+from gateway.sounds import Sounds
+from gateway.speech.speaker import Speaker
 from gateway.store.records import CallRecord, EventRecord, LegRecord, Operation, OwedCallback
 from gateway.verbs.table import VERBS
+from gateway.webhooks.audio import Audio
 from gateway.webhooks.client import Fetched, Request
+from gateway.webhooks.cookies import CallCookies
 from gateway.webhooks.errors import FetchCode, FetchError
 from media.engine import PortStatistics, Silence
 from media.player import Clip
+from media.speech.engine import SpeechError
+from media.speech.utterance import Spoken, Utterance
+from media.speech.voices import Voice
 from signaling.leg import (
     Answered,
     DigitReceived,
@@ -34,7 +43,15 @@ from signaling.leg import (
     Ringing,
     SipDetails,
 )
-from signaling.location import ClientTarget, NumberTarget, SipTarget, Target
+from signaling.location import (
+    PHONE_CODECS,
+    TRUNK_CODECS,
+    ClientTarget,
+    NumberTarget,
+    Repertoire,
+    SipTarget,
+    Target,
+)
 
 ACCOUNT_SID = "AC" + "0" * 32
 VOICE_URL = "http://app.example.com/voice?x=1"
@@ -48,6 +65,8 @@ class PeerPort:
         self.rate_hz = 8000
         self.heard: list[Any] = [Silence()]
         self.played: list[Clip] = []
+        self.loops: list[int] = []
+        self.played_to_the_end: list[Clip] = []
 
     def __repr__(self) -> str:
         return f"<port {self.name}>"
@@ -64,7 +83,24 @@ class PeerPort:
 
     async def play(self, clip: Clip, *, loops: int = 1) -> None:
         self.played.append(clip)
+        self.loops.append(loops)
         await asyncio.sleep(clip.duration_s * loops)
+        self.played_to_the_end.append(clip)
+
+
+class PeerSpeech:
+    """A voice that takes 400 ms a word, and remembers what it said. is_broken: it says nothing any more."""
+
+    def __init__(self) -> None:
+        self.said: list[tuple[str, Voice]] = []
+        self.is_broken = False
+
+    async def say(self, utterance: Utterance, voice: Voice) -> Clip:
+        if self.is_broken:
+            raise SpeechError("expected a voice, found a broken one")
+        text = " ".join("".join(part.text for part in utterance if isinstance(part, Spoken)).split())
+        self.said.append((text, voice))
+        return Clip(np.full(3200 * len(text.split()), 1000, np.int16), 8000)
 
 
 class PeerLeg:
@@ -84,6 +120,9 @@ class PeerLeg:
             call_id=f"{name}@example.com", domain="example.com", source_ip="192.0.2.1"
         )
         self.codec_names: tuple[str, ...] = ("PCMA",)
+        self.codec_choices: tuple[str, ...] = ("PCMA",)
+        self.is_codec_final = False
+        self.preferred: list[tuple[str, ...]] = []
         self.events = LegEvents()
         self.media: Any = PeerPort(name)
         self.done: list[str] = []
@@ -101,6 +140,9 @@ class PeerLeg:
     async def answer(self) -> None:
         self.done.append("answer")
         self.state = LegState.UP
+
+    def prefer(self, codec_names: Sequence[str]) -> None:
+        self.preferred.append(tuple(codec_names))
 
     def hangup(self, cause: HangupCause = HangupCause.NORMAL) -> None:
         if self.state is LegState.ENDED:
@@ -120,9 +162,9 @@ class PeerLeg:
     def sends_early_media(self) -> None:
         self.events.post(EarlyMedia())
 
-    def picks_up(self) -> None:
+    def picks_up(self, headers: Mapping[str, str] | None = None) -> None:
         self.state = LegState.UP
-        self.events.post(Answered())
+        self.events.post(Answered(headers or {}))
 
     def presses(self, digit: str, *, is_in_media: bool = True) -> None:
         self.events.post(DigitReceived(digit, is_in_media=is_in_media))
@@ -149,8 +191,10 @@ class PeerRecording:
 class Scene:
     """One call with an application that answers from a table, and whoever it dials.
 
-    documents: path -> TwiML text, or a function of the request's parameters.
-    devices: identity -> number of devices. numbers: whether there is a trunk.
+    documents: path -> TwiML text, or a function of the request's parameters. sounds: path -> seconds of a sound file,
+    or what is there instead of one.
+    devices: identity -> number of devices. ``codecs``: what they speak, if they are no phones.
+    has_trunk: whether there is a trunk.
     """
 
     def __init__(
@@ -162,7 +206,9 @@ class Scene:
         settings: Mapping[str, str] | None = None,
         script: Script | None = None,
         extra: Mapping[str, str] | None = None,
+        content_type: str = "text/xml",
     ) -> None:
+        self.content_type = content_type
         self.documents = dict(documents)
         self.devices = dict(devices or {})
         self.has_trunk = has_trunk
@@ -176,12 +222,17 @@ class Scene:
         )
         self.extra = dict(extra or {})
         self.script = script or Script(voice_url=VOICE_URL)
+        self.sounds: dict[str, float | bytes] = {}
+        self.sounds_fetched: list[str] = []
+        self.fetch_audio_s = 0.0
         self.requests: list[Request] = []
         self.written: list[Operation] = []
         self.recordings: list[PeerRecording] = []
         self.dialled: list[PeerLeg] = []
+        self.codecs: dict[str, Repertoire] = {}
         self.targets: list[Target] = []
         self.caller = PeerLeg("caller", direction=Direction.INBOUND)
+        self.speech = PeerSpeech()
         self.on_dial: Callable[[PeerLeg], None] = lambda leg: None
         self._arrived = asyncio.Event()
 
@@ -199,12 +250,32 @@ class Scene:
         text = document if isinstance(document, str) else document(dict(request.params))
         return Fetched(
             body=text.encode(),
-            content_type="text/xml",
+            content_type=self.content_type,
             charset=None,
             status=200,
             url=request.url,
             base_url=request.url,
         )
+
+    def repertoires(self, target: Target) -> list[Repertoire]:
+        match target:
+            case ClientTarget(identity):
+                return [self.codecs.get(identity, PHONE_CODECS)] * self.devices.get(identity, 1)
+            case NumberTarget():
+                return [TRUNK_CODECS]
+            case SipTarget():
+                return [PHONE_CODECS]
+
+    async def fetch_audio(self, url: str, *, cookies: CallCookies) -> Audio:
+        path = url.partition("example.com")[2]
+        sound = self.sounds.get(path)
+        self.sounds_fetched.append(path)
+        if sound is None:
+            raise FetchError(FetchCode.ERROR_STATUS, url, "answered 404", http_status=404)
+        await asyncio.sleep(self.fetch_audio_s)
+        if isinstance(sound, bytes):
+            return Audio(body=sound, content_type="audio/wav", url=url)
+        return Audio(body=b"\xff" * round(sound * 8000), content_type="audio/ulaw", url=url)
 
     def place(self, target: Target, request: OutboundCall) -> list[PeerLeg]:
         self.targets.append(target)
@@ -231,10 +302,18 @@ class Scene:
 
     async def run(self, story: Callable[["Scene"], Awaitable[None]] | None = None) -> None:
         """The whole call; ``story`` plays everybody else meanwhile."""
+        self.session = CallSession(self.services(), cast(Any, self.caller), self.facts(), self.script)
+        session = asyncio.create_task(self.session.run())
+        if story is not None:
+            await story(self)
+        await session
+
+    def services(self) -> Services:
+        """What a call needs of the process; to be asked for on the loop."""
         loop = asyncio.get_running_loop()
         start = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
         zero = loop.time()
-        services = Services(
+        return Services(
             configuration=self.configuration,
             router=Router(self.configuration),
             location=cast(Any, self),
@@ -242,14 +321,11 @@ class Scene:
             store=cast(Any, self),
             recordings=cast(Recordings, self),
             interpreter=Interpreter(VERBS),
+            speaker=Speaker(self.speech, self.configuration.speech.choice),
+            sounds=Sounds(cast(Any, self)),
             now=lambda: start + timedelta(seconds=loop.time() - zero),
             monotonic=loop.time,
         )
-        self.session = CallSession(services, cast(Any, self.caller), self.facts(), self.script)
-        session = asyncio.create_task(self.session.run())
-        if story is not None:
-            await story(self)
-        await session
 
     def facts(self) -> CallFacts:
         return CallFacts(

@@ -10,7 +10,7 @@ from gateway.routing import Script
 from media.engine import Silence
 from media.tones import RING_TONE_CODES, Tone
 from signaling.leg import HangupCause
-from signaling.location import ClientTarget, NumberTarget, SipTarget
+from signaling.location import BROWSER_CODECS, ClientTarget, NumberTarget, Repertoire, SipTarget
 from tests.gateway.peers import Scene
 from tests.virtual_time import run
 
@@ -498,6 +498,12 @@ def test_dial_caller_id_is_what_the_callee_sees(attribute: str, noun: str, shown
     assert request is not None and request.caller.address == shown
 
 
+async def _refuse_everybody(scene: Scene) -> None:
+    await scene.any_leg()
+    for leg in scene.dialled:
+        leg.hangs_up(HangupCause.BUSY)
+
+
 async def _refuse_first(scene: Scene) -> None:
     (await scene.any_leg()).hangs_up(HangupCause.BUSY)
 
@@ -547,10 +553,55 @@ def test_dial_nouns_go_to_their_targets_with_headers_and_parameters() -> None:
 
 def test_dial_callers_wideband_codec_is_offered_first_so_that_nothing_is_transcoded() -> None:
     scene = Scene(response("<Dial><Client>bob</Client></Dial>"))
-    scene.caller.codec_names = ("OPUS", "PCMU")
+    scene.caller.codec_names = scene.caller.codec_choices = ("OPUS", "PCMU")
     run(scene.run(_refuse_first))
     request = scene.dialled[0].request
     assert request is not None and request.codec_names == ("OPUS", "PCMU", "PCMA")
+
+
+WIDE = ("OPUS", "G722", "PCMU")
+
+
+@pytest.mark.parametrize(
+    ("nouns", "codecs", "is_final", "preferred"),
+    [
+        ("<Client>bob</Client>", {}, True, ("PCMU",)),
+        ("<Client>bob</Client>", {}, False, WIDE),
+        ("<Client>bob</Client>", {"bob": BROWSER_CODECS}, True, WIDE),
+        ("<Number>+15550123</Number>", {}, False, ("PCMU",)),
+        ("<Client>ann</Client><Client>bob</Client>", {"ann": BROWSER_CODECS}, True, ("PCMU",)),
+        ("<Sip>sip:x@example.com</Sip>", {}, True, ("PCMU",)),
+    ],
+)
+def test_dial_caller_who_is_answered_first_gets_a_codec_that_the_dialled_speak(
+    nouns: str, codecs: dict[str, Repertoire], is_final: bool, preferred: tuple[str, ...]
+) -> None:
+    scene = Scene(response(f'<Dial callerId="+15550100">{nouns}</Dial>'))
+    scene.codecs = codecs
+    scene.caller.codec_names = scene.caller.codec_choices = WIDE
+    scene.caller.is_codec_final = is_final
+    run(scene.run(_refuse_everybody))
+    assert scene.caller.preferred == [preferred]
+
+
+def test_dial_winners_codec_is_what_the_caller_is_asked_to_speak() -> None:
+    async def story(scene: Scene) -> None:
+        bob = await scene.leg("bob-0")
+        bob.codec_names = ("G722",)
+        bob.picks_up()
+        await asyncio.sleep(1)
+        assert scene.caller.preferred[-1] == ("G722",)
+        scene.caller.hangs_up()
+
+    played("<Dial answerOnBridge='true'><Client>bob</Client></Dial>", story)
+
+
+def test_dial_trunk_that_may_choose_is_offered_g711_first() -> None:
+    scene = Scene(response('<Dial callerId="+15550100"><Number>+15550123</Number></Dial>'))
+    scene.caller.codec_names = scene.caller.codec_choices = WIDE
+    run(scene.run(_refuse_everybody))
+    request = scene.dialled[0].request
+    assert request is not None and request.codec_names == ("PCMU", "OPUS", "G722", "PCMA")
 
 
 def test_dial_status_callback_tells_each_subscribed_event_in_order() -> None:

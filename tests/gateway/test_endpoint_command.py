@@ -1,4 +1,4 @@
-"""``ringfork endpoint sip`` as a user types it."""
+"""``ringfork endpoint`` as a user types it."""
 
 import importlib.util
 import json
@@ -33,6 +33,24 @@ def test_endpoint_command_wrong_use_ends_with_two(wrong: list[str]) -> None:
     assert result.exit_code == 2
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ["alice", "--server", "sip:127.0.0.1"],
+        ["alice", "--token", "T", "--account", "AC1", "--password", "P"],
+        ["alice", "--password", "P"],
+        ["alice", "--param", "Name"],
+        ["alice", "--codec", "speex"],
+        ["alice", "--ring-only", "--answer"],
+        [],
+    ],
+    ids=" ".join,
+)
+def test_endpoint_command_of_a_browser_wrong_use_ends_with_two(wrong: list[str]) -> None:
+    result = CliRunner().invoke(app, ["webrtc", *wrong])
+    assert result.exit_code == 2
+
+
 def test_endpoint_command_without_pjsua2_says_how_to_install_it() -> None:
     hidden = "import sys; sys.modules['pjsua2'] = None; from gateway.endpoint_command import app; app()"
     done = subprocess.run(
@@ -55,6 +73,15 @@ def test_endpoint_command_call_ends_with_one_when_nobody_is_there() -> None:
     events = [json.loads(line) for line in done.stdout.splitlines()]
     assert [event["event"] for event in events] == ["started", "dialing", "ended", "stopped"]
     assert (done.returncode, events[-1]["exit_code"]) == (1, 1)
+
+
+@pytest.mark.wire
+def test_endpoint_command_of_a_browser_ends_with_one_when_no_server_is_there() -> None:
+    call = ["webrtc", "alice", "--server", "http://127.0.0.1:1", "--token", "T", "--dial", "bob"]
+    done = subprocess.run([*RUN, *call], capture_output=True, timeout=30, check=False)
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [event["event"] for event in events] == ["started", "registration_failed", "stopped"], done.stderr
+    assert (done.returncode, events[1]["code"], events[-1]["exit_code"]) == (1, 0, 1)
 
 
 @needs_pjsua2

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.call import CallStatus, IllegalEvent, ProgressEvent
-from gateway.fork import IGNORED, ILLEGAL, MOVES, DialModel, DialState, worst_of
+from gateway.fork import IGNORED, ILLEGAL, MOVES, DialModel, DialState
+from gateway.fork_attempt import worst_of
 from gateway.fork_events import (
     AttemptPlaced,
     AttemptRefused,
@@ -19,6 +20,7 @@ from gateway.fork_events import (
     CancelTimer,
     DialEffect,
     DialEvent,
+    EndScreening,
     Finish,
     Hangup,
     LegAnswered,
@@ -29,6 +31,9 @@ from gateway.fork_events import (
     PassEarlyMedia,
     Place,
     PostAttempt,
+    Screen,
+    ScreeningDeclined,
+    ScreeningPassed,
     StarPressed,
     Started,
     StartRingback,
@@ -44,9 +49,22 @@ A, B = LegKey(0, 0), LegKey(1, 0)
 class Shell:
     """Runs a DialModel against devices that exist only as numbers; remembers every effect."""
 
-    def __init__(self, devices: Iterable[int], *, is_sequential: bool = False) -> None:
+    def __init__(
+        self,
+        devices: Iterable[int],
+        *,
+        is_sequential: bool = False,
+        screened: Iterable[int] = (),
+        rings_while_screened: bool = False,
+    ) -> None:
         self.devices = list(devices)
-        self.model = DialModel(len(self.devices), is_sequential=is_sequential)
+        self.model = DialModel(
+            len(self.devices),
+            is_sequential=is_sequential,
+            screened=frozenset(screened),
+            rings_while_screened=rings_while_screened,
+        )
+        self.screening: LegKey | None = None
         self.effects: list[DialEffect] = []
         self.ringing: set[LegKey] = set()
         self.bridges: list[LegKey] = []
@@ -64,7 +82,14 @@ class Shell:
                 case Hangup(leg):
                     self.ringing.discard(leg)
                     self.bridges = [bridge for bridge in self.bridges if bridge != leg]
+                case Screen(leg):
+                    assert self.screening is None
+                    self.screening = leg
+                case EndScreening(leg):
+                    assert self.screening == leg
+                    self.screening = None
                 case Bridge(leg):
+                    self.screening = None
                     self.bridges.append(leg)
                 case Finish():
                     self.finished.append(effect)
@@ -88,7 +113,7 @@ class Shell:
 
 
 def in_state(state: DialState) -> Shell:
-    shell = Shell([1, 1]).tell(Started())
+    shell = Shell([1, 1], screened={0} if state is DialState.SCREENING else ()).tell(Started())
     if state is not DialState.DIALLING:
         shell.tell(LegAnswered(A))
     if state is DialState.DONE:
@@ -109,6 +134,8 @@ SAMPLES: dict[type[DialEvent], DialEvent] = {
     CallerEnded: CallerEnded(),
     StarPressed: StarPressed(),
     TimeLimitReached: TimeLimitReached(),
+    ScreeningPassed: ScreeningPassed(A),
+    ScreeningDeclined: ScreeningDeclined(A),
 }
 
 
@@ -243,6 +270,69 @@ def test_dial_status_of_several_failures(statuses: list[CallStatus], told: CallS
     assert worst_of(statuses) is told
 
 
+def test_dial_screened_answer_stops_the_others_and_is_bridged_when_it_passes() -> None:
+    shell = Shell([1, 1], screened={0, 1}).tell(Started()).tell(LegRinging(A)).tell(LegAnswered(A))
+    assert shell.screening == A and shell.bridges == []
+    assert [effect.leg for effect in shell.effects if isinstance(effect, Hangup)] == [B]
+    assert shell.timers == set(), "a whisper has all the time it needs"
+    assert StopRingback() in shell.effects
+    shell.tell(LegAnswered(B)).tell(ScreeningPassed(A))
+    assert shell.bridges == [A]
+    shell.tell(LegEnded(A, HangupCause.NORMAL))
+    assert shell.finished == [Finish(CallStatus.COMPLETED, 0, was_bridged=True)]
+
+
+@pytest.mark.parametrize("rings_first", [True, False])
+def test_dial_caller_may_hear_ringing_until_the_screening_is_over(rings_first: bool) -> None:
+    shell = Shell([1], screened={0}, rings_while_screened=True).tell(Started())
+    if rings_first:
+        shell.tell(LegRinging(A))
+    shell.tell(LegAnswered(A))
+    assert shell.effects.count(StartRingback()) == 1 and StopRingback() not in shell.effects
+    shell.tell(ScreeningPassed(A))
+    assert shell.effects[-2:] == [StopRingback(), Bridge(A)]
+
+
+def test_dial_ringing_takes_the_place_of_early_media_while_the_callee_is_screened() -> None:
+    shell = Shell([1], screened={0}, rings_while_screened=True).tell(Started()).tell(LegEarlyMedia(A))
+    shell.tell(LegAnswered(A))
+    sound = [effect for effect in shell.effects if isinstance(effect, (StartRingback, PassEarlyMedia, StopRingback))]
+    assert sound == [StartRingback(), PassEarlyMedia(A), StartRingback()]
+
+
+@pytest.mark.parametrize(
+    ("event", "status"),
+    [
+        (ScreeningDeclined(A), CallStatus.COMPLETED),
+        (LegEnded(A, HangupCause.NORMAL), CallStatus.COMPLETED),
+        (StarPressed(), CallStatus.COMPLETED),
+        (CallerEnded(), CallStatus.CANCELED),
+    ],
+)
+def test_dial_screening_that_ends_without_a_bridge(event: DialEvent, status: CallStatus) -> None:
+    shell = Shell([1, 1], screened={0}).tell(Started()).tell(LegAnswered(A)).tell(event)
+    assert shell.finished == [Finish(status, 0, was_bridged=False)]
+    assert shell.posted(0) == ["initiated", "in-progress", "completed"]
+    assert shell.posted(1) == ["initiated", "canceled"]
+    assert shell.screening is None and shell.bridges == []
+    shell.tell(ScreeningPassed(A))
+    assert shell.bridges == [], "the verdict came too late"
+
+
+def test_dial_sequential_goes_on_with_the_next_when_one_declines() -> None:
+    shell = Shell([1, 1], is_sequential=True, screened={0}).tell(Started()).tell(LegAnswered(A))
+    shell.tell(ScreeningDeclined(A))
+    assert shell.finished == [] and shell.posted(1) == ["initiated"]
+    shell.tell(LegEnded(B, HangupCause.BUSY))
+    assert shell.finished == [Finish(CallStatus.BUSY, 1, was_bridged=False)]
+
+
+def test_dial_sequential_last_one_declining_is_completed_and_not_bridged() -> None:
+    shell = Shell([1], is_sequential=True, screened={0}).tell(Started()).tell(LegAnswered(A))
+    shell.tell(ScreeningDeclined(A))
+    assert shell.finished == [Finish(CallStatus.COMPLETED, 0, was_bridged=False)]
+
+
 LEGS = [LegKey(attempt, device) for attempt in range(10) for device in range(2)]
 SCHEDULE = st.lists(
     st.one_of(
@@ -254,16 +344,24 @@ SCHEDULE = st.lists(
         st.just(CallerEnded()),
         st.just(StarPressed()),
         st.just(TimeLimitReached()),
+        st.builds(ScreeningPassed, st.sampled_from(LEGS)),
+        st.builds(ScreeningDeclined, st.sampled_from(LEGS)),
     ),
     max_size=40,
 )
 
 
-@given(SCHEDULE, st.booleans(), st.lists(st.integers(0, 2), min_size=10, max_size=10))
+@given(
+    SCHEDULE,
+    st.booleans(),
+    st.lists(st.integers(0, 2), min_size=10, max_size=10),
+    st.sets(st.integers(0, 9)),
+    st.booleans(),
+)
 def test_dial_any_schedule_leaves_one_bridge_or_none_and_no_live_leg(
-    schedule: list[DialEvent], is_sequential: bool, devices: list[int]
+    schedule: list[DialEvent], is_sequential: bool, devices: list[int], screened: set[int], rings: bool
 ) -> None:
-    shell = Shell(devices, is_sequential=is_sequential).tell(Started())
+    shell = Shell(devices, is_sequential=is_sequential, screened=screened, rings_while_screened=rings).tell(Started())
     for event in schedule:
         leg = getattr(event, "leg", None)
         if isinstance(leg, LegKey) and leg.device >= devices[leg.attempt]:
@@ -273,8 +371,10 @@ def test_dial_any_schedule_leaves_one_bridge_or_none_and_no_live_leg(
     if shell.model.state is DialState.BRIDGED:
         assert shell.bridges == [shell.model.winner]
         assert shell.model.live_legs == {shell.model.winner}
+    assert (shell.screening is not None) is (shell.model.state is DialState.SCREENING)
     shell.tell(CallerEnded())
     assert shell.model.state is DialState.DONE
+    assert shell.screening is None
     assert len(shell.finished) == 1
     assert shell.model.live_legs == frozenset()
     assert shell.timers == set()

@@ -93,7 +93,7 @@ def test_script_redirect_for_ever_is_stopped() -> None:
 
 
 def test_script_unsupported_verb_is_noted_and_skipped() -> None:
-    scene = played(voice("<Say>hello</Say><Redirect>/next</Redirect>"))
+    scene = played(voice("<Echo/><Redirect>/next</Redirect>"))
     assert 13750 in scene.codes()
     assert len(scene.requests) == 2
 
@@ -129,7 +129,19 @@ def test_script_failed_fallback_announces_the_error_and_ends() -> None:
     assert len(scene.requests) == 2
     assert scene.caller.done == ["answer"]
     (clip,) = scene.caller.media.played
-    assert clip.duration_s == pytest.approx(1.99, abs=0.01)
+    ((words, _),) = scene.speech.said
+    assert "error" in words
+    # The tone takes two seconds, a word of this voice 400 ms.
+    assert clip.duration_s == pytest.approx(1.99 + 0.4 * len(words.split()), abs=0.01)
+
+
+def test_script_error_is_announced_by_the_tone_alone_when_nothing_can_speak() -> None:
+    async def story(scene: Scene) -> None:
+        scene.speech.is_broken = True
+
+    scene = played({}, story)
+    (clip,) = scene.caller.media.played
+    assert clip.duration_s == pytest.approx(2 * 1.99, abs=0.01)
 
 
 def test_script_failure_without_fallback_announces_the_error_and_ends() -> None:

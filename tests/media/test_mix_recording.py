@@ -87,13 +87,14 @@ async def test_recording_of_a_mix_follows_who_comes_mutes_and_goes(
     mix = engine.open_mix()
     alice, bob = await member(phones, mix, 500), await member(phones, mix, 900)
     recorder = engine.record(tmp_path / "comes.wav", [[Mixed(mix)]])
-    await asyncio.gather(alice.talk(0.5), bob.talk(0.5))
+    talking = asyncio.gather(alice.talk(2.0), bob.talk(1.5))
+    await asyncio.sleep(0.5)
     alice.port.join(None)
-    await asyncio.gather(alice.talk(0.5), bob.talk(0.5))
+    await asyncio.sleep(0.5)
     alice.port.join(mix)
-    await asyncio.gather(alice.talk(0.5), bob.talk(0.5))
+    await asyncio.sleep(0.5)
     bob.port.close()
-    await alice.talk(0.5)
+    await talking
     sound = read(await recorder.stop())[:, 0]
     begun = onset(sound, 500)
     parts = [sound[begun + at + 640 : begun + at + 3360] for at in (0, 4000, 8000, 12000)]

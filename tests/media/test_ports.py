@@ -188,14 +188,6 @@ async def test_port_closed_keeps_its_statistics_and_does_nothing_more(engine: En
     await bob.has(count + 3)
 
 
-async def test_port_that_hears_itself_hears_silence(phones: PhoneBooth) -> None:
-    alice = await phones.phone()
-    alice.port.hear(alice.port)
-    alice.send(alice.packet())
-    heard = await alice.has(5)
-    assert len({packet.payload for packet in heard}) == 1
-
-
 def has_heard(phone: Phone, payload: bytes) -> bool:
     return any(packet.payload == payload for packet in phone.received)
 

@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 
 from gateway.demo.daemon import Daemon, Secrets, basic_authorization, free_port, loopback_configuration
-from signaling.endpoints.options import SipEndpointOptions
+from signaling.endpoints.options import SipEndpointOptions, WebRtcEndpointOptions
 from signaling.endpoints.process import Phone
 from tests.wire.harness_ears import Heard, channels, listen
 
@@ -115,13 +115,32 @@ class Phones:
 
     async def __call__(self, identity: str, *, is_registered: bool = True, **more: Any) -> Phone:
         """more: fields of SipEndpointOptions; what the phone hears is recorded."""
-        count = self._made[identity] = self._made.get(identity, 0) + 1
         options = SipEndpointOptions(
             identity=identity,
             server=f"sip:{self.gateway.sip_address}",
             password=PASSWORD,
-            record=str(self.directory / f"heard-{identity}-{count}.wav"),
+            record=self._record(identity),
         )
+        return await self._start(options, is_registered=is_registered, **more)
+
+    async def browser(self, identity: str, *, is_registered: bool = True, **more: Any) -> Phone:
+        """more: fields of WebRtcEndpointOptions; as above."""
+        options = WebRtcEndpointOptions(
+            identity=identity,
+            server=self.gateway.daemon.http_url,
+            account=self.gateway.secrets.account_sid,
+            password=self.gateway.secrets.auth_token,
+            record=self._record(identity),
+        )
+        return await self._start(options, is_registered=is_registered, **more)
+
+    def _record(self, identity: str) -> str:
+        count = self._made[identity] = self._made.get(identity, 0) + 1
+        return str(self.directory / f"heard-{identity}-{count}.wav")
+
+    async def _start(
+        self, options: SipEndpointOptions | WebRtcEndpointOptions, *, is_registered: bool, **more: Any
+    ) -> Phone:
         phone = await self.stack.enter_async_context(Phone(replace(options, **more)))
         if is_registered:
             await phone.registered()

@@ -34,6 +34,8 @@ def test_demo_plays_its_call_and_every_check_holds(
     assert Path(report["waveform"]).read_bytes().startswith(b"\x89PNG")
     told = [moment["what"] for moment in report["timeline"]]
     assert told.count("rings") == 3 and told.count("answers") == 1
+    assert told.count("registered, a browser") == 1 and told.count("registered, a SIP phone") == 3
+    assert [moment["who"] for moment in report["timeline"] if moment["what"] == "answers"] == ["bob"]
 
 
 def test_demo_without_pjsua2_says_how_to_install_it(tmp_path: Path) -> None:

@@ -40,6 +40,9 @@ class AiortcSound:
 
         return connection
 
+    def prefer(self, codec_names: Sequence[str]) -> None:
+        """aiortc answers in the offer's order."""
+
     async def offer(self) -> str:
         self._connection.addTransceiver("audio")
         await self._connection.setLocalDescription(await self._connection.createOffer())

@@ -20,6 +20,7 @@ from twilio.rest import Client
 from yarl import URL
 
 from gateway.rest.auth import Credentials
+from gateway.rest.dispatch import RestApi
 from gateway.rest.recordings import RecordingApi
 from gateway.rest.sound import RecordingFiles
 from gateway.sids import new_sid
@@ -43,10 +44,11 @@ class Served:
         self.store = store
         self.directory = directory
         self.base = ""
+        self.credentials = Credentials(account_sid=ACCOUNT, auth_token=TOKEN, api_keys={KEY: SECRET})
         self.api = RecordingApi(
             store=store,
             files=RecordingFiles(directory),
-            credentials=Credentials(account_sid=ACCOUNT, auth_token=TOKEN, api_keys={KEY: SECRET}),
+            credentials=self.credentials,
             public_url="https://voice.example.com/",
         )
         self.session = aiohttp.ClientSession()
@@ -107,6 +109,7 @@ async def served(tmp_path: Path) -> AsyncIterator[Served]:
     served = Served(store, directory)
     app = web.Application()
     app.add_routes(served.api.routes())
+    app.add_routes(RestApi([], credentials=served.credentials).routes())
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)

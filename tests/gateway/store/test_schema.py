@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from gateway.store.database import open_engine
-from gateway.store.schema import SCHEMA, Migration, SchemaTooNew, migrate
+from gateway.store.schema import MIGRATIONS, SCHEMA, Migration, SchemaTooNew, migrate
 from tests.gateway.store.records import url_of
 
 
@@ -21,6 +21,9 @@ def columns(engine: sa.Engine) -> set[str]:
     return {column["name"] for column in sa.inspect(engine).get_columns("calls")}
 
 
+NEWEST = 1 + len(MIGRATIONS)
+
+
 def version(engine: sa.Engine) -> tuple[int, int]:
     with engine.connect() as connection:
         row = connection.execute(sa.select(SCHEMA)).one()
@@ -33,17 +36,20 @@ def engine(tmp_path: Path) -> sa.Engine:
 
 
 def test_migrate_makes_a_fresh_database_once(engine: sa.Engine) -> None:
-    assert migrate(engine) == 1
-    assert migrate(engine) == 1
-    assert version(engine) == (1, 1)
+    assert migrate(engine) == NEWEST
+    assert migrate(engine) == NEWEST
+    assert version(engine) == (NEWEST, 1)
     assert "sid" in columns(engine)
 
 
 def test_migrate_brings_an_older_database_up_to_date_step_by_step(engine: sa.Engine) -> None:
     migrate(engine)
-    assert migrate(engine, migrations=[add_column("one"), add_column("two")]) == 3
+    assert migrate(engine, migrations=[*MIGRATIONS, add_column("one"), add_column("two")]) == NEWEST + 2
     assert {"one", "two"} < columns(engine)
-    assert migrate(engine, migrations=[add_column("one"), add_column("two"), add_column("three")]) == 4
+    assert (
+        migrate(engine, migrations=[*MIGRATIONS, add_column("one"), add_column("two"), add_column("three")])
+        == NEWEST + 3
+    )
     assert "three" in columns(engine)
 
 
@@ -54,17 +60,17 @@ def test_migrate_step_that_fails_changes_nothing_and_can_be_repeated(engine: sa.
 
     migrate(engine)
     with pytest.raises(sa.exc.OperationalError):
-        migrate(engine, migrations=[add_column("one"), Migration(half, readable_from=1)])
-    assert version(engine) == (2, 1)
+        migrate(engine, migrations=[*MIGRATIONS, add_column("one"), Migration(half, readable_from=1)])
+    assert version(engine) == (NEWEST + 1, 1)
     assert "one" in columns(engine)
     assert "half" not in columns(engine)
 
 
 def test_migrate_newer_database_is_used_if_it_may_and_refused_if_not(engine: sa.Engine) -> None:
     migrate(engine)
-    assert migrate(engine, migrations=[add_column("one")]) == 2
-    assert migrate(engine) == 2
-    migrate(engine, migrations=[add_column("one"), Migration(lambda _: None, readable_from=3)])
+    assert migrate(engine, migrations=[*MIGRATIONS, add_column("one")]) == NEWEST + 1
+    assert migrate(engine) == NEWEST + 1
+    migrate(engine, migrations=[*MIGRATIONS, add_column("one"), Migration(lambda _: None, readable_from=NEWEST + 1)])
     with pytest.raises(SchemaTooNew):
         migrate(engine)
 
@@ -75,3 +81,13 @@ def test_migrate_fresh_database_of_a_later_version_skips_its_steps(engine: sa.En
 
     assert migrate(engine, migrations=[Migration(fail, readable_from=2)]) == 2
     assert version(engine) == (2, 2)
+
+
+def test_migrate_adds_the_indexes_of_call_lists_to_an_older_database(engine: sa.Engine) -> None:
+    migrate(engine, migrations=[])
+    with engine.begin() as connection:
+        for name in ("calls_by_account", "calls_by_to", "calls_by_from"):
+            connection.execute(sa.text(f"DROP INDEX {name}"))
+    migrate(engine)
+    found = {index["name"] for index in sa.inspect(engine).get_indexes("calls")}
+    assert {"calls_by_account", "calls_by_to", "calls_by_from"} <= found

@@ -207,6 +207,7 @@ def test_gather_attributes_prompts_and_defaults() -> None:
         ("<Gather timeout='0'/>", [13313]),
         ("<Gather numDigits='0'/>", [13314]),
         ("<Gather><Dial>+15550100</Dial></Gather>", [13320]),
+        ("<Gather><Play digits='1'/></Gather>", [13320]),
         ("<Gather><Say voice='!'>a</Say></Gather>", [13321]),
         ("<Gather><Say loop='x'>a</Say></Gather>", [13322]),
         ("<Gather input='voice'/>", [13326]),

@@ -2,8 +2,8 @@
 
 import pytest
 
-from signaling.endpoints.options import Incoming, SipEndpointOptions
-from signaling.endpoints.servers import OptionError, ServerAddress, Transport
+from signaling.endpoints.options import Incoming, SipEndpointOptions, WebRtcEndpointOptions, options_from_json
+from signaling.endpoints.servers import OptionError, ServerAddress, SignalAddress, Transport
 
 
 @pytest.mark.parametrize(
@@ -103,3 +103,46 @@ def test_options_second_call_is_recorded_beside_the_first() -> None:
     options = SipEndpointOptions(identity="alice", record="/tmp/heard.wav")
     assert str(options.record_path(1)) == "/tmp/heard.wav"
     assert str(options.record_path(2)) == "/tmp/heard-2.wav"
+
+
+@pytest.mark.parametrize(
+    ("text", "signal", "token"),
+    [
+        ("http://127.0.0.1:8080", "ws://127.0.0.1:8080/signal", "http://127.0.0.1:8080/token"),
+        ("https://voice.example.com", "wss://voice.example.com:443/signal", "https://voice.example.com:443/token"),
+        ("wss://example.com/voice/", "wss://example.com:443/voice/signal", "https://example.com:443/voice/token"),
+        ("ws://[::1]:80/signal", "ws://[::1]:80/signal", "http://[::1]:80/token"),
+    ],
+)
+def test_signal_address_spelling_is_understood(text: str, signal: str, token: str) -> None:
+    address = SignalAddress.parse(text)
+    assert (address.signal_url, address.token_url) == (signal, token)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "sip:x", "127.0.0.1:8080", "http://", "http://a:b", "http://u@host", "ftp://host"]
+)
+def test_signal_address_nonsense_is_refused(text: str) -> None:
+    with pytest.raises(OptionError, match="expected"):
+        SignalAddress.parse(text)
+
+
+def test_options_of_a_browser_survive_the_way_to_its_process() -> None:
+    options = WebRtcEndpointOptions(
+        identity="alice",
+        server="http://127.0.0.1:8080",
+        token="T",
+        headers={"colour": "red"},
+        incoming=Incoming.ANSWER,
+        codecs=("opus",),
+    )
+    assert options_from_json(options.to_json()) == options
+    assert "T" not in repr(options)
+
+
+def test_options_of_the_wrong_kind_are_refused() -> None:
+    browser = WebRtcEndpointOptions(identity="alice", server="http://127.0.0.1:8080")
+    with pytest.raises(OptionError, match="SIP endpoint"):
+        SipEndpointOptions.from_json(browser.to_json())
+    with pytest.raises(OptionError, match="sip or webrtc"):
+        options_from_json(browser.to_json().replace('"webrtc"', '"smoke"'))

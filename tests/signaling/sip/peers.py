@@ -7,7 +7,7 @@ import secrets
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Any, cast
 
 from media.engine import Engine, MediaPort, PortEvent, PortsExhausted, RemoteMedia
 from signaling.leg import Ended, LegEvent, OutboundCall, Party
@@ -347,14 +347,15 @@ async def rig(
     scheduler: Scheduler | None = None,
     on_call: Callable[[SipLeg], None] | None = None,
     engine: Engine | None = None,
+    **settings: Any,
 ) -> AsyncIterator[Rig]:
-    """An agent that takes 127.0.0.1 for a trunk, unless told otherwise."""
+    """An agent that takes 127.0.0.1 for a trunk, unless told otherwise. settings: further ones of SipSettings."""
     recorded, directory = RecordedEngine(capacity), Directory()
     queue: asyncio.Queue[SipLeg] = asyncio.Queue()
     loop = asyncio.get_running_loop()
     agent = SipAgent(
         engine=engine or cast(Engine, recorded),
-        settings=SipSettings(listen=listen, domain="ringfork.test", calls=calls, goodbye_s=goodbye_s),
+        settings=SipSettings(listen=listen, domain="ringfork.test", calls=calls, goodbye_s=goodbye_s, **settings),
         authenticator=DigestAuthenticator(
             realm="ringfork.test", secret=b"s" * 32, clock=loop.time, credentials=(passwords or {}).get
         ),

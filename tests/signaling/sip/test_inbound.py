@@ -41,9 +41,9 @@ class Line:
         await self.phone.response(100)
         return await self.rig.incoming(), invite
 
-    async def up(self) -> tuple[SipLeg, Response]:
+    async def up(self, *, body: bytes = OFFER) -> tuple[SipLeg, Response]:
         """A call that is up; gives its leg and the 200."""
-        leg, _ = await self.call()
+        leg, _ = await self.call(body=body)
         await leg.answer()
         answer = await self.phone.response(200)
         self.phone.say(self.acknowledge(answer))
@@ -265,7 +265,7 @@ async def test_late_offer_is_ours_in_the_answer_and_theirs_in_ack(line: Line) ->
     await line.phone.response(180)
     await leg.answer()
     answer = await line.phone.response(200)
-    assert b"m=audio 40000 RTP/AVP 0 8 101" in answer.body
+    assert b"m=audio 40000 RTP/AVP 0 8 9 111 101 102" in answer.body
     assert not port_of(leg).connected
     line.phone.say(line.acknowledge(answer, body=description(4002, payloads="8 101")))
     await asyncio.sleep(0.02)

@@ -81,12 +81,16 @@ class RecordingSound:
         self._on_event = on_event
         self.asked: list[tuple[str, str]] = []
         self.digits: list[str] = []
+        self.preferred: list[tuple[str, ...]] = []
         self.is_closed = False
         self.port = cast(MediaPort, self)
 
     def tell(self, event: PeerMediaEvent) -> None:
         if not self.is_closed:
             self._on_event(event)
+
+    def prefer(self, codec_names: Sequence[str]) -> None:
+        self.preferred.append(tuple(codec_names))
 
     async def _take(self, asked: str, description: str = "") -> None:
         self.asked.append((asked, description))

@@ -1,0 +1,177 @@
+"""A call that was asked for over the REST API: placed, rung, and from its answer on a call with a script.
+
+Owns the call until somebody answers; then a CallSession (gateway/session.py) runs its document on that leg. An identity
+with several devices rings on all; the first to answer has the call, the others stop.
+Source: Twilio Call resource, create (Timeout, StatusCallbackEvent, SendDigits); webhooks.md 4 and 5 of the
+specification.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from gateway.call import Alerted, CallStatus, PickedUp, Placed, unanswered_status
+from gateway.call_progress import CallProgress
+from gateway.fork_attempt import worst_of
+from gateway.parameters import CallFacts
+from gateway.routing import Script
+from gateway.services import Services
+from gateway.session import CallSession
+from gateway.telling import Telling
+from gateway.timeline import Timeline
+from gateway.verbs.outcome import Fetch, Given
+from signaling.leg import Answered, EarlyMedia, Ended, HangupCause, Leg, LegEvent, OutboundCall, Party, Ringing
+from signaling.location import Target
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallOrder:
+    """What was asked for.
+
+    document: performed on the answer instead of script.voice_url. shown: the caller as the far end sees it.
+    timeout_s: of ringing. time_limit_s: of the whole call; None: as the configuration allows.
+    digits: sent to the far end on the answer.
+    headers, parameters: for a SIP phone and a Voice SDK device.
+    """
+
+    facts: CallFacts
+    target: Target
+    script: Script
+    telling: Telling
+    timeout_s: float
+    document: Given | None = None
+    shown: str | None = None
+    time_limit_s: float | None = None
+    digits: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+
+class OutgoingCall:
+    """run() once. ``session`` is there once somebody answered. wait_s: how long it stays queued before it is placed."""
+
+    def __init__(self, services: Services, order: CallOrder, *, wait_s: float = 0.0) -> None:
+        self._services = services
+        self._order = order
+        self.facts = order.facts
+        timeline = Timeline(services, call_sid=order.facts.sid, leg_id="")
+        self.progress = CallProgress(services, order.facts, timeline, order.telling, status=CallStatus.QUEUED)
+        self.session: CallSession | None = None
+        self._following: Fetch | Given | None = order.document
+        self._inbox: asyncio.Queue[tuple[Leg, LegEvent] | HangupCause] = asyncio.Queue()
+        self._legs: list[Leg] = []
+        self._wait_s = wait_s
+        self.progress.queue_time_ms = round(wait_s * 1000)
+
+    @property
+    def status(self) -> CallStatus:
+        return self.progress.status
+
+    def accept(self) -> None:
+        """The call is on record as queued."""
+        self.progress.begin(target=self.facts.callee)
+
+    def hangup(self, cause: HangupCause = HangupCause.NORMAL) -> None:
+        """End it in whatever state; before the answer it is canceled."""
+        if self.session is not None:
+            self.session.leg.hangup(cause)
+        else:
+            self._inbox.put_nowait(HangupCause.CANCELED)
+
+    def redirect(self, following: Fetch | Given) -> bool:
+        """Another document than the one asked for. Before the answer it is what the answer begins with."""
+        if self.session is not None:
+            return self.session.redirect(following)
+        self._following = following
+        return not self.status.is_final
+
+    async def run(self) -> None:
+        """From placing to the end of the call; returns when it is on record."""
+        followers: list[asyncio.Task[None]] = []
+        try:
+            outcome = await self._ring(followers)
+        finally:
+            for follower in followers:
+                follower.cancel()
+            for leg in self._legs:
+                if self.session is None or leg is not self.session.leg:
+                    leg.hangup(HangupCause.ANSWERED_ELSEWHERE if self.session else HangupCause.CANCELED)
+        if outcome is not None:
+            self.progress.close(unanswered_status(outcome.cause), leg=self._last_leg(), ended=outcome)
+            return
+        assert self.session is not None
+        await self.session.run()
+
+    async def _ring(self, followers: list[asyncio.Task[None]]) -> Ended | None:
+        """Returns how it ended without an answer, or None with a session made of the leg that answered."""
+        if self._wait_s and await self._is_canceled_within(self._wait_s):
+            return Ended(HangupCause.CANCELED)
+        self.progress.advance(Placed())
+        self._legs = self._services.location.place(self._order.target, self._request())
+        if not self._legs:
+            # An identity without a device is not picked up. Source: dial.md 4 of the specification.
+            return Ended(HangupCause.NO_ANSWER, sip_status=404)
+        followers += [asyncio.create_task(self._follow(leg), name=f"{self.facts.sid} leg") for leg in self._legs]
+        failures: list[Ended] = []
+        try:
+            async with asyncio.timeout(self._order.timeout_s):
+                while len(failures) < len(self._legs):
+                    match await self._inbox.get():
+                        case HangupCause() as cause:
+                            return Ended(cause, sip_status=487)
+                        case (_, Ringing() | EarlyMedia()):
+                            self.progress.advance(Alerted())
+                        case (leg, Answered()):
+                            self._connect(leg)
+                            return None
+                        case (_, Ended() as ended):
+                            failures.append(ended)
+                        case _:
+                            pass
+        except TimeoutError:
+            return Ended(HangupCause.NO_ANSWER, sip_status=487)
+        told = worst_of([unanswered_status(ended.cause) for ended in failures])
+        return next(ended for ended in failures if unanswered_status(ended.cause) is told)
+
+    async def _is_canceled_within(self, seconds: float) -> bool:
+        """Nothing but a cancellation comes in while nobody rings."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._inbox.get()
+        except TimeoutError:
+            return False
+        return True
+
+    def _connect(self, leg: Leg) -> None:
+        self.progress.advance(PickedUp())
+        self.session = CallSession(
+            self._services,
+            leg,
+            self.facts,
+            self._order.script,
+            progress=self.progress,
+            first=self._following,
+            digits=self._order.digits,
+            time_limit_s=self._order.time_limit_s,
+        )
+
+    async def _follow(self, leg: Leg) -> None:
+        """Hands in a leg's events up to its answer; what comes after is the session's."""
+        async for event in leg.events:
+            self._inbox.put_nowait((leg, event))
+            if isinstance(event, (Answered, Ended)):
+                return
+
+    def _last_leg(self) -> Leg | None:
+        return self._legs[-1] if self._legs else None
+
+    def _request(self) -> OutboundCall:
+        order = self._order
+        return OutboundCall(
+            call_sid=self.facts.sid,
+            account_sid=self.facts.account_sid,
+            caller=Party(address=order.shown or self.facts.caller),
+            callee=Party(address=self.facts.callee),
+            headers=order.headers,
+            parameters=order.parameters,
+        )

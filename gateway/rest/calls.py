@@ -1,0 +1,186 @@
+"""The Call resource: placing, listing, reading, redirecting, ending and forgetting calls.
+
+Source: rest-api.md 4 of the specification; Twilio Call resource.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from gateway.call import CallStatus
+from gateway.live_calls import LiveCall, LiveCalls
+from gateway.outgoing import CallOrder
+from gateway.parameters import API_VERSION, rfc2822
+from gateway.rest.call_form import BAD_METHOD, BAD_URL, document_of, order_of, telling_of
+from gateway.rest.dispatch import ROOT, Ask, Reply, Resource
+from gateway.rest.errors import RestError, not_found
+from gateway.rest.form import Form, Span, bad_parameter
+from gateway.rest.paging import Asked, Page, asked_page
+from gateway.routing import Router
+from gateway.sids import is_sid
+from gateway.store import Store
+from gateway.store.records import FINAL_CALL_STATUSES, CallRecord, DeletedCall
+from gateway.store.search import Between, CallSearch, Place
+from gateway.verbs.outcome import Fetch, Given
+
+WRONG_STATE: Final = 21220
+NOT_OVER: Final = 20009
+TOO_MANY: Final = 20429
+STATUSES: Final = ("queued", "ringing", "in-progress", *FINAL_CALL_STATUSES)
+
+Launch = Callable[[CallOrder], LiveCall | None]
+"""Places a call. None: as many wait to be placed as may."""
+
+
+class CallsApi:
+    def __init__(self, *, store: Store, calls: LiveCalls, router: Router, launch: Launch) -> None:
+        self._store = store
+        self._calls = calls
+        self._router = router
+        self._launch = launch
+
+    def resources(self) -> list[Resource]:
+        return [
+            Resource("Calls", {"GET": self._list, "POST": self._create}),
+            Resource("Calls/{call_sid}", {"GET": self._fetch, "POST": self._update, "DELETE": self._delete}),
+        ]
+
+    async def _list(self, ask: Ask) -> Reply:
+        form, asked = ask.form, asked_page(ask.form)
+        search = CallSearch(
+            account_sid=ask.account_sid,
+            to=form.text("To"),
+            from_=form.text("From"),
+            parent_call_sid=form.text("ParentCallSid"),
+            status=form.choice("Status", STATUSES, default=None),
+            started=between(form.instants("StartTime")),
+            ended=between(form.instants("EndTime")),
+        )
+        # What was done before this request is in its answer.
+        await self._store.flush()
+        found, has_more = await self._store.search_calls(search, place_of(asked))
+        page = Page(
+            key="calls",
+            rows=[call_resource(record) for record in found],
+            sids=[record.sid for record in found],
+            has_more=has_more,
+            asked=asked,
+        )
+        return Reply(resource=page)
+
+    async def _create(self, ask: Ask) -> Reply:
+        order = order_of(ask.form, account_sid=ask.account_sid, router=self._router)
+        call = self._launch(order)
+        if call is None:
+            raise RestError(429, TOO_MANY, "Too many calls wait to be placed")
+        return Reply(resource=call_resource(call.progress.record()), name="Call", status=201)
+
+    async def _fetch(self, ask: Ask) -> Reply:
+        return Reply(resource=call_resource(await self._record(ask)), name="Call")
+
+    async def _update(self, ask: Ask) -> Reply:
+        record = await self._record(ask)
+        call = self._calls.get(record.sid)
+        following = _following(ask.form)
+        status = ask.form.choice("Status", ("completed", "canceled"), default=None)
+        time_limit_s = ask.form.integer("TimeLimit", default=None, lowest=1, highest=86_400)
+        if call is None or call.status.is_final:
+            raise bad_parameter(WRONG_STATE, "Call is not in-progress. Cannot redirect.")
+        if following is not None:
+            if ask.form.has("StatusCallback"):
+                call.progress.telling = telling_of(ask.form)
+            if not call.redirect(following):
+                raise bad_parameter(WRONG_STATE, "Call is not in-progress. Cannot redirect.")
+        if time_limit_s is not None and call.session is not None:
+            call.session.limit_time(max(0, time_limit_s - call.progress.duration_s))
+        if status == "completed" or (status == "canceled" and call.status is not CallStatus.IN_PROGRESS):
+            call.hangup()
+        return Reply(resource=call_resource(call.progress.record()), name="Call")
+
+    async def _delete(self, ask: Ask) -> Reply:
+        record = await self._record(ask)
+        if record.status not in FINAL_CALL_STATUSES:
+            raise bad_parameter(NOT_OVER, "A call can be deleted when it is over")
+        await self._store.write(DeletedCall(record.sid))
+        return Reply()
+
+    async def _record(self, ask: Ask) -> CallRecord:
+        """The call as it is now: a live one from its owner, who may be ahead of the database."""
+        sid = ask.parts["call_sid"]
+        if not is_sid("CA", sid):
+            raise not_found(ask.path)
+        call = self._calls.get(sid)
+        record = call.progress.record() if call is not None else await self._store.call(sid)
+        if record is None or record.account_sid != ask.account_sid:
+            raise not_found(ask.path)
+        return record
+
+
+def _following(form: Form) -> Fetch | Given | None:
+    url = form.url("Url", code=BAD_URL)
+    if url is not None:
+        return Fetch(url=url, method=form.method("Method", code=BAD_METHOD))
+    return document_of(form)
+
+
+def place_of(asked: Asked) -> Place:
+    return Place(size=asked.size, after=asked.after, before=asked.before)
+
+
+def between(span: Span) -> Between:
+    return Between(start=span.start, end=span.end)
+
+
+def call_resource(record: CallRecord) -> dict[str, Any]:
+    """The Call resource as Twilio's helpers read it."""
+    uri = f"{ROOT}/Accounts/{record.account_sid}/Calls/{record.sid}"
+    is_completed = record.status == "completed"
+    return {
+        "sid": record.sid,
+        "date_created": rfc2822(record.date_created),
+        "date_updated": rfc2822(record.date_updated),
+        "parent_call_sid": record.parent_call_sid,
+        "account_sid": record.account_sid,
+        "to": record.to,
+        "to_formatted": formatted(record.to),
+        "from": record.from_,
+        "from_formatted": formatted(record.from_),
+        "phone_number_sid": record.phone_number_sid,
+        "status": record.status,
+        "start_time": rfc2822(record.start_time) if record.start_time is not None else None,
+        "end_time": rfc2822(record.end_time) if record.end_time is not None else None,
+        "duration": str(record.duration_s) if is_completed and record.duration_s is not None else None,
+        "price": None,
+        "price_unit": "USD",
+        "direction": record.direction,
+        "answered_by": record.answered_by,
+        "annotation": None,
+        "api_version": API_VERSION,
+        "forwarded_from": record.forwarded_from,
+        "group_sid": record.group_sid,
+        "caller_name": record.caller_name,
+        "queue_time": str(record.queue_time_ms),
+        "trunk_sid": record.trunk_sid,
+        "stir_verstat": record.stir_verstat,
+        "uri": f"{uri}.json",
+        "subresource_uris": {
+            name: f"{uri}/{path}.json"
+            for name, path in (
+                ("notifications", "Notifications"),
+                ("recordings", "Recordings"),
+                ("payments", "Payments"),
+                ("events", "Events"),
+                ("siprec", "Siprec"),
+                ("streams", "Streams"),
+                ("transcriptions", "Transcriptions"),
+                ("user_defined_message_subscriptions", "UserDefinedMessageSubscriptions"),
+                ("user_defined_messages", "UserDefinedMessages"),
+            )
+        },
+    }
+
+
+def formatted(address: str) -> str:
+    """A number of the North American plan as people write it; anything else as it is."""
+    if len(address) == 12 and address.startswith("+1") and address[1:].isdigit():
+        return f"({address[2:5]}) {address[5:8]}-{address[8:]}"
+    return address

@@ -1,0 +1,84 @@
+"""What lists are asked for: filters on calls and recordings, and a place in the list. Pure.
+
+Lists run newest first; sids sort by time.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from gateway.store.schema import CALLS, RECORDINGS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """size: rows wanted. after: what comes behind this sid; before: what comes ahead of it; neither: the newest."""
+
+    size: int
+    after: str | None = None
+    before: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Between:
+    """start: the first moment, end: the first one beyond; None is open."""
+
+    start: datetime | None = None
+    end: datetime | None = None
+
+    def conditions(self, column: "sa.Column[float]") -> "Iterator[sa.ColumnElement[bool]]":
+        if self.start is not None:
+            yield column >= self.start.timestamp()
+        if self.end is not None:
+            yield column < self.end.timestamp()
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallSearch:
+    """None: any."""
+
+    account_sid: str
+    to: str | None = None
+    from_: str | None = None
+    parent_call_sid: str | None = None
+    status: str | None = None
+    started: Between = Between()
+    ended: Between = Between()
+
+    def conditions(self) -> "Iterator[sa.ColumnElement[bool]]":
+        yield CALLS.c.account_sid == self.account_sid
+        for column, wanted in (
+            (CALLS.c.to, self.to),
+            (CALLS.c.from_, self.from_),
+            (CALLS.c.parent_call_sid, self.parent_call_sid),
+            (CALLS.c.status, self.status),
+        ):
+            if wanted is not None:
+                yield column == wanted
+        yield from self.started.conditions(CALLS.c.start_time)
+        yield from self.ended.conditions(CALLS.c.end_time)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordingSearch:
+    """None: any."""
+
+    account_sid: str
+    call_sid: str | None = None
+    conference_sid: str | None = None
+    created: Between = Between()
+    with_deleted: bool = False
+
+    def conditions(self) -> "Iterator[sa.ColumnElement[bool]]":
+        yield RECORDINGS.c.account_sid == self.account_sid
+        for column, wanted in (
+            (RECORDINGS.c.call_sid, self.call_sid),
+            (RECORDINGS.c.conference_sid, self.conference_sid),
+        ):
+            if wanted is not None:
+                yield column == wanted
+        yield from self.created.conditions(RECORDINGS.c.date_created)
+        if not self.with_deleted:
+            yield RECORDINGS.c.status != "deleted"

@@ -1,0 +1,178 @@
+"""<Gather>: ask the caller for keys, say what was entered.
+
+The shell of Gathering (gateway/gathering.py): runs its effects on the prompts, a timer and the caller's keys. The keys
+that count are those pressed from the verb's first moment on, while prompts are still being fetched too; what was
+pressed before it is lost, as at Twilio. A caller who hangs up cancels the verb, and nobody is asked for anything.
+Keys may be secrets: neither log nor record says which they were.
+Source: Twilio <Gather>.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from gateway.gathering import (
+    Digits,
+    Finish,
+    GatherEffect,
+    GatherEvent,
+    Gathering,
+    KeyPressed,
+    Listen,
+    Nothing,
+    Outcome,
+    PromptsOver,
+    Speech,
+    Started,
+    StartTimer,
+    StopListening,
+    StopPrompts,
+    TellPartial,
+    TimedOut,
+)
+from gateway.parameters import Parameters
+from gateway.scripted import ScriptedCall
+from gateway.twiml import TwimlError, resolve_url
+from gateway.twiml.model import Gather, Pause, Play, Say
+from gateway.twiml.values import Auto, GatherInput
+from gateway.verbs.attempt import NOT_EXECUTED
+from gateway.verbs.outcome import Continue, Fetch, Next
+from gateway.verbs.prompts import MAX_LOOPS, prepare
+from gateway.webhooks.errors import FetchCode, FetchError
+from media.player import UnplayableAudio
+from signaling.leg import DigitReceived
+
+DEFAULT_TIMEOUT_S = 5
+UNPLAYABLE_PROMPT = 13325
+
+Sound = Callable[[], Awaitable[None]]
+"""A prompt made ready: what is left is to play it."""
+
+
+async def gather(call: ScriptedCall, verb: Gather, base_url: str | None) -> Next:
+    await call.answer()
+    # Resolved before anything sounds: a URL that cannot be requested is an error of the document.
+    action = resolve_url(base_url, verb.action or "")
+    outcome = await _GatherRun(call, verb, base_url).until_finished()
+    parameters = _parameters(outcome)
+    if isinstance(outcome, Nothing) and not verb.action_on_empty_result:
+        return Continue()
+    return Fetch(url=action, method=verb.method.value, parameters=parameters)
+
+
+def _parameters(outcome: Outcome) -> Parameters:
+    """What the action request says beside the standard parameters. Source: Twilio <Gather>, action."""
+    match outcome:
+        case Digits(digits):
+            return [("Digits", digits)]
+        case Speech(text, confidence):
+            told = [("SpeechResult", text)]
+            return told if confidence is None else [*told, ("Confidence", str(confidence))]
+        case Nothing():
+            return [("Digits", "")]
+
+
+class _GatherRun:
+    def __init__(self, call: ScriptedCall, verb: Gather, base_url: str | None) -> None:
+        self._call = call
+        self._verb = verb
+        self._base_url = base_url
+        self._timeout_s = DEFAULT_TIMEOUT_S if verb.timeout_s is Auto.AUTO else verb.timeout_s
+        self._model = Gathering(
+            takes_keys=GatherInput.DTMF in verb.input,
+            hears_speech=GatherInput.SPEECH in verb.input,
+            num_digits=verb.num_digits,
+            finish_on_key=verb.finish_on_key,
+            is_interrupted_by_speech=verb.barge_in,
+        )
+        self._inbox: asyncio.Queue[GatherEvent] = asyncio.Queue()
+        self._loop = asyncio.get_running_loop()
+        self._deadline: float | None = None
+        self._failure: BaseException | None = None
+        self._prompts: asyncio.Task[None] | None = None
+        self._outcome: Outcome | None = None
+
+    async def until_finished(self) -> Outcome:
+        with self._call.listening(self._key):
+            self._prompts = self._loop.create_task(self._prompt(), name=f"{self._call.facts.sid} prompts")
+            self._prompts.add_done_callback(self._prompts_over)
+            try:
+                self._tell(Started())
+                while self._outcome is None:
+                    self._tell(await self._next_event())
+                    if self._failure is not None:
+                        raise self._failure
+            finally:
+                self._prompts.cancel()
+                await asyncio.wait([self._prompts])
+        return self._outcome
+
+    async def _next_event(self) -> GatherEvent:
+        """What happened first; a key that is there already comes before the end of its time."""
+        if self._deadline is None or not self._inbox.empty():
+            return await self._inbox.get()
+        try:
+            async with asyncio.timeout_at(self._deadline):
+                return await self._inbox.get()
+        except TimeoutError:
+            self._deadline = None
+            return TimedOut()
+
+    def _tell(self, event: GatherEvent) -> None:
+        for effect in self._model.receive(event):
+            self._perform(effect)
+
+    def _perform(self, effect: GatherEffect) -> None:
+        match effect:
+            case StopPrompts():
+                assert self._prompts is not None
+                self._prompts.cancel()
+            case StartTimer():
+                self._deadline = self._loop.time() + self._timeout_s
+            case Listen():
+                self._call.timeline.warn(NOT_EXECUTED, "<Gather input> speech is not executed yet; nothing is heard")
+            case StopListening() | TellPartial():
+                pass
+            case Finish(outcome):
+                self._outcome = outcome
+
+    async def _prompt(self) -> None:
+        """Everything is made ready before the first of it sounds. Source: Twilio <Gather>, nested Play."""
+        preparing = [asyncio.create_task(self._prepared(prompt)) for prompt in self._verb.prompts]
+        try:
+            sounds = [await sound for sound in preparing]
+        finally:
+            for task in preparing:
+                task.cancel()
+            await asyncio.gather(*preparing, return_exceptions=True)
+        for sound in sounds:
+            await sound()
+
+    def _prompts_over(self, prompts: asyncio.Task[None]) -> None:
+        if not prompts.cancelled():
+            self._failure = prompts.exception()
+            self._inbox.put_nowait(PromptsOver())
+
+    async def _prepared(self, prompt: Say | Play | Pause) -> Sound:
+        match prompt:
+            case Pause(length_s=length_s):
+                return lambda: asyncio.sleep(length_s)
+            case Play():
+                return await self._fetched(prompt)
+            case Say():
+                spoken = await prepare(self._call, prompt, self._base_url)
+                return lambda: spoken.perform(self._call.leg)
+
+    async def _fetched(self, prompt: Play) -> Sound:
+        url = resolve_url(self._base_url, prompt.url)
+        try:
+            clip = await self._call.services.sounds.clip(url, cookies=self._call.cookies)
+        except UnplayableAudio as error:
+            raise TwimlError(UNPLAYABLE_PROMPT, f"<Gather><Play>: {error}") from error
+        except FetchError as error:
+            if error.code is not FetchCode.BAD_AUDIO_TYPE:
+                raise
+            raise TwimlError(UNPLAYABLE_PROMPT, f"<Gather><Play>: {error.message}") from error
+        return lambda: self._call.leg.media.play(clip, loops=prompt.loop or MAX_LOOPS)
+
+    def _key(self, pressed: DigitReceived) -> None:
+        self._inbox.put_nowait(KeyPressed(pressed.digit))

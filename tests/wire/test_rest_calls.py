@@ -1,0 +1,122 @@
+"""Calls driven by the unmodified twilio-python: nothing changed but the base URL."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from twilio.base.exceptions import TwilioRestException
+from twilio.rest import Client
+
+from signaling.endpoints.options import Incoming
+from tests.wire.harness_application import Application
+from tests.wire.harness_gateway import OWN_NUMBER, Phones, RunningGateway, heard_by
+
+pytestmark = pytest.mark.wire
+
+
+@pytest.fixture
+def client(gateway: RunningGateway) -> Client:
+    client = Client(gateway.secrets.account_sid, gateway.secrets.auth_token)
+    client.api.base_url = gateway.daemon.http_url
+    return client
+
+
+async def ask(work: Callable[..., Any], *arguments: Any, **more: Any) -> Any:
+    return await asyncio.to_thread(work, *arguments, **more)
+
+
+async def test_rest_call_to_a_client_runs_its_document_and_tells_every_status(
+    client: Client, application: Application, phones: Phones
+) -> None:
+    application.on("/outbound", "<Response><Play digits='42'/><Pause length='1'/></Response>")
+    application.on("/status", "<Response/>")
+    bob = await phones("bob", incoming=Incoming.ANSWER)
+    call = await ask(
+        client.calls.create,
+        to="client:bob",
+        from_=OWN_NUMBER,
+        url=application.url("/outbound"),
+        status_callback=application.url("/status"),
+        status_callback_event=["initiated", "ringing", "answered", "completed"],
+    )
+    assert (call.status, call.direction, call.to, call._from) == ("queued", "outbound-api", "client:bob", OWN_NUMBER)
+    asked = await application.wait("/outbound")
+    assert (asked["CallSid"], asked["CallStatus"], asked["Direction"]) == (call.sid, "in-progress", "outbound-api")
+    for number, status in enumerate(("initiated", "ringing", "in-progress", "completed")):
+        told = await application.wait("/status", CallStatus=status)
+        assert (told["SequenceNumber"], told["CallSid"]) == (str(number), call.sid)
+    await bob.wait("ended")
+    assert [(await bob.wait("digit"))["digit"] for _ in "42"] == ["4", "2"]
+    done = await ask(client.calls(call.sid).fetch)
+    assert done.status == "completed" and int(done.duration) >= 1
+    assert done.end_time > done.start_time >= done.date_created
+
+
+async def test_rest_live_call_is_redirected_and_ended(client: Client, application: Application, phones: Phones) -> None:
+    application.on("/next", "<Response><Pause length='60'/></Response>")
+    bob = await phones("bob", incoming=Incoming.ANSWER)
+    application.on("/over", "<Response/>")
+    call = await ask(
+        client.calls.create,
+        to="client:bob",
+        from_="client:desk",
+        twiml="<Response><Pause length='60'/></Response>",
+        status_callback=application.url("/over"),
+    )
+    await bob.wait("answered")
+    live = await ask(client.calls.list, status="in-progress", to="client:bob")
+    assert [each.sid for each in live] == [call.sid]
+    await ask(client.calls(call.sid).update, url=application.url("/next"), method="GET")
+    assert (await application.wait("/next"))["CallStatus"] == "in-progress"
+    await ask(client.calls(call.sid).update, twiml="<Response><Play digits='7'/><Pause length='60'/></Response>")
+    assert (await bob.wait("digit"))["digit"] == "7"
+    with pytest.raises(TwilioRestException) as refused:
+        await ask(client.calls(call.sid).delete)
+    assert (refused.value.status, refused.value.code) == (400, 20009)
+    await ask(client.calls(call.sid).update, status="completed")
+    await bob.wait("ended")
+    await application.wait("/over", CallSid=call.sid)
+    with pytest.raises(TwilioRestException) as refused:
+        await ask(client.calls(call.sid).update, status="completed")
+    assert (refused.value.status, refused.value.code) == (400, 21220)
+    assert await ask(client.calls(call.sid).delete)
+    with pytest.raises(TwilioRestException) as refused:
+        await ask(client.calls(call.sid).fetch)
+    assert (refused.value.status, refused.value.code) == (404, 20404)
+
+
+async def test_rest_ringing_call_is_canceled_and_nobody_reachable_is_not_answered(
+    client: Client, application: Application, phones: Phones
+) -> None:
+    bob = await phones("bob")
+    application.on("/over", "<Response/>")
+    over = application.url("/over")
+    call = await ask(
+        client.calls.create, to="client:bob", from_="client:desk", twiml="<Response/>", status_callback=over
+    )
+    await bob.wait("ringing")
+    await ask(client.calls(call.sid).update, status="canceled")
+    assert (await bob.wait("ended"))["cause"] == "canceled"
+    nobody = await ask(
+        client.calls.create, to="client:nobody", from_="client:desk", twiml="<Response/>", status_callback=over
+    )
+    for sid, status in ((call.sid, "canceled"), (nobody.sid, "no-answer")):
+        assert (await application.wait("/over", CallSid=sid))["CallStatus"] == status
+        assert (await ask(client.calls(sid).fetch)).status == status
+
+
+async def test_rest_call_answered_by_a_phone_is_bridged_by_its_document(
+    client: Client, application: Application, phones: Phones
+) -> None:
+    application.on("/connect", "<Response><Dial><Client>carol</Client></Dial></Response>")
+    bob = await phones("bob", incoming=Incoming.ANSWER, play="tone:600")
+    carol = await phones("carol", incoming=Incoming.ANSWER, play="tone:1000")
+    await ask(client.calls.create, to="client:bob", from_="client:desk", url=application.url("/connect"))
+    await bob.wait("answered")
+    await carol.wait("answered")
+    await asyncio.sleep(1.0)
+    carol.hangup()
+    await bob.wait("ended")
+    assert (await heard_by(bob)).part(-0.6).has(1000)
+    assert (await heard_by(carol)).part(-0.6).has(600)
