@@ -30,11 +30,13 @@ from gateway.parameters import CallDirection, CallFacts
 from gateway.recordings import Recordings
 from gateway.recovery import Heartbeat, end_unfinished_calls
 from gateway.rest.auth import Credentials
+from gateway.rest.call_recordings import CallRecordingsApi
 from gateway.rest.calls import CallsApi
 from gateway.rest.dispatch import RestApi
 from gateway.rest.recordings import RecordingApi
 from gateway.rest.sound import RecordingFiles
 from gateway.rest.token import TokenApi
+from gateway.rooms.conferences import Conferences
 from gateway.routing import Router, Script
 from gateway.services import Services
 from gateway.session import CallSession
@@ -46,9 +48,10 @@ from gateway.tokens import TokenIssuer, verifier_of
 from gateway.verbs.table import VERBS
 from gateway.web.routes import web_routes
 from gateway.webhooks.client import WebhookClient
-from gateway.webhooks.guard import Guard
+from gateway.webhooks.guard import Guard, permits
 from gateway.webhooks.outbox import Outbox
 from media.engine import Engine, EngineSettings
+from media.music import hold_music
 from media.speech.cache import SpeechFiles
 from media.speech.engine import Synthesizer
 from media.speech.espeak import EspeakSynthesizer
@@ -134,6 +137,7 @@ class Gateway:
         stack.push_async_callback(self._store.close)
         stack.push_async_callback(self._engine.stop)
         await self._engine.start()
+        self._music = await asyncio.to_thread(hold_music)
         self._webrtc = WebRtc(self._engine, WebRtcSettings(advertised_address=configuration.media.advertised_address))
         stack.push_async_callback(self._webrtc.stop)
         # Stopped behind all that runs calls: their recordings are still asked for.
@@ -259,7 +263,12 @@ class Gateway:
             new_call_sid=lambda: new_sid("CA"),
         )
         location = Location(
-            sources=[self._registrar, self._browsers], numbers=trunks, uris=OutsideUris(dial=self._dial)
+            sources=[self._registrar, self._browsers],
+            numbers=trunks,
+            uris=OutsideUris(
+                dial=self._dial,
+                permits=permits(configuration.webhooks.allow if sip.allow is None else sip.allow),
+            ),
         )
         self._services = Services(
             configuration=configuration,
@@ -269,6 +278,8 @@ class Gateway:
             store=self._store,
             recordings=self._recordings,
             interpreter=Interpreter(VERBS),
+            listen=self._engine.listen,
+            conferences=Conferences(open_mix=self._engine.open_mix, music=self._music),
             speaker=Speaker(self._speech, configuration.speech.choice),
             sounds=Sounds(self._webhooks),
             now=_now,
@@ -305,7 +316,15 @@ class Gateway:
             yield TokenApi(issuer, self._credentials, is_open=self._is_development).routes()
         yield self._recording_api.routes()
         calls = CallsApi(store=self._store, calls=self._calls, router=self._router, launch=self._place)
-        yield RestApi(calls.resources(), credentials=self._credentials).routes()
+        recordings = CallRecordingsApi(
+            store=self._store,
+            calls=self._calls,
+            recordings=self._recordings,
+            files=RecordingFiles(Path(configuration.recordings.directory)),
+            public_url=configuration.public_url,
+        )
+        resources = [*calls.resources(), *recordings.resources()]
+        yield RestApi(resources, credentials=self._credentials).routes()
 
     async def _stop_http(self) -> None:
         if self._http is not None:

@@ -50,6 +50,14 @@ def serve(
     raise typer.Exit(asyncio.run(run(configuration, log_level=log_level, is_development=is_development)))
 
 
+@app.command("compile")
+def compile_() -> None:
+    """Compile the media engine now, so that the first start does not have to: for images and packages."""
+    from gateway.serve import compile_engine
+
+    compile_engine()
+
+
 @app.command()
 def demo(
     json_output: Annotated[bool, typer.Option("--json", help="One JSON document instead of the timeline.")] = False,

@@ -108,6 +108,7 @@ class Server(_Section):
     public_url: HttpUrl = ""
     tls_certificate: str = ""
     tls_key: str = ""
+    trusted_proxies: tuple[Network, ...] = ()
     drain_s: Annotated[float, Field(ge=0, le=86_400)] = 30.0
 
     @property
@@ -153,6 +154,7 @@ class Sip(VoiceUrls):
         "OPUS",
     )
     registration_max_s: Annotated[int, Field(ge=60, le=86_400)] = 3600
+    allow: tuple[Network, ...] | None = None
 
 
 class Media(_Section):
@@ -278,6 +280,7 @@ class Configuration(_Section):
             *_duplicates("applications", "sid", [application.sid for application in self.applications]),
             *_duplicates("numbers", "phone_number", [number.phone_number for number in self.numbers]),
             *_duplicates("trunks", "name", [trunk.name for trunk in self.trunks]),
+            *_duplicates("sims", "sid", [sim.sid for sim in self.sims]),
             *_duplicates("api_keys", "sid", [key.sid for key in self.api_keys]),
         ]
         known = {application.sid for application in self.applications}

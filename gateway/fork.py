@@ -54,6 +54,7 @@ from gateway.fork_events import (
     StartTimer,
     StopRingback,
     TimeLimitReached,
+    WinnerReferred,
 )
 from signaling.leg import HangupCause
 
@@ -359,6 +360,7 @@ MOVES: Final[Mapping[tuple[DialState, type[DialEvent]], Move]] = {
     (DialState.BRIDGED, CallerEnded): DialModel._drop_winner,
     (DialState.BRIDGED, StarPressed): DialModel._drop_winner,
     (DialState.BRIDGED, TimeLimitReached): DialModel._drop_winner,
+    (DialState.BRIDGED, WinnerReferred): DialModel._drop_winner,
     (DialState.DONE, LegAnswered): DialModel._hang_up_late,
 }
 # A 180 that overtakes its 200, timers that fire beside the event they bound, what the losers still say, the verdict of
@@ -366,12 +368,14 @@ MOVES: Final[Mapping[tuple[DialState, type[DialEvent]], Move]] = {
 IGNORED: Final[frozenset[tuple[DialState, type[DialEvent]]]] = frozenset(
     {
         (DialState.DIALLING, TimeLimitReached),
+        (DialState.DIALLING, WinnerReferred),
         (DialState.DIALLING, ScreeningPassed),
         (DialState.DIALLING, ScreeningDeclined),
         (DialState.SCREENING, LegRinging),
         (DialState.SCREENING, LegEarlyMedia),
         (DialState.SCREENING, AttemptTimedOut),
         (DialState.SCREENING, TimeLimitReached),
+        (DialState.SCREENING, WinnerReferred),
         (DialState.BRIDGED, ScreeningPassed),
         (DialState.BRIDGED, ScreeningDeclined),
         (DialState.BRIDGED, LegRinging),
@@ -384,6 +388,7 @@ IGNORED: Final[frozenset[tuple[DialState, type[DialEvent]]]] = frozenset(
         (DialState.DONE, CallerEnded),
         (DialState.DONE, StarPressed),
         (DialState.DONE, TimeLimitReached),
+        (DialState.DONE, WinnerReferred),
         (DialState.DONE, ScreeningPassed),
         (DialState.DONE, ScreeningDeclined),
     }

@@ -80,6 +80,13 @@ class TimeLimitReached:
 
 
 @dataclass(frozen=True)
+class WinnerReferred:
+    """The connected party sends the caller elsewhere and leaves. target: from outside, a number or a SIP URI."""
+
+    target: str
+
+
+@dataclass(frozen=True)
 class ScreeningPassed:
     """What comes before the bridge is over, and the leg may be connected."""
 
@@ -105,6 +112,7 @@ DialEvent = (
     | CallerEnded
     | StarPressed
     | TimeLimitReached
+    | WinnerReferred
     | ScreeningPassed
     | ScreeningDeclined
 )

@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
 from gateway.config import Configuration
+from gateway.proxies import TrustedProxies
 from signaling.errors import GatewayError
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -35,7 +36,8 @@ class HttpServer:
         self._configuration = configuration
         self._registry = registry
         self._is_ready = is_ready
-        application = web.Application(middlewares=[_plain_headers], client_max_size=64 * 1024)
+        proxies = TrustedProxies(configuration.server.trusted_proxies)
+        application = web.Application(middlewares=[proxies.middleware(), _plain_headers], client_max_size=64 * 1024)
         application.router.add_get("/healthz", self._health)
         application.router.add_get("/readyz", self._readiness)
         application.router.add_get("/metrics", self._metrics)

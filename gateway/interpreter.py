@@ -5,8 +5,10 @@ run for ever. Verbs are handed in (gateway/verbs/table.py); documents are gatewa
 Source: Twilio "TwiML for Programmable Voice"; "Availability and Reliability" (fallback URLs).
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from itertools import count
 from typing import Any, Final
 
 from gateway.announcement import error_announcement
@@ -14,7 +16,8 @@ from gateway.built_in import built_in
 from gateway.parameters import Parameters
 from gateway.scripted import VOICE, Rules, ScriptedCall
 from gateway.twiml import TwimlError
-from gateway.twiml.model import Document, Verb
+from gateway.twiml.model import Document, Pay, Prompt, Queue, Sms, Verb
+from gateway.twiml.problems import SCHEMA_WARNING
 from gateway.twiml.reply import document_from_reply
 from gateway.verbs.outcome import Continue, Fetch, Given, Next, Over
 from gateway.webhooks.client import Fetched, Request
@@ -23,7 +26,16 @@ from media.player import UnplayableAudio
 
 # A script that fetches this many documents in one call is a loop.
 MAX_DOCUMENTS: Final = 1000
+# So many that only redirect, one after the other and in less than this each, are a loop as well.
+MAX_REDIRECTS: Final = 20
+NO_TIME_S: Final = 0.1
+# Waiting documents that take no time are asked for once in so long.
+SHORTEST_ROUND_S: Final = 1.0
 NOT_EXECUTED: Final = 13750
+# In the language, but nothing that a call's sound takes part in.
+FOREIGN: Final = (Pay, Prompt, Queue, Sms)
+
+More = Callable[[], Parameters]
 
 Run = Callable[[ScriptedCall, Any, str | None], Awaitable[Next]]
 """A verb: the call, the element, the URL its relative URLs are read against."""
@@ -69,29 +81,39 @@ class Interpreter:
         following: Fetch | Given,
         rules: Rules = VOICE,
         *,
-        parameters: Parameters | None = None,
+        parameters: Parameters | Callable[[], Parameters] | None = None,
     ) -> Over:
         """See gateway/scripted.py, Performer."""
-        more = parameters or []
-        loaded = await self._load(call, following, more)
-        for _ in range(MAX_DOCUMENTS):
+        more = parameters if callable(parameters) else lambda: parameters or []
+        loaded = await self._load(call, following, rules, more)
+        redirects = 0
+        for _ in count() if rules.is_endless else range(MAX_DOCUMENTS):
+            begun_s = call.services.monotonic()
             outcome = await self._run_document(call, loaded, rules)
             if not isinstance(outcome, Fetch):
                 return outcome
-            loaded = await self._load(call, outcome, more)
-        raise ScriptError(FetchCode.RETRIEVAL_FAILURE, f"more than {MAX_DOCUMENTS} documents in one call", loaded.url)
+            took_s = call.services.monotonic() - begun_s
+            redirects = redirects + 1 if outcome.is_redirect and took_s < NO_TIME_S else 0
+            if rules.is_endless:
+                await asyncio.sleep(max(0.0, SHORTEST_ROUND_S - took_s))
+            elif redirects > MAX_REDIRECTS:
+                message = f"more than {MAX_REDIRECTS} documents in a row that only redirect"
+                raise ScriptError(FetchCode.RETRIEVAL_FAILURE, message, loaded.url)
+            loaded = await self._load(call, outcome, rules, more)
+        message = f"more than {MAX_DOCUMENTS} documents in one call"
+        raise ScriptError(FetchCode.RETRIEVAL_FAILURE, message, loaded.url)
 
-    async def _load(self, call: ScriptedCall, following: Fetch | Given, more: Parameters) -> Loaded:
+    async def _load(self, call: ScriptedCall, following: Fetch | Given, rules: Rules, more: More) -> Loaded:
         """Fetch and parse; if either fails, once more from the fallback URL with what went wrong."""
         if isinstance(following, Given):
             call.timeline.note_problems(following.document.warnings, following.base_url)
             return Loaded(document=following.document, base_url=following.base_url, url=following.base_url)
         try:
-            return await _load_once(call, following, more)
+            return await _load_once(call, following, rules, more)
         except (FetchError, ScriptError) as error:
             if following.is_fallback:
                 raise
-            return await _load_once(call, _fall_back(call, error), more)
+            return await _load_once(call, _fall_back(call, error, rules), rules, more)
 
     async def _run_document(self, call: ScriptedCall, loaded: Loaded, rules: Rules) -> Next:
         """Run the verbs in order, until one of them says otherwise than to go on."""
@@ -109,7 +131,14 @@ class Interpreter:
                 raise ScriptError(rules.code, f"<{verb.tag}> may not stand in this document", loaded.url)
             run = self._verbs.get(type(verb))
             if run is None:
-                call.timeline.warn(NOT_EXECUTED, f"<{verb.tag}> is not executed yet; skipped", url=loaded.url)
+                is_foreign = isinstance(verb, FOREIGN)
+                call.timeline.warn(
+                    SCHEMA_WARNING if is_foreign else NOT_EXECUTED,
+                    f"<{verb.tag}> is no verb of a voice call; skipped"
+                    if is_foreign
+                    else f"<{verb.tag}> is not executed yet; skipped",
+                    url=loaded.url,
+                )
                 return Continue()
             return await run(call, verb, loaded.base_url)
         except TwimlError as error:
@@ -120,7 +149,7 @@ class Interpreter:
             failure = error
         if loaded.is_fallback:
             raise failure
-        return _fall_back(call, failure)
+        return _fall_back(call, failure, rules)
 
 
 def _first(call: ScriptedCall) -> Fetch | Given:
@@ -130,18 +159,20 @@ def _first(call: ScriptedCall) -> Fetch | Given:
     return Fetch(url=script.voice_url, method=script.voice_method)
 
 
-async def _load_once(call: ScriptedCall, fetch: Fetch, more: Parameters) -> Loaded:
+async def _load_once(call: ScriptedCall, fetch: Fetch, rules: Rules, more: More) -> Loaded:
     reply = await call.services.webhooks.fetch(
         Request(
             url=fetch.url,
             method=fetch.method,
-            params=(*call.parameters(), *more, *fetch.parameters),
+            params=(*call.parameters(), *more(), *fetch.parameters),
             call_sid=call.facts.sid,
             cookies=call.cookies,
         )
     )
     try:
-        document = document_from_reply(_content_type(reply), reply.body, url=reply.base_url)
+        document = document_from_reply(
+            _content_type(reply), reply.body, url=reply.base_url, afterwards=rules.afterwards
+        )
     except TwimlError as error:
         call.timeline.note(
             call.timeline.event(
@@ -168,13 +199,13 @@ def _content_type(reply: Fetched) -> str:
     return f"{reply.content_type}; charset={reply.charset}" if reply.charset else reply.content_type
 
 
-def _fall_back(call: ScriptedCall, error: FetchError | ScriptError) -> Fetch:
+def _fall_back(call: ScriptedCall, error: FetchError | ScriptError, rules: Rules) -> Fetch:
     """The fallback document with what went wrong; raises the error if there is none.
 
     Source: Twilio "Availability and Reliability": ErrorCode and ErrorUrl beside the standard parameters.
     """
     script = call.script
-    if not script.fallback_url:
+    if not script.fallback_url or not rules.falls_back:
         raise error
     call.timeline.warn(int(error.code), error.message, level="error", url=error.url)
     parameters = [("ErrorCode", str(int(error.code)))]

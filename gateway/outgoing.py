@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from gateway.call import Alerted, CallStatus, PickedUp, Placed, unanswered_status
 from gateway.call_progress import CallProgress
+from gateway.call_recordings import CallRecordingOrder
 from gateway.fork_attempt import worst_of
 from gateway.parameters import CallFacts
 from gateway.routing import Script
@@ -30,7 +31,7 @@ class CallOrder:
 
     document: performed on the answer instead of script.voice_url. shown: the caller as the far end sees it.
     timeout_s: of ringing. time_limit_s: of the whole call; None: as the configuration allows.
-    digits: sent to the far end on the answer.
+    digits: sent to the far end on the answer. recording: of the whole call from the answer on.
     headers, parameters: for a SIP phone and a Voice SDK device.
     """
 
@@ -43,6 +44,7 @@ class CallOrder:
     shown: str | None = None
     time_limit_s: float | None = None
     digits: str | None = None
+    recording: CallRecordingOrder | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     parameters: Mapping[str, str] = field(default_factory=dict)
 
@@ -152,6 +154,7 @@ class OutgoingCall:
             progress=self.progress,
             first=self._following,
             digits=self._order.digits,
+            recording=self._order.recording,
             time_limit_s=self._order.time_limit_s,
         )
 

@@ -47,22 +47,59 @@ class RecordingOrder:
 
 
 class ActiveRecording:
-    """A recording that runs. ``finish`` may be called again; only the first call counts."""
+    """A recording that runs. ``finish`` may be called again; only the first call counts.
 
-    def __init__(self, owner: "Recordings", record: RecordingRecord, recorder: Recorder, started_s: float) -> None:
+    status: in-progress or paused, stopped when it is finished.
+    """
+
+    def __init__(
+        self,
+        owner: "Recordings",
+        record: RecordingRecord,
+        recorder: Recorder,
+        started_s: float,
+        channels: Sequence[Sequence[Tap]],
+    ) -> None:
         self._owner = owner
         self._recorder = recorder
         self._started_s = started_s
+        self._channels = channels
         self._mention: RecordingMention | None = None
+        self._is_silent = False
+        self.status = "in-progress"
         self.record = record
 
     def retap(self, channels: Sequence[Sequence[Tap]]) -> None:
-        self._recorder.retap(channels)
+        self._channels = channels
+        if not self._is_silent:
+            self._recorder.retap(channels)
+
+    def pause(self, *, is_skipping: bool) -> None:
+        """Until it is resumed the file gets silence, or nothing where the stretch is skipped."""
+        if self.status != "in-progress":
+            return
+        self.status = "paused"
+        if is_skipping:
+            self._recorder.skip(True)
+        else:
+            self._is_silent = True
+            self._recorder.retap([[] for _ in self._channels])
+
+    def resume(self) -> None:
+        if self.status != "paused":
+            return
+        self.status = "in-progress"
+        if self._is_silent:
+            self._is_silent = False
+            self._recorder.retap(self._channels)
+        else:
+            self._recorder.skip(False)
 
     def finish(self) -> RecordingMention:
         """Stop now; the file, its record and its callback are completed in the background."""
         if self._mention is None:
-            self._mention = self._owner.complete_later(self.record, self._recorder, self._started_s)
+            self.status = "stopped"
+            self._mention = self._owner.complete_later(self, self._recorder, self._started_s)
         return self._mention
 
 
@@ -92,6 +129,7 @@ class Recordings:
         self._background = background
         self._now = now
         self._monotonic = monotonic
+        self._active: dict[str, ActiveRecording] = {}
 
     def url(self, sid: str) -> str:
         return self._base_url + sid
@@ -119,9 +157,17 @@ class Recordings:
         )
         self._store.write_soon(record, *self._owed(record))
         recorder = self._engine.record(self._part(record.sid), channels, rate_hz=rate_hz)
-        return ActiveRecording(self, record, recorder, self._monotonic())
+        active = ActiveRecording(self, record, recorder, self._monotonic(), channels)
+        self._active[record.sid] = active
+        return active
 
-    def complete_later(self, record: RecordingRecord, recorder: Recorder, started_s: float) -> RecordingMention:
+    def active(self, call_sid: str) -> list[ActiveRecording]:
+        """Those of a call that run now, the oldest first."""
+        return [each for each in self._active.values() if each.record.call_sid == call_sid]
+
+    def complete_later(self, active: ActiveRecording, recorder: Recorder, started_s: float) -> RecordingMention:
+        record = active.record
+        self._active.pop(record.sid, None)
         elapsed_s = self._monotonic() - started_s
         self._background.start(self._complete(record, recorder), name=f"recording {record.sid}")
         return RecordingMention(sid=record.sid, url=self.url(record.sid), duration_s=whole_seconds(elapsed_s))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from gateway.call import CallStatus
 from gateway.parameters import CallFacts, Parameters
 from gateway.twiml.model import VERBS, Verb
+from gateway.twiml.reply import Afterwards
 from gateway.verbs.outcome import Fetch, Given, Over
 from signaling.leg import DigitReceived, HangupCause, Leg
 
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from gateway.services import Services
     from gateway.timeline import Timeline
     from gateway.webhooks.cookies import CallCookies
+
+REFER_NOT_WANTED: Final = 13802
+"""A REFER that no document asked for."""
 
 DigitListener = Callable[[DigitReceived], None]
 
@@ -70,10 +74,18 @@ class ScriptedCall(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Rules:
-    """Which verbs a document may hold; any other is an error of the document. code: Twilio's for it."""
+    """Which verbs a document may hold; any other is an error of the document. code: Twilio's for it.
+
+    afterwards: what follows an answer that is a sound or a text instead of a document. falls_back: whether the
+    script's fallback URL is asked for when such a document fails. is_endless: documents may follow each other for as
+    long as the call lasts, though never in no time.
+    """
 
     verbs: frozenset[type[Verb]]
     code: int
+    afterwards: Afterwards = Afterwards.HANG_UP
+    falls_back: bool = True
+    is_endless: bool = False
 
 
 VOICE: Final = Rules(verbs=frozenset(VERBS), code=13750)
@@ -96,11 +108,12 @@ class Performer(Protocol):
         following: Fetch | Given,
         rules: Rules = VOICE,
         *,
-        parameters: Parameters | None = None,
+        parameters: Parameters | Callable[[], Parameters] | None = None,
     ) -> Over:
         """Perform a document and what it leads to, until a verb ends it or there are none left.
 
-        parameters: beside the standard ones, in every request of this run (a queue's position, say).
+        parameters: beside the standard ones, in every request of this run; a function is asked for each of them (a
+        queue's position, say).
         Raises FetchError or ScriptError when a document cannot be had or executed and no fallback helps.
         """
         ...

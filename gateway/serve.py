@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from gateway import logs
 from gateway.app import Gateway, StartError
 from gateway.config import Configuration
+from media.thread import compile_ahead
 
 log = structlog.get_logger(__name__)
 err = Console(stderr=True)
@@ -51,6 +52,13 @@ async def run(configuration: Configuration, *, log_level: str, is_development: b
     await gateway.stop()
     log.info("stopped")
     return 0
+
+
+def compile_engine() -> None:
+    """Compile what the media engine runs, with a progress bar, and leave it in the cache."""
+    compiling = CompileProgress()
+    with compiling:
+        compile_ahead(compiling.show)
 
 
 def _settle_memory() -> None:

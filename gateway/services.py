@@ -3,8 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from gateway.config import Configuration
+from gateway.hearing import Listen
 from gateway.recordings import Recordings
 from gateway.routing import Router
 from gateway.scripted import Performer
@@ -14,10 +16,16 @@ from gateway.store import Store
 from gateway.webhooks.client import WebhookClient
 from signaling.location import Location
 
+if TYPE_CHECKING:
+    from gateway.rooms.conferences import Conferences
+
 
 @dataclass(frozen=True, kw_only=True)
 class Services:
-    """now: wall clock, aware, for what is told; monotonic: seconds, for durations."""
+    """listen: to a call's sound while it goes on.
+
+    now: wall clock, aware, for what is told; monotonic: seconds, for durations.
+    """
 
     configuration: Configuration
     router: Router
@@ -26,6 +34,8 @@ class Services:
     store: Store
     recordings: Recordings
     interpreter: Performer
+    listen: Listen
+    conferences: "Conferences"
     speaker: Speaker
     sounds: Sounds
     now: Callable[[], datetime]

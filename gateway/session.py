@@ -15,19 +15,20 @@ from typing import Any
 
 from gateway.call import CallStatus, PickedUp, unanswered_status
 from gateway.call_progress import CallProgress
+from gateway.call_recordings import CallRecordingOrder, CallRecordings
 from gateway.parameters import (
     CallFacts,
     Parameters,
     call_parameters,
 )
 from gateway.routing import Script
-from gateway.scripted import DigitListener
+from gateway.scripted import REFER_NOT_WANTED, DigitListener
 from gateway.services import Services
 from gateway.telling import Telling
 from gateway.timeline import Timeline
 from gateway.verbs.outcome import Fetch, Given
 from gateway.webhooks.cookies import CallCookies
-from signaling.leg import DigitReceived, Ended, HangupCause, Leg
+from signaling.leg import DigitReceived, Ended, HangupCause, Leg, TransferRequested
 
 
 class CallEnded(Exception):
@@ -39,7 +40,7 @@ class CallSession:
 
     progress: of a call that was placed here and is answered already; None: it comes in and rings.
     first: the document to begin with, instead of the script's voice URL.
-    digits: sent to the far end before that.
+    digits: sent to the far end before that. recording: of the whole call, from the answer on.
     time_limit_s: how long it may last; None: as long as the configuration allows.
     refusal: what an unanswered caller is told when the script ends (a <Dial> that found its party busy leaves "busy").
     """
@@ -54,6 +55,7 @@ class CallSession:
         progress: CallProgress | None = None,
         first: Fetch | Given | None = None,
         digits: str | None = None,
+        recording: CallRecordingOrder | None = None,
         time_limit_s: float | None = None,
     ) -> None:
         self.services = services
@@ -76,6 +78,8 @@ class CallSession:
         self._time_limit_s = time_limit_s or services.configuration.calls.time_limit_s
         self._limit: asyncio.TimerHandle | None = None
         self._digits = digits
+        self._ordered = recording
+        self.recordings = CallRecordings(services.recordings)
 
     @property
     def status(self) -> CallStatus:
@@ -108,6 +112,7 @@ class CallSession:
         finally:
             assert self._limit is not None
             self._limit.cancel()
+            self._progress.recording = self.recordings.finish()
             self.leg.hangup(HangupCause.FAILED)
             ended = self.leg.events.ended or Ended(HangupCause.FAILED)
             self._progress.close(self._final_status(ended), leg=self.leg, ended=ended)
@@ -143,6 +148,8 @@ class CallSession:
                 case DigitReceived():
                     for listener in tuple(self._listeners):
                         listener(event)
+                case TransferRequested():
+                    self.timeline.warn(REFER_NOT_WANTED, "REFER of the caller: only a dialled party may refer")
                 case Ended():
                     raise CallEnded
                 case _:
@@ -150,6 +157,8 @@ class CallSession:
 
     async def _play_out(self, group: asyncio.TaskGroup) -> None:
         """One script after the other, each replacing the one before; the last that ends by itself ends the call."""
+        if self._ordered is not None:
+            self.recordings.begin(self._ordered.order, self.leg.media, is_dual=self._ordered.is_dual)
         if self._digits:
             await self.leg.send_digits(self._digits)
         following, self._redirected = self._redirected, None

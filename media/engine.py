@@ -37,7 +37,6 @@ from media.port import (
     MediaPort,
     PortEvent,
     PortStatistics,
-    PortTap,
     Received,
     RemoteMedia,
     Silence,
@@ -332,8 +331,8 @@ class Engine:
         self._recorders[number] = recorder
         return recorder
 
-    def listen(self, tap: PortTap) -> Listener:
-        """What the tap sounds like from now on, while the call goes on; of a closed port nothing.
+    def listen(self, tap: Tap) -> Listener:
+        """What the tap sounds like from now on, while the call goes on; of a closed port or mix nothing.
 
         Some 50 ms behind what came in, more on a line that jitters; with what is made here at once.
         Raises PortsExhausted when two for each port are taken.

@@ -153,8 +153,14 @@ class Heard:
     port: "MediaPort"
 
 
-PortTap: TypeAlias = Received | Heard
-Tap: TypeAlias = PortTap | Mixed
+Tap: TypeAlias = Received | Heard | Mixed
+
+
+def tapped(tap: Tap) -> tuple[int, int]:
+    """For the engine: slot of the port or number of the mix, and what of it."""
+    if isinstance(tap, Mixed):
+        return tap.mix.number, layout.MIX_TAP
+    return tap.port.slot, layout.HEARD_TAP if isinstance(tap, Heard) else layout.RECEIVED_TAP
 
 
 class ToneSamples:

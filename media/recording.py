@@ -7,7 +7,7 @@ the media thread's memory: woken about ten times a second whatever the number of
 import asyncio
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -16,7 +16,7 @@ import numpy as np
 
 from media.kernel import layout
 from media.mix import Mixed
-from media.port import Heard, Tap
+from media.port import Tap, tapped
 from media.recorder import WriterHandle
 from media.thread import MediaThread
 
@@ -66,6 +66,11 @@ class Recorder:
         if not self._is_stopped:
             self._thread.command(layout.DO_RETAP, self.number, 0, len(words), *words)
 
+    def skip(self, is_on: bool) -> None:
+        """From now on nothing goes into the file, or again what is heard from now on; what lies between is left out."""
+        if not self._is_stopped:
+            self._thread.command(layout.DO_SKIP, self.number, int(is_on))
+
     async def stop(self) -> Recorded:
         """Ends with what is heard now. Returns when the file is closed and synced. Idempotent."""
         await self.finish()
@@ -98,8 +103,7 @@ class Recorder:
         words = [
             number << 8 | channel << 2 | kind
             for channel, taps in enumerate(channels)
-            for tap in taps
-            for number, kind in _tapped(tap)
+            for number, kind in (tapped(tap) for tap in taps if not _is_closed(tap))
         ]
         if not 0 < len(channels) <= layout.MAX_CHANNELS or len(words) > layout.MAX_TAPS:
             raise ValueError(
@@ -109,13 +113,8 @@ class Recorder:
         return words
 
 
-def _tapped(tap: Tap) -> Iterator[tuple[int, int]]:
-    """Slot of the port or number of the mix, and what of it; nothing of one that is closed."""
-    if isinstance(tap, Mixed):
-        if not tap.mix.is_closed:
-            yield tap.mix.number, layout.MIX_TAP
-    elif not tap.port.is_closed:
-        yield tap.port.slot, layout.HEARD_TAP if isinstance(tap, Heard) else layout.RECEIVED_TAP
+def _is_closed(tap: Tap) -> bool:
+    return tap.mix.is_closed if isinstance(tap, Mixed) else tap.port.is_closed
 
 
 @dataclass

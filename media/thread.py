@@ -180,6 +180,12 @@ def compile_kernel(state: layout.State, progress: Callable[[str, int, int], None
         run.compile((numba.typeof(state),))  # type: ignore[attr-defined]
 
 
+def compile_ahead(progress: Callable[[str, int, int], None]) -> None:
+    """As compile_kernel, for a thread that some later process starts: what is compiled stays in the cache."""
+    state = layout.new_state(ports=1, mixes=1, recordings=1, blocks=1, listenings=1, feeds=1, start_ns=0)
+    compile_kernel(state, progress)
+
+
 def _pipe(*, blocking: bool) -> tuple[int, int]:
     reader, writer = os.pipe2(os.O_CLOEXEC | (0 if blocking else os.O_NONBLOCK))
     # More than the default is a favour of the system; what does not fit waits.

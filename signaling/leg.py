@@ -13,7 +13,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from media.engine import MediaPort  # compiled: commands without sound must start without it
@@ -139,6 +139,17 @@ class Resumed:
 
 
 @dataclass(frozen=True)
+class TransferRequested:
+    """The far end asks that its party be sent elsewhere (REFER).
+
+    target: a number or a SIP URI, from outside. is_accepted: the far end was told so; see Transferable.
+    """
+
+    target: str
+    is_accepted: bool
+
+
+@dataclass(frozen=True)
 class Ended:
     """The leg is over. Always the last event, always exactly one.
 
@@ -152,14 +163,14 @@ class Ended:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-LegEvent = Ringing | EarlyMedia | Answered | DigitReceived | Held | Resumed | Ended
+LegEvent = Ringing | EarlyMedia | Answered | DigitReceived | Held | Resumed | TransferRequested | Ended
 
 
 class LegEvents:
     """The event stream of one leg: bounded, ends with exactly one ``Ended``.
 
-    The leg posts, one consumer iterates. Events after ``Ended`` are dropped, as are digits that nobody reads once
-    ``limit`` events wait; ``post`` answers False for what was dropped. ``Ended`` is never dropped.
+    The leg posts, one consumer iterates. Events after ``Ended`` are dropped, as are digits and transfers that nobody
+    reads once ``limit`` events wait; ``post`` answers False for what was dropped. ``Ended`` is never dropped.
     """
 
     def __init__(self, *, limit: int = 256) -> None:
@@ -176,7 +187,7 @@ class LegEvents:
             return False
         if isinstance(event, Ended):
             self._ended = event
-        elif isinstance(event, DigitReceived) and self._waiting.qsize() >= self._limit:
+        elif isinstance(event, DigitReceived | TransferRequested) and self._waiting.qsize() >= self._limit:
             return False
         self._waiting.put_nowait(event)
         return True
@@ -294,6 +305,27 @@ class Leg(Protocol):
 
     async def send_digits(self, digits: str) -> None:
         """Play ``0-9 A-D # *`` to the far end; ``w`` waits 0.5 s, ``W`` 1 s. Returns when all are sent."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransferResult:
+    """sip_status: what REFER was answered. notify_status: the last status told of the new call. None: nothing came."""
+
+    sip_status: int | None = None
+    notify_status: int | None = None
+
+
+@runtime_checkable
+class Transferable(Protocol):
+    """A leg whose far end can be sent elsewhere, or ask for it: SIP. Source: RFC 3515."""
+
+    def accept_transfers(self, accepted: bool) -> None:
+        """Whether the far end's own requests are accepted; they are declined until this says otherwise."""
+        ...
+
+    async def transfer(self, target: str, headers: Mapping[str, str]) -> TransferResult:
+        """Ask the far end to call ``target``, a SIP URI. Returns what came of it; never raises for the network."""
         ...
 
 

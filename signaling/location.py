@@ -42,12 +42,16 @@ class NumberTarget:
 
 @dataclass(frozen=True, kw_only=True)
 class SipTarget:
-    """A SIP URI outside; credentials are for that URI's own host only."""
+    """A SIP URI outside; credentials are for that URI's own host only.
+
+    is_configured: the operator named it, not an application; it may be anywhere.
+    """
 
     uri: str
     username: str = ""
     password: str = field(default="", repr=False)
     headers: Mapping[str, str] = field(default_factory=dict)
+    is_configured: bool = False
 
 
 Target = ClientTarget | NumberTarget | SipTarget

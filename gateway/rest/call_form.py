@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from gateway import caller_id
+from gateway.call_recordings import CallRecordingOrder
 from gateway.caller_id import CallerIdRefused
 from gateway.outgoing import CallOrder
 from gateway.parameters import CallDirection, CallFacts
+from gateway.recordings import RecordingOrder
 from gateway.rest.errors import RestError
 from gateway.rest.form import Form, bad_parameter
 from gateway.routing import Router, Script
@@ -30,6 +32,7 @@ DIGITS: Final = frozenset("0123456789ABCD#*wW")
 NO_TO, NO_FROM, BAD_TO, BAD_FROM = 21201, 21213, 21211, 21212
 FROM_NOT_OURS, NO_URL, BAD_URL = 21210, 21205, 21205
 BAD_DIGITS, BAD_TIMEOUT, BAD_METHOD, BAD_APPLICATION = 21206, 21208, 21209, 21218
+BAD_RECORDING_CALLBACK, BAD_RECORDING_EVENT = 13256, 13621
 BAD_CALLBACK, TWIML_TOO_LONG, TWIML_AND_URL = 21502, 32018, 32019
 
 
@@ -109,6 +112,9 @@ def order_of(form: Form, *, account_sid: str, router: Router) -> CallOrder:
         time_limit_s=form.integer("TimeLimit", default=None, lowest=1, highest=86_400),
         shown=shown,
         digits=_digits(form),
+        recording=recording_of(form, facts.sid, source="OutboundAPI", trim="trim-silence")
+        if form.boolean("Record", default=False)
+        else None,
         headers=callee.headers,
         parameters=callee.parameters,
     )
@@ -122,6 +128,26 @@ def telling_of(form: Form) -> Telling:
         method=form.method("StatusCallbackMethod"),
         events=form.words("StatusCallbackEvent", EVENTS, default=("completed",)),
     )
+
+
+def recording_of(form: Form, call_sid: str, *, source: str, trim: str) -> CallRecordingOrder:
+    """The Recording… parameters. trim: what holds where none is given. Raises RestError."""
+    order = RecordingOrder(
+        call_sid=call_sid,
+        source=source,
+        track=form.choice("RecordingTrack", ("inbound", "outbound", "both"), default="both") or "both",
+        is_trimmed=form.choice("Trim", ("trim-silence", "do-not-trim"), default=trim) == "trim-silence",
+        callback_url=form.url("RecordingStatusCallback", code=BAD_RECORDING_CALLBACK, callback=True),
+        callback_method=form.method("RecordingStatusCallbackMethod"),
+        callback_events=form.words(
+            "RecordingStatusCallbackEvent",
+            ("in-progress", "completed", "absent"),
+            default=("completed",),
+            code=BAD_RECORDING_EVENT,
+        ),
+    )
+    channels = form.choice("RecordingChannels", ("mono", "dual"), default="mono")
+    return CallRecordingOrder(order=order, is_dual=channels == "dual")
 
 
 def document_of(form: Form) -> Given | None:

@@ -7,6 +7,8 @@ Source: rest-api.md 3 and 5 of the specification; Twilio Recording resource, "Fe
 
 import asyncio
 import os
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Final
 
 import structlog
@@ -21,11 +23,12 @@ from gateway.rest.ranges import OpenFile, send_file
 from gateway.rest.sound import RecordingFiles, SoundFormat, can_write_mp3
 from gateway.sids import SID_LENGTH, is_sid
 from gateway.store import Store
-from gateway.store.records import RecordingRecord
+from gateway.store.records import FINAL_RECORDING_STATUSES, RecordingRecord
 
 _log = structlog.get_logger()
 
 NOT_AS_MANY_CHANNELS: Final = 16113
+NOT_OVER: Final = 20009
 _READING: Final = (hdrs.METH_GET, hdrs.METH_HEAD)
 # Twilio shows a recording that is still made as "processing"; a failed one has no sound, as an absent one.
 _SHOWN_STATUS: Final = {
@@ -67,11 +70,15 @@ class RecordingApi:
         sid, suffix = name[:SID_LENGTH], name[SID_LENGTH:]
         if request.match_info["account_sid"] != self._credentials.account_sid or not is_sid("RE", sid):
             raise not_found(request.path)
-        if request.method not in _READING:
-            raise method_not_allowed("GET, HEAD")
+        is_deletion = request.method == hdrs.METH_DELETE and suffix in ("", ".json")
+        if request.method not in _READING and not is_deletion:
+            raise method_not_allowed("GET, HEAD, DELETE")
         record = await self._store.recording(sid)
         if record is None or record.status == "deleted":
             raise not_found(request.path)
+        if is_deletion:
+            await delete_recording(record, store=self._store, files=self._files)
+            return web.Response(status=204)
         match suffix:
             case ".json":
                 return web.json_response(recording_resource(record, public_url=self._public_url))
@@ -107,6 +114,14 @@ class RecordingApi:
         async with self._converting:
             await asyncio.to_thread(self._files.make, sid, made, is_mixed=is_mixed)
         return await asyncio.to_thread(self._files.open, sid, made, is_mixed=is_mixed)
+
+
+async def delete_recording(record: RecordingRecord, *, store: Store, files: RecordingFiles) -> None:
+    """The sound goes; what is known about it stays, with status deleted. Raises RestError while it is still made."""
+    if record.status not in FINAL_RECORDING_STATUSES:
+        raise RestError(400, NOT_OVER, "A recording can be deleted when it is completed")
+    await store.write(replace(record, status="deleted", date_updated=datetime.now(UTC)))
+    await asyncio.to_thread(files.remove, record.sid)
 
 
 def _wants_mixed(requested: str | None, channels: int) -> bool:

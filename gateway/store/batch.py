@@ -14,24 +14,30 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from gateway.store.records import (
     CallRecord,
+    ConferenceRecord,
     DeferredCallback,
     DeletedCall,
     EventRecord,
     LegRecord,
     Operation,
     OwedCallback,
+    QueueRecord,
     RecordingRecord,
     SettledCallback,
 )
 from gateway.store.schema import (
     CALL_ROWS,
     CALLS,
+    CONFERENCE_ROWS,
+    CONFERENCES,
     EVENT_ROWS,
     EVENTS,
     LEG_ROWS,
     LEGS,
     OUTBOX,
     OUTBOX_ROWS,
+    QUEUE_ROWS,
+    QUEUES,
     RECORDING_ROWS,
     RECORDINGS,
 )
@@ -46,6 +52,8 @@ class Statement(Enum):
     PUT_CALL = "call"
     PUT_LEG = "leg"
     PUT_RECORDING = "recording"
+    PUT_CONFERENCE = "conference"
+    PUT_QUEUE = "queue"
     ADD_EVENT = "event"
     ADD_OWED = "owed"
     DEFER = "defer"
@@ -63,6 +71,8 @@ def encode(operations: Iterable[Operation], positions: Iterator[int]) -> Rows:
     calls: dict[str, CallRecord] = {}
     legs: dict[str, LegRecord] = {}
     recordings: dict[str, RecordingRecord] = {}
+    conferences: dict[str, ConferenceRecord] = {}
+    queues: dict[str, QueueRecord] = {}
     events: list[EventRecord] = []
     owed: dict[int, Row] = {}
     deferred: dict[int, Row] = {}
@@ -86,6 +96,10 @@ def encode(operations: Iterable[Operation], positions: Iterator[int]) -> Rows:
                 deferred[position] = (operation.attempts, operation.due_at.timestamp(), position)
             case RecordingRecord():
                 recordings[operation.sid] = operation
+            case ConferenceRecord():
+                conferences[operation.sid] = operation
+            case QueueRecord():
+                queues[operation.sid] = operation
             case DeletedCall(sid):
                 deleted.append((sid,))
             case _:
@@ -94,6 +108,8 @@ def encode(operations: Iterable[Operation], positions: Iterator[int]) -> Rows:
         Statement.PUT_CALL: [CALL_ROWS.encode(each) for each in calls.values()],
         Statement.PUT_LEG: [LEG_ROWS.encode(each) for each in legs.values()],
         Statement.PUT_RECORDING: [RECORDING_ROWS.encode(each) for each in recordings.values()],
+        Statement.PUT_CONFERENCE: [CONFERENCE_ROWS.encode(each) for each in conferences.values()],
+        Statement.PUT_QUEUE: [QUEUE_ROWS.encode(each) for each in queues.values()],
         Statement.ADD_EVENT: [(*EVENT_ROWS.encode(each)[:-1], next(positions)) for each in events],
         Statement.ADD_OWED: list(owed.values()),
         Statement.DEFER: list(deferred.values()),
@@ -125,6 +141,8 @@ def statements(dialect: sa.Dialect) -> Mapping[Statement, str]:
         Statement.PUT_CALL: _insert(dialect, CALLS, key=("sid",)),
         Statement.PUT_LEG: _insert(dialect, LEGS, key=("call_sid", "leg_id")),
         Statement.PUT_RECORDING: _insert(dialect, RECORDINGS, key=("sid",)),
+        Statement.PUT_CONFERENCE: _insert(dialect, CONFERENCES, key=("sid",)),
+        Statement.PUT_QUEUE: _insert(dialect, QUEUES, key=("sid",)),
         Statement.ADD_EVENT: _insert(dialect, EVENTS),
         Statement.ADD_OWED: _insert(dialect, OUTBOX),
         Statement.DEFER: _compiled(dialect, defer, parameters=["n", "due", "of"]),

@@ -109,6 +109,41 @@ class RecordingRecord:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ConferenceRecord:
+    """A Conference resource, and whom to tell of its end when the process that ran it is gone.
+
+    status: init, in-progress or completed. sequence: SequenceNumber of the last event.
+    """
+
+    sid: str
+    account_sid: str
+    friendly_name: str
+    status: str
+    date_created: datetime
+    date_updated: datetime
+    region: str | None = None
+    reason_conference_ended: str | None = None
+    call_sid_ending_conference: str | None = None
+    status_callback: str | None = None
+    status_callback_method: str = "POST"
+    status_callback_events: tuple[str, ...] = ()
+    sequence: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueueRecord:
+    """A Queue resource; who waits in it is known to the living process alone. date_deleted: None: it is in use."""
+
+    sid: str
+    account_sid: str
+    friendly_name: str
+    max_size: int
+    date_created: datetime
+    date_updated: datetime
+    date_deleted: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class EventRecord:
     """One line of a call's timeline, or a warning or an error on it.
 
@@ -175,5 +210,5 @@ class DeletedCall:
     sid: str
 
 
-Record = CallRecord | LegRecord | RecordingRecord | EventRecord | OwedCallback
+Record = CallRecord | LegRecord | RecordingRecord | ConferenceRecord | QueueRecord | EventRecord | OwedCallback
 Operation = Record | SettledCallback | DeferredCallback | DeletedCall

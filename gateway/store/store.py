@@ -18,31 +18,37 @@ from typing import Any, Final, TypeVar
 import sqlalchemy as sa
 import structlog
 
+from gateway.store.columns import RowMap, UnreadableRow
 from gateway.store.database import ANSWER_S, journal_path, open_engine
 from gateway.store.journal import Journal
 from gateway.store.records import (
     CallRecord,
+    ConferenceRecord,
     EventRecord,
     LegRecord,
     Operation,
     OwedCallback,
+    QueueRecord,
     RecordingRecord,
 )
 from gateway.store.schema import (
     CALL_ROWS,
     CALLS,
+    CONFERENCE_ROWS,
+    CONFERENCES,
     EVENT_ROWS,
     EVENTS,
     LEG_ROWS,
     LEGS,
     OUTBOX,
     OUTBOX_ROWS,
+    QUEUE_ROWS,
+    QUEUES,
     RECORDING_ROWS,
     RECORDINGS,
     UNFINISHED_CALLS,
+    UNFINISHED_CONFERENCES,
     UNFINISHED_RECORDINGS,
-    RowMap,
-    UnreadableRow,
     migrate,
 )
 from gateway.store.search import CallSearch, Place, RecordingSearch
@@ -173,6 +179,34 @@ class Store:
         """Recordings that nobody completed: at start, what a crash left behind. Oldest first."""
         condition = sa.text(UNFINISHED_RECORDINGS)
         return await self._many(RECORDING_ROWS, condition, order=(RECORDINGS.c.sid,), timeout_s=START_S)
+
+    async def conference(self, sid: str) -> ConferenceRecord | None:
+        return await self._one(CONFERENCE_ROWS, CONFERENCES.c.sid == sid)
+
+    async def conferences(
+        self, *, friendly_name: str | None = None, status: str | None = None, limit: int = 50
+    ) -> list[ConferenceRecord]:
+        """Newest first."""
+        conditions = [] if friendly_name is None else [CONFERENCES.c.friendly_name == friendly_name]
+        conditions += [] if status is None else [CONFERENCES.c.status == status]
+        return await self._many(CONFERENCE_ROWS, *conditions, order=(CONFERENCES.c.sid.desc(),), limit=limit)
+
+    async def unfinished_conferences(self) -> list[ConferenceRecord]:
+        """Conferences that nobody ended: at start, what a crash left behind. Oldest first."""
+        condition = sa.text(UNFINISHED_CONFERENCES)
+        return await self._many(CONFERENCE_ROWS, condition, order=(CONFERENCES.c.sid,), timeout_s=START_S)
+
+    async def queue(self, sid: str) -> QueueRecord | None:
+        """One in use; a deleted queue is none."""
+        return await self._one(QUEUE_ROWS, sa.and_(QUEUES.c.sid == sid, QUEUES.c.date_deleted.is_(None)))
+
+    async def queue_named(self, name: str) -> QueueRecord | None:
+        """One in use; a deleted queue is none."""
+        return await self._one(QUEUE_ROWS, sa.and_(QUEUES.c.friendly_name == name, QUEUES.c.date_deleted.is_(None)))
+
+    async def queues(self, *, limit: int = 50) -> list[QueueRecord]:
+        """Those in use, newest first."""
+        return await self._many(QUEUE_ROWS, QUEUES.c.date_deleted.is_(None), order=(QUEUES.c.sid.desc(),), limit=limit)
 
     async def events(self, call_sid: str) -> list[EventRecord]:
         """The call's timeline, oldest first."""

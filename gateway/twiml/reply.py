@@ -3,6 +3,8 @@
 Pure. Source: Twilio TwiML for Programmable Voice (MIME types of a reply); Error 12300.
 """
 
+from enum import Enum
+
 from gateway.twiml.content import ReplyKind, charset_of, media_type, reply_kind
 from gateway.twiml.model import Document, Hangup, Play, Say
 from gateway.twiml.parse import parse
@@ -13,7 +15,17 @@ INVALID_CONTENT_TYPE = 12300
 _START = Position(1, 1)
 
 
-def document_from_reply(content_type: str | None, body: bytes, *, url: str) -> Document:
+class Afterwards(Enum):
+    """What follows a sound or a text that was answered instead of a document. REPEAT: a sound begins again."""
+
+    HANG_UP = "hang up"
+    GO_ON = "go on"
+    REPEAT = "repeat"
+
+
+def document_from_reply(
+    content_type: str | None, body: bytes, *, url: str, afterwards: Afterwards = Afterwards.HANG_UP
+) -> Document:
     """The document a reply stands for.
 
     body: for audio it is not looked at. url: where the reply came from, after redirects; what a sound is played from.
@@ -23,9 +35,9 @@ def document_from_reply(content_type: str | None, body: bytes, *, url: str) -> D
         case ReplyKind.TWIML:
             return parse(body, content_type=content_type)
         case ReplyKind.AUDIO:
-            return Document(verbs=(Play(position=_START, url=url), Hangup(position=_START)))
+            return _once(Play(position=_START, url=url, loop=0 if afterwards is Afterwards.REPEAT else 1), afterwards)
         case ReplyKind.TEXT:
-            return _twiml_or_speech(body, content_type)
+            return _twiml_or_speech(body, content_type, afterwards)
         case ReplyKind.MAYBE_TWIML:
             return _twiml_or_nothing(body)
         case ReplyKind.UNUSABLE:
@@ -33,12 +45,16 @@ def document_from_reply(content_type: str | None, body: bytes, *, url: str) -> D
             raise TwimlError(INVALID_CONTENT_TYPE, f"a Content-Type of text/xml expected, found {found}")
 
 
-def _twiml_or_speech(body: bytes, content_type: str | None) -> Document:
+def _once(verb: Play | Say, afterwards: Afterwards) -> Document:
+    return Document(verbs=(verb, Hangup(position=_START)) if afterwards is Afterwards.HANG_UP else (verb,))
+
+
+def _twiml_or_speech(body: bytes, content_type: str | None, afterwards: Afterwards) -> Document:
     text = decode(body, charset=charset_of(content_type))
     try:
         return parse(body, content_type=content_type)
     except TwimlError:
-        return Document(verbs=(Say(position=_START, content=(text.strip(),)), Hangup(position=_START)))
+        return _once(Say(position=_START, content=(text.strip(),)), afterwards)
 
 
 def _twiml_or_nothing(body: bytes) -> Document:

@@ -37,7 +37,7 @@ EXECUTED: Mapping[str, frozenset[str]] = {
     "Dial": frozenset(
         {"action", "method", "callerId", "timeout", "timeLimit", "hangupOnStar", "answerOnBridge", "ringTone"}
         | {"sequential", "record", "trim", "recordingStatusCallback", "recordingStatusCallbackMethod"}
-        | {"recordingStatusCallbackEvent", "recordingTrack"}
+        | {"recordingStatusCallbackEvent", "recordingTrack", "referUrl", "referMethod"}
     ),
     "Dial/Number": _STATUS_CALLBACK | _WHISPER | {"sendDigits"},
     "Dial/Client": _STATUS_CALLBACK | _WHISPER | {"name", "clientNotificationUrl"},
@@ -45,14 +45,26 @@ EXECUTED: Mapping[str, frozenset[str]] = {
     "Dial/Client/Parameter": frozenset({"name", "value"}),
     "Dial/Sip": _STATUS_CALLBACK | _WHISPER | {"username", "password"},
     "Dial/Sip/Headers": frozenset(),
+    "Dial/Sip/Uri": frozenset({"username", "password", "priority", "weight"}),
+    "Dial/Sim": frozenset(),
     "Dial/Sip/Headers/Header": frozenset({"name", "value"}),
+    "Echo": frozenset(),
+    "Dial/Conference": _STATUS_CALLBACK
+    | {"name", "muted", "startConferenceOnEnter", "endConferenceOnExit", "participantLabel", "waitUrl", "waitMethod"}
+    | {"maxParticipants", "region"},
     "Gather": frozenset({"input", "action", "method", "timeout", "numDigits", "finishOnKey", "actionOnEmptyResult"}),
     "Gather/Pause": frozenset({"length"}),
     "Gather/Play": frozenset({"loop"}),
     "Hangup": frozenset(),
     "Pause": frozenset({"length"}),
     "Play": frozenset({"digits", "loop"}),
+    "Record": frozenset(
+        {"action", "method", "timeout", "finishOnKey", "maxLength", "playBeep", "trim", "recordingStatusCallback"}
+        | {"recordingStatusCallbackMethod", "recordingStatusCallbackEvent"}
+    ),
     "Redirect": frozenset({"method"}),
+    "Refer": frozenset({"action", "method"}),
+    "Refer/Sip": frozenset(),
     "Reject": frozenset({"reason"}),
     **{
         f"{say}/{tag}": names if tag != "w" else frozenset()

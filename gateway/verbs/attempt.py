@@ -1,17 +1,16 @@
 """One noun of a <Dial>: its call, its legs, and who is told about them.
 
-Decides what a noun dials, which caller ID it shows, how long it may ring. Owns the child call's facts and record; which
-of several attempts wins is gateway/fork.py.
-Source: Twilio <Number>, <Client>, <Sip>; Twilio <Dial>, timeout and callerId.
+Owns the child call's facts, legs and record. Whom a noun dials is gateway/verbs/nouns.py; which of several attempts
+wins, gateway/fork.py.
+Source: Twilio <Number>, <Client>, <Sip>: status callbacks and parameters; Twilio <Dial>, action.
 """
 
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import assert_never
 
-from gateway import caller_id
-from gateway.call import CallStatus, PostStatus, ProgressEvent
+from gateway.call import CallStatus, PostStatus, ProgressEvent, unanswered_status
 from gateway.caller_id import CallerIdRefused
 from gateway.leg_record import leg_record
 from gateway.parameters import (
@@ -26,22 +25,14 @@ from gateway.parameters import (
 from gateway.scripted import ScriptedCall
 from gateway.sids import new_sid
 from gateway.store.records import CallRecord, LegRecord, Operation
-from gateway.telling import Telling
-from gateway.twiml import TwimlError, resolve_url
-from gateway.twiml.model import Client, Dial, Number, Sip, StatusCallback
+from gateway.twiml.model import Number, Sip
 from gateway.verbs.called_party import CalledParty
-from gateway.verbs.outcome import Fetch
-from gateway.verbs.screening import Screening
+from gateway.verbs.nouns import Order, Way
 from signaling.leg import HangupCause, Leg, OutboundCall, Party
-from signaling.location import ClientTarget, NumberTarget, SipTarget, Target
+from signaling.location import NumberTarget, Target
 
-# Twilio always adds this to the timeout that was asked for. Source: Twilio <Dial>, timeout.
-TIMEOUT_EXTRA_S = 5
-CLIENT_TIMEOUT_S = 60
 NOT_EXECUTED = 13750
 _EVERYWHERE = ("PCMU", "PCMA")
-
-Dialled = Number | Client | Sip
 
 
 @dataclass(frozen=True)
@@ -51,123 +42,31 @@ class Refused:
     cause: HangupCause
 
 
-def target_of(noun: Dialled) -> Target:
-    match noun:
-        case Client(identity=identity):
-            return ClientTarget(identity)
-        case Number(number=number):
-            return NumberTarget(number)
-        case Sip():
-            headers = dict(noun.headers)
-            return SipTarget(uri=noun.uri, username=noun.username, password=noun.password, headers=headers)
-        case _:
-            assert_never(noun)
-
-
-def attempt_for(call: ScriptedCall, verb: Dial, noun: Dialled, base_url: str | None) -> "Attempt":
-    """A noun made ready: its address, its callbacks, its time to ring."""
-    target = target_of(noun)
-    timeout_s, parameters = verb.timeout_s, dict[str, str]()
-    match noun:
-        case Client(identity=identity):
-            callee = f"client:{identity}"
-            timeout_s = min(timeout_s, CLIENT_TIMEOUT_S)
-            shown = caller_id.for_client(verb.caller_id, call.facts)
-            headers, parameters = dict(noun.headers), dict(noun.parameters)
-        case Number(number=number):
-            callee = number
-            shown = caller_id.for_number(verb.caller_id, call.facts, call.services.router)
-            headers = dict(noun.headers)
-        case Sip(uri=uri):
-            headers = dict(noun.headers)
-            callee = uri
-            shown = caller_id.for_sip(verb.caller_id, call.facts)
-        case _:
-            assert_never(noun)
-    return Attempt(
-        call,
-        noun,
-        target=target,
-        callee=callee,
-        shown=shown,
-        timeout_s=timeout_s + TIMEOUT_EXTRA_S,
-        headers=headers,
-        parameters=parameters,
-        telling=_telling(call, noun.status, base_url),
-        notification=_notification(call, noun, base_url),
-        screening=_screening(noun, base_url),
-    )
-
-
-def _screening(noun: Dialled, base_url: str | None) -> Screening:
-    """A whisper URL that cannot be requested is an error of the document that holds it."""
-    whisper = None
-    if noun.url is not None:
-        whisper = Fetch(url=resolve_url(base_url, noun.url), method=noun.method.value)
-    return Screening(send_digits=noun.send_digits if isinstance(noun, Number) else None, whisper=whisper)
-
-
 def is_told(name: str) -> bool:
     """Whether a header of the far end is told to applications."""
     return name.lower().startswith("x-")
 
 
-def _telling(call: ScriptedCall, status: StatusCallback | None, base_url: str | None) -> Telling:
-    if status is None or not status.url:
-        return Telling()
-    try:
-        url = resolve_url(base_url, status.url, callback=True)
-    except TwimlError as error:
-        call.timeline.warn(error.code, f"statusCallback: {error.message}")
-        return Telling()
-    return Telling(url=url, method=status.method.value, events=frozenset(event.value for event in status.events))
-
-
-def _notification(call: ScriptedCall, noun: Dialled, base_url: str | None) -> str | None:
-    if not isinstance(noun, Client) or noun.client_notification_url is None:
-        return None
-    try:
-        return resolve_url(base_url, noun.client_notification_url, callback=True)
-    except TwimlError as error:
-        call.timeline.warn(13806, f"clientNotificationUrl: {error.message}", level="error")
-        return None
-
-
 class Attempt:
     """A child call. ``legs`` are its devices in the order they were placed."""
 
-    def __init__(
-        self,
-        call: ScriptedCall,
-        noun: Dialled,
-        *,
-        target: Target,
-        callee: str,
-        shown: str | CallerIdRefused,
-        timeout_s: float,
-        headers: Mapping[str, str],
-        parameters: Mapping[str, str],
-        telling: Telling,
-        notification: str | None,
-        screening: Screening,
-    ) -> None:
+    def __init__(self, call: ScriptedCall, order: Order) -> None:
         self._call = call
-        self._noun = noun
-        self._target = target
-        self._shown = shown
-        self._headers = headers
-        self._parameters = parameters
-        self._telling = telling
-        self._notification = notification
-        self.screening = screening
-        self.timeout_s = timeout_s
+        self._noun = order.noun
+        self._order = order
+        self._ways = deque(order.ways)
+        self._telling = order.telling
+        self.screening = order.screening
+        self.timeout_s = order.timeout_s
         self.legs: list[Leg] = []
+        self._tried: list[Leg] = []
+        shown = order.shown
         is_refused = isinstance(shown, CallerIdRefused)
         self.facts = CallFacts(
             sid=new_sid("CA"),
             account_sid=call.facts.account_sid,
             caller=call.facts.caller if is_refused else str(shown),
-            callee=callee,
+            callee=order.callee,
             direction=CallDirection.OUTBOUND_DIAL,
             parent_sid=call.facts.sid,
             forwarded_from=call.facts.forwarded_from,
@@ -184,17 +83,39 @@ class Attempt:
         """Send it out. An identity without a device gives no legs; a number without a trunk is refused."""
         self._created_at = self._call.services.now()
         self._note_what_is_not_executed()
-        if isinstance(self._shown, CallerIdRefused):
-            self._call.timeline.warn(
-                self._shown.code, self._shown.message, level="error" if self._shown.is_fatal else "warning"
-            )
-            if self._shown.is_fatal:
+        shown, impossible = self._order.shown, self._order.impossible
+        if impossible is not None:
+            self._call.timeline.warn(impossible.code, impossible.message, level=impossible.level)
+            return Refused(HangupCause.FAILED)
+        if isinstance(shown, CallerIdRefused):
+            self._call.timeline.warn(shown.code, shown.message, level="error" if shown.is_fatal else "warning")
+            if shown.is_fatal:
                 return Refused(HangupCause.FAILED)
-        self.legs = self._call.services.location.place(self._target, self._request())
-        if not self.legs and isinstance(self._target, NumberTarget):
-            self._call.timeline.warn(13224, f"no trunk takes {self._target.number}", level="error")
+        way = self._ways.popleft()
+        self.legs = self._dial(way)
+        if not self.legs and isinstance(way.target, NumberTarget):
+            self._call.timeline.warn(13224, f"no trunk takes {way.target.number}", level="error")
             return Refused(HangupCause.FAILED)
         return self.legs
+
+    def place_next(self, device: int, cause: HangupCause) -> Leg | None:
+        """A leg that goes another way to the party, in the place of one that could not reach it; None: there is none.
+
+        A party that was reached and is busy or does not answer has been asked.
+        """
+        was_reached = device in self._answer_headers or unanswered_status(cause) is not CallStatus.FAILED
+        if was_reached or not self._ways:
+            return None
+        legs = self._dial(self._ways.popleft())
+        if not legs:
+            return None
+        self.legs[device] = legs[0]
+        return legs[0]
+
+    def _dial(self, way: Way) -> list[Leg]:
+        legs = self._call.services.location.place(way.target, self._request(way))
+        self._tried += legs
+        return legs
 
     def note_answer(self, device: int, headers: Mapping[str, str]) -> None:
         """A leg picked up; headers: extension headers of its answer. Which of several counts is the fork's choice."""
@@ -243,13 +164,13 @@ class Attempt:
                     url=url, method=self._telling.method, parameters=parameters, order_key=self.facts.sid
                 )
             )
-        if self._notification is not None and posted.event is ProgressEvent.INITIATED:
+        if self._order.notification is not None and posted.event is ProgressEvent.INITIATED:
             facts.append(
                 self._call.timeline.owe(
-                    url=self._notification,
+                    url=self._order.notification,
                     method="POST",
                     parameters=call_parameters(self.facts, posted.status)
-                    + [(name, value) for name, value in self._parameters.items()],
+                    + [(name, value) for name, value in self._order.parameters.items()],
                     order_key=f"{self.facts.sid} notification",
                 )
             )
@@ -285,28 +206,28 @@ class Attempt:
                 answered_at=self._answered_at if leg is self._answered_leg else None,
                 ended_at=now,
             )
-            for leg in self.legs
+            for leg in self._tried
         ]
 
-    def _request(self) -> OutboundCall:
+    def _request(self, way: Way) -> OutboundCall:
         return OutboundCall(
             call_sid=self.facts.sid,
             account_sid=self.facts.account_sid,
             caller=Party(address=self.facts.caller, display_name=self._call.leg.caller.display_name),
             callee=Party(address=self.facts.callee),
-            headers=self._headers,
-            parameters=self._parameters,
+            headers=way.headers,
+            parameters=self._order.parameters,
             diversion=self._call.leg.diversion,
-            codec_names=self._codec_names(),
+            codec_names=self._codec_names(way.target),
         )
 
-    def _codec_names(self) -> tuple[str, ...]:
+    def _codec_names(self, target: Target) -> tuple[str, ...]:
         """The caller's own codecs first, so that the bridge relays; then what every phone has.
 
         A trunk that may choose among several is offered G.711 first, which no network behind it has to transcode.
         """
         choices = self._call.leg.codec_choices
-        if isinstance(self._target, NumberTarget) and len(self._call.leg.codec_names) > 1:
+        if isinstance(target, NumberTarget) and len(self._call.leg.codec_names) > 1:
             choices = tuple(sorted(choices, key=lambda name: name not in _EVERYWHERE))
         return tuple(dict.fromkeys([*choices, *_EVERYWHERE]))
 
@@ -350,5 +271,5 @@ class Attempt:
     def _note_what_is_not_executed(self) -> None:
         """Attributes that are understood but not acted on are told, never silently ignored."""
         noun = self._noun
-        if not isinstance(noun, Client) and noun.machine_detection is not None:
+        if isinstance(noun, Number | Sip) and noun.machine_detection is not None:
             self._call.timeline.warn(NOT_EXECUTED, f"<{noun.tag} machineDetection> is not executed yet")

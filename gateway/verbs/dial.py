@@ -9,6 +9,7 @@ Source: Twilio <Dial>; Twilio <Client>.
 
 import asyncio
 from collections import deque
+from collections.abc import Sequence
 
 from gateway.call import CallStatus, ProgressEvent
 from gateway.fork import DialModel, DialState
@@ -41,16 +42,28 @@ from gateway.fork_events import (
     StartTimer,
     StopRingback,
     TimeLimitReached,
+    WinnerReferred,
 )
 from gateway.parameters import Parameters
-from gateway.scripted import ScriptedCall
+from gateway.scripted import REFER_NOT_WANTED, ScriptedCall
 from gateway.twiml import resolve_url
 from gateway.twiml.model import Dial
-from gateway.verbs.attempt import NOT_EXECUTED, Dialled, Refused, attempt_for, target_of
+from gateway.verbs.attempt import NOT_EXECUTED, Attempt, Refused
 from gateway.verbs.called_party import CalledParty
 from gateway.verbs.dial_sound import DialSound
+from gateway.verbs.nouns import Dialled, Order, order_for
 from gateway.verbs.outcome import Continue, Fetch, Next
-from signaling.leg import Answered, DigitReceived, EarlyMedia, Ended, HangupCause, Leg, Ringing
+from signaling.leg import (
+    Answered,
+    DigitReceived,
+    EarlyMedia,
+    Ended,
+    HangupCause,
+    Leg,
+    Ringing,
+    Transferable,
+    TransferRequested,
+)
 
 # What a caller who was never answered is refused with when the script ends after this dial.
 _REFUSALS = {
@@ -62,12 +75,14 @@ _REFUSALS = {
 
 
 async def dial(call: ScriptedCall, verb: Dial, base_url: str | None) -> Next:
-    _prefer_common_codec(call, verb)
+    # Resolved before anything rings: a URL that cannot be requested is an error of the document.
+    orders = [order_for(call, verb, noun, base_url) for noun in _executed(call, verb)]
+    _prefer_common_codec(call, orders)
     if not verb.answer_on_bridge:
         await call.answer()
-    # Resolved before anything rings: a URL that cannot be requested is an error of the document.
     action = None if verb.action is None else resolve_url(base_url, verb.action)
-    run = _DialRun(call, verb, base_url)
+    refer_url = None if verb.refer_url is None else resolve_url(base_url, verb.refer_url)
+    run = _DialRun(call, verb, orders, base_url)
     try:
         finish = await run.until_finished()
     except asyncio.CancelledError:
@@ -79,6 +94,9 @@ async def dial(call: ScriptedCall, verb: Dial, base_url: str | None) -> Next:
         raise
     finally:
         run.close()
+    if run.referred_to is not None and refer_url is not None:
+        target = [("ReferTransferTarget", run.referred_to)]
+        return Fetch(url=refer_url, method=verb.refer_method.value, parameters=target)
     if finish.status in _REFUSALS:
         call.refusal = _REFUSALS[finish.status]
     if action is not None:
@@ -86,17 +104,14 @@ async def dial(call: ScriptedCall, verb: Dial, base_url: str | None) -> Next:
     return Continue()
 
 
-def _prefer_common_codec(call: ScriptedCall, verb: Dial) -> None:
+def _prefer_common_codec(call: ScriptedCall, orders: Sequence[Order]) -> None:
     """A caller who may be answered before his party is known gets a codec that whoever is dialled speaks.
 
     What cannot be mended later has to be certain; a phone is offered anew when it turns out wrong.
     """
     leg = call.leg
     parties = [
-        party
-        for noun in verb.nouns
-        if isinstance(noun, Dialled)
-        for party in call.services.location.repertoires(target_of(noun))
+        party for order in orders for way in order.ways for party in call.services.location.repertoires(way.target)
     ]
     if parties:
         spoken = [party.certain if leg.is_codec_final else party.possible for party in parties]
@@ -115,14 +130,13 @@ def _executed(call: ScriptedCall, verb: Dial) -> list[Dialled]:
 
 
 class _DialRun:
-    def __init__(self, call: ScriptedCall, verb: Dial, base_url: str | None) -> None:
+    def __init__(self, call: ScriptedCall, verb: Dial, orders: Sequence[Order], base_url: str | None) -> None:
         self._call = call
         self._verb = verb
         configuration = call.services.configuration.calls
-        nouns = _executed(call, verb)
-        self._attempts = [attempt_for(call, verb, noun, base_url) for noun in nouns]
+        self._attempts = [Attempt(call, order) for order in orders]
         self._model = DialModel(
-            len(nouns),
+            len(orders),
             is_sequential=verb.sequential,
             status_when_caller_ends=CallStatus(configuration.status_when_caller_hangs_up),
             screened=frozenset(number for number, attempt in enumerate(self._attempts) if attempt.screening),
@@ -132,12 +146,14 @@ class _DialRun:
         self._inbox: asyncio.Queue[DialEvent] = asyncio.Queue()
         self._pending: deque[DialEffect] = deque()
         self._timers: dict[int, asyncio.TimerHandle] = {}
+        self._dropped: set[LegKey] = set()
         self._screened: CalledParty | None = None
         self._screening: asyncio.Task[None] | None = None
         self._time_limit: asyncio.TimerHandle | None = None
         self._time_limit_s = min(verb.time_limit_s, configuration.time_limit_s)
         self._loop = asyncio.get_running_loop()
         self._finish: Finish | None = None
+        self.referred_to: str | None = None
 
     async def until_finished(self) -> Finish:
         with self._call.listening(self._digit):
@@ -179,6 +195,8 @@ class _DialRun:
         return parameters
 
     async def _tell(self, event: DialEvent) -> None:
+        if isinstance(event, WinnerReferred) and self._model.state is DialState.BRIDGED:
+            self.referred_to = event.target
         self._pending.extend(self._model.receive(event))
         while self._pending:
             effect = self._pending.popleft()
@@ -217,7 +235,17 @@ class _DialRun:
                     self._attempts[key.attempt].note_answer(key.device, headers)
                     self._inbox.put_nowait(LegAnswered(key))
                 case Ended(cause):
-                    self._inbox.put_nowait(LegEnded(key, cause))
+                    another = (
+                        None if key in self._dropped else self._attempts[key.attempt].place_next(key.device, cause)
+                    )
+                    if another is None:
+                        self._inbox.put_nowait(LegEnded(key, cause))
+                    else:
+                        self._call.spawn(self._follow(key, another), name=f"dialled leg {another.leg_id}")
+                case TransferRequested(target, is_accepted=True):
+                    self._inbox.put_nowait(WinnerReferred(target))
+                case TransferRequested():
+                    self._call.timeline.warn(REFER_NOT_WANTED, f"REFER of {leg.device} without referUrl", level="error")
                 case DigitReceived() if key == self._model.winner:
                     self._called_digit(event)
                 case _:
@@ -236,6 +264,8 @@ class _DialRun:
         self._call.leg.prefer(leg.codec_names)
         await self._call.answer()
         self._sound.bridge(leg)
+        if self._verb.refer_url is not None and isinstance(leg, Transferable):
+            leg.accept_transfers(True)
         self._time_limit = self._loop.call_later(self._time_limit_s, self._inbox.put_nowait, TimeLimitReached())
         self._call.timeline.note(
             self._call.timeline.event("bridged", message=self._attempts[key.attempt].facts.sid, leg_id=leg.leg_id)
@@ -253,6 +283,7 @@ class _DialRun:
                 if timer is not None:
                     timer.cancel()
             case Hangup(key, cause):
+                self._dropped.add(key)
                 self._leg(key).hangup(cause)
             case PostAttempt(number, posted, cause):
                 attempt = self._attempts[number]

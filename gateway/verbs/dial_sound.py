@@ -74,6 +74,11 @@ class DialSound:
         else:
             self._recording.retap(self._channels(parent, child))
 
+    def record_parent(self) -> None:
+        """Record the caller and what he hears, where that is no single party: a conference."""
+        if self._verb.record.is_on:
+            self._begin_recording(self._parent, None)
+
     def finish_recording(self) -> RecordingMention | None:
         """Stop recording, if there is one; how requests mention it. May be called again."""
         if self._recording is not None:

@@ -1,4 +1,4 @@
-"""Verbs that only steer: Hangup, Reject, Redirect, Pause.
+"""Verbs that only steer: Hangup, Reject, Redirect, Pause; and Echo.
 
 Source: Twilio <Hangup>, <Reject>, <Redirect>, <Pause>; SIP and TwiML Interaction (404 and 486 for a rejected call).
 """
@@ -7,9 +7,10 @@ import asyncio
 
 from gateway.scripted import ScriptedCall
 from gateway.twiml import resolve_url
-from gateway.twiml.model import Hangup, Pause, Redirect, Reject
+from gateway.twiml.model import Echo, Hangup, Pause, Redirect, Reject
 from gateway.twiml.values import RejectReason
 from gateway.verbs.outcome import Continue, Fetch, Next, Stop
+from media.engine import Silence
 from signaling.leg import HangupCause
 
 
@@ -27,7 +28,7 @@ async def reject(call: ScriptedCall, verb: Reject, _base_url: str | None) -> Nex
 
 
 async def redirect(_call: ScriptedCall, verb: Redirect, base_url: str | None) -> Next:
-    return Fetch(url=resolve_url(base_url, verb.url), method=verb.method.value, parameters=[])
+    return Fetch(url=resolve_url(base_url, verb.url), method=verb.method.value, is_redirect=True)
 
 
 async def pause(call: ScriptedCall, verb: Pause, _base_url: str | None) -> Next:
@@ -35,3 +36,15 @@ async def pause(call: ScriptedCall, verb: Pause, _base_url: str | None) -> Next:
     await asyncio.sleep(verb.length_s)
     await call.answer()
     return Continue()
+
+
+async def echo(call: ScriptedCall, _verb: Echo, _base_url: str | None) -> Next:
+    """The caller hears himself until he hangs up. Source: twilio-python, Echo."""
+    await call.answer()
+    port = call.leg.media
+    port.hear(port)
+    until_hung_up: asyncio.Future[Next] = asyncio.get_running_loop().create_future()
+    try:
+        return await until_hung_up
+    finally:
+        port.hear(Silence())

@@ -8,7 +8,6 @@ Source: Twilio <Gather>.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
 
 from gateway.gathering import (
     Digits,
@@ -32,20 +31,17 @@ from gateway.gathering import (
 from gateway.parameters import Parameters
 from gateway.scripted import ScriptedCall
 from gateway.twiml import TwimlError, resolve_url
-from gateway.twiml.model import Gather, Pause, Play, Say
+from gateway.twiml.model import Gather
 from gateway.twiml.values import Auto, GatherInput
 from gateway.verbs.attempt import NOT_EXECUTED
 from gateway.verbs.outcome import Continue, Fetch, Next
-from gateway.verbs.prompts import MAX_LOOPS, prepare
+from gateway.verbs.prompts import prepare_all
 from gateway.webhooks.errors import FetchCode, FetchError
 from media.player import UnplayableAudio
 from signaling.leg import DigitReceived
 
 DEFAULT_TIMEOUT_S = 5
 UNPLAYABLE_PROMPT = 13325
-
-Sound = Callable[[], Awaitable[None]]
-"""A prompt made ready: what is left is to play it."""
 
 
 async def gather(call: ScriptedCall, verb: Gather, base_url: str | None) -> Next:
@@ -136,43 +132,21 @@ class _GatherRun:
                 self._outcome = outcome
 
     async def _prompt(self) -> None:
-        """Everything is made ready before the first of it sounds. Source: Twilio <Gather>, nested Play."""
-        preparing = [asyncio.create_task(self._prepared(prompt)) for prompt in self._verb.prompts]
         try:
-            sounds = [await sound for sound in preparing]
-        finally:
-            for task in preparing:
-                task.cancel()
-            await asyncio.gather(*preparing, return_exceptions=True)
-        for sound in sounds:
-            await sound()
-
-    def _prompts_over(self, prompts: asyncio.Task[None]) -> None:
-        if not prompts.cancelled():
-            self._failure = prompts.exception()
-            self._inbox.put_nowait(PromptsOver())
-
-    async def _prepared(self, prompt: Say | Play | Pause) -> Sound:
-        match prompt:
-            case Pause(length_s=length_s):
-                return lambda: asyncio.sleep(length_s)
-            case Play():
-                return await self._fetched(prompt)
-            case Say():
-                spoken = await prepare(self._call, prompt, self._base_url)
-                return lambda: spoken.perform(self._call.leg)
-
-    async def _fetched(self, prompt: Play) -> Sound:
-        url = resolve_url(self._base_url, prompt.url)
-        try:
-            clip = await self._call.services.sounds.clip(url, cookies=self._call.cookies)
+            prompts = await prepare_all(self._call, self._verb.prompts, self._base_url)
         except UnplayableAudio as error:
             raise TwimlError(UNPLAYABLE_PROMPT, f"<Gather><Play>: {error}") from error
         except FetchError as error:
             if error.code is not FetchCode.BAD_AUDIO_TYPE:
                 raise
             raise TwimlError(UNPLAYABLE_PROMPT, f"<Gather><Play>: {error.message}") from error
-        return lambda: self._call.leg.media.play(clip, loops=prompt.loop or MAX_LOOPS)
+        for prompt in prompts:
+            await prompt.perform(self._call.leg)
+
+    def _prompts_over(self, prompts: asyncio.Task[None]) -> None:
+        if not prompts.cancelled():
+            self._failure = prompts.exception()
+            self._inbox.put_nowait(PromptsOver())
 
     def _key(self, pressed: DigitReceived) -> None:
         self._inbox.put_nowait(KeyPressed(pressed.digit))

@@ -15,13 +15,15 @@ class Continue:
 class Fetch:
     """Another document, which replaces this one. url: absolute. parameters: beside the standard ones.
 
-    is_fallback: asked for because something failed; if this fails too, the script is over.
+    is_fallback: asked for because something failed; if this fails too, the script is over. is_redirect: asked for by a
+    <Redirect>.
     """
 
     url: str
     method: str
     parameters: Parameters = field(default_factory=list)
     is_fallback: bool = False
+    is_redirect: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,20 +9,25 @@ from collections.abc import Mapping
 from typing import Final
 
 from gateway.interpreter import Run
-from gateway.twiml.model import Dial, Gather, Hangup, Pause, Play, Redirect, Reject, Say
-from gateway.verbs.dial import dial
-from gateway.verbs.flow import hangup, pause, redirect, reject
+from gateway.twiml.model import Dial, Echo, Gather, Hangup, Pause, Play, Record, Redirect, Refer, Reject, Say
+from gateway.verbs.dial_room import dial_parties_or_room
+from gateway.verbs.flow import echo, hangup, pause, redirect, reject
 from gateway.verbs.gather import gather
 from gateway.verbs.play import play
+from gateway.verbs.record import record
+from gateway.verbs.refer import refer
 from gateway.verbs.say import say
 
 VERBS: Final[Mapping[type, Run]] = {
-    Dial: dial,
+    Dial: dial_parties_or_room,
+    Echo: echo,
     Gather: gather,
     Hangup: hangup,
     Pause: pause,
     Play: play,
+    Record: record,
     Redirect: redirect,
+    Refer: refer,
     Reject: reject,
     Say: say,
 }

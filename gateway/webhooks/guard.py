@@ -6,7 +6,7 @@ Source: IANA special-purpose address registries (RFC 6890); the port list is wha
 blocking") with the usual databases.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final
 
@@ -75,6 +75,20 @@ class Guard:
         if (found, port) in self._own:
             return f"{found} port {port} is this gateway itself"
         return None
+
+
+def permits(allow: Iterable[Network | str]) -> Callable[[str], bool]:
+    """Whether an address may be reached on whatever port: for SIP, which has ports of its own choice."""
+    allowed = tuple(ip_network(network) if isinstance(network, str) else network for network in allow)
+
+    def permits_address(address: str) -> bool:
+        try:
+            found = _plain(ip_address(address))
+        except ValueError:
+            return False
+        return is_public(found) or any(found in net for net in allowed if net.version == found.version)
+
+    return permits_address
 
 
 def is_public(address: IPv4Address | IPv6Address) -> bool:

@@ -64,6 +64,7 @@ def forget(engine: Record, mix: Record) -> None:
 def begin_total(engine: Record, mix: Record, number: Any) -> None:
     """A tick of the mix begins with what is played into it."""
     total, size = mix.total, FRAME * mix.scale
+    mix.total_at = engine.tick_position
     for index in range(size):
         total[index] = 0
     if mix.sounds == 0 and mix.sounds_on == 0:

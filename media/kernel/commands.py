@@ -35,6 +35,7 @@ from media.kernel.layout import (
     DO_RECORD,
     DO_RETAP,
     DO_RETURN_BLOCKS,
+    DO_SKIP,
     DO_STOP,
     DO_STOP_DIGITS,
     DO_STOP_IN_MIX,
@@ -98,6 +99,8 @@ def _obey(state: State, words: Any) -> None:
         record.retap(state, slot, words[4:], words[3])
     elif what == DO_STOP_RECORDING:
         record.stop(state, slot)
+    elif what == DO_SKIP:
+        record.skip(state, slot, words[2])
     elif what == DO_RETURN_BLOCKS:
         for index in range(slot):
             record.return_block(state, words[2 + index] >> 32, words[2 + index] & 0xFFFFFFFF)
@@ -340,6 +343,7 @@ def _close_mix(state: State, number: Any) -> None:
     """Who is in it has left, at once; what recorders still want of it they get."""
     engine = state.engine[0]
     record.end_taps_on(state, number, True)
+    listen.end_all_on(state, number, True)
     clips.stop_all(engine, state.mixes[number])
     for index in range(engine.live_count):
         port = state.ports[state.live[index]]
@@ -373,7 +377,7 @@ def _close(state: State, port: Record) -> None:
     sockets.close_direct(port)
     _take_in_no_more(engine, port)
     record.end_taps_on(state, port.slot, False)
-    listen.end_all_on(state, port.slot)
+    listen.end_all_on(state, port.slot, False)
     hear(state, port, HEARS_SILENCE, 0)
     while port.first_listener:
         hear(state, state.ports[port.first_listener - 1], HEARS_SILENCE, 0)

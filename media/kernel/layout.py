@@ -113,6 +113,7 @@ COMMAND_WORDS = 16
     DO_STOP_RECORDING,
     DO_RETURN_BLOCKS,
     DO_TRANSPORT,
+    DO_SKIP,
     DO_LISTEN,
     DO_STOP_LISTENING,
     DO_OPEN_FEED,
@@ -123,7 +124,7 @@ COMMAND_WORDS = 16
     DO_PLAY_IN_MIX,
     DO_STOP_IN_MIX,
     DO_DETECT_TONES,
-) = range(26)
+) = range(27)
 
 EVENT_BYTES = 64
 EVENT_WORDS_64 = 8
@@ -309,13 +310,13 @@ PORT_SCALAR_BYTES = offset_of(PORT, "digits")
 
 MIX = np.dtype(
     [
-        *_words("state scale sounds sounds_on"),
+        *_words("state scale sounds sounds_on total_at"),
         ("sound_address", np.int64, (MAX_MIX_SOUNDS,)),
         ("sound_length", np.int64, (MAX_MIX_SOUNDS,)),
         ("sound_position", np.int64, (MAX_MIX_SOUNDS,)),
         ("sound_loops", np.int64, (MAX_MIX_SOUNDS,)),
         ("sound_serial", np.int64, (MAX_MIX_SOUNDS,)),
-        # What is said in it and played into it this tick; played: at RATE_HZ.
+        # What is said in it and played into it in the tick total_at; played: at RATE_HZ.
         ("total", np.int32, (WIDE * FRAME,)),
         ("played", np.int16, (FRAME,)),
         ("played_before", np.int16, (HISTORY_SAMPLES,)),
@@ -334,7 +335,8 @@ sounds: clips in it; a place with sound_serial 0 is empty. sounds_on: the tick b
 
 RECORDING = np.dtype(
     [
-        *_words("state channels scale position end_position block filled lost held_blocks lost_frames taps"),
+        *_words("state channels scale position end_position skip_from skip_to"),
+        *_words("block filled lost held_blocks lost_frames taps"),
         ("tap_slot", np.int64, (MAX_TAPS,)),
         ("tap_kind", np.int64, (MAX_TAPS,)),
         ("tap_channel", np.int64, (MAX_TAPS,)),
@@ -349,7 +351,7 @@ NEVER = 1 << 62
 
 LISTENING = np.dtype(
     [
-        *_words("state slot is_heard scale delay begin_position end_position"),
+        *_words("state slot kind scale delay begin_position end_position"),
         ("gap", np.int64, (1,)),
         ("period", np.int64, (1,)),
         ("history", np.int16, (HISTORY_SAMPLES,)),

@@ -252,6 +252,17 @@ def take_frame(engine: Record, port: Record, mix: Record, number: Any) -> None:
 
 
 @compiled
+def take_all(engine: Record, mix: Record) -> None:
+    """All of this tick into engine.frame; nothing in a tick that was too late to send anything."""
+    size = FRAME * mix.scale
+    if mix.total_at == engine.tick_position:
+        _all(engine.frame, mix.total, size)
+    else:
+        for index in range(size):
+            engine.frame[index] = 0
+
+
+@compiled
 def _all_but(out: Any, total: Any, own: Any, size: Any) -> None:
     for index in range(size):
         out[index] = clipped(total[index] - own[index])

@@ -76,6 +76,8 @@ def begin(state: State, number: Any, channels: Any, scale: Any) -> None:
     recording.scale = scale
     recording.position = engine.tick_position
     recording.end_position = FOREVER
+    recording.skip_from = FOREVER
+    recording.skip_to = FOREVER
     recording.block = -1
     state.live_recordings[engine.recording_count] = number
     engine.recording_count += 1
@@ -144,6 +146,21 @@ def stop(state: State, number: Any) -> None:
 
 
 @compiled
+def skip(state: State, number: Any, is_on: Any) -> None:
+    """From now on nothing goes into the file, or again what is heard from now on.
+
+    A stretch that is on again before recorders reached its end goes on being skipped: there is one at a time.
+    """
+    recording, now = state.recordings[number], state.engine[0].tick_position
+    if not is_on:
+        recording.skip_to = min(recording.skip_to, now)
+    elif recording.skip_to <= recording.position or recording.skip_from == FOREVER:
+        recording.skip_from, recording.skip_to = now, FOREVER
+    else:
+        recording.skip_to = FOREVER
+
+
+@compiled
 def cut_all(state: State) -> None:
     """Every tick: the frame that is now RECORD_DELAY old, of every recording."""
     engine = state.engine[0]
@@ -164,7 +181,9 @@ def cut_all(state: State) -> None:
 
 @compiled
 def _cut(state: State, number: Any, recording: Record) -> None:
-    if _has_block(state, number, recording):
+    if recording.skip_from <= recording.position and recording.position < recording.skip_to:
+        pass
+    elif _has_block(state, number, recording):
         for channel in range(recording.channels):
             _cut_channel(state, recording, channel)
         recording.filled += FRAME * recording.scale

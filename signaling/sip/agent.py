@@ -224,15 +224,19 @@ class SipAgent:
         elif target.flow is not None:
             outbound.start([target.flow])
         else:
-            self._spawn(self._look_up(leg, outbound, target.next_hop or target.request_uri))
+            self._spawn(self._look_up(leg, outbound, target))
         return leg
 
-    async def _look_up(self, leg: SipLeg, outbound: OutboundInvite, uri: str) -> None:
+    async def _look_up(self, leg: SipLeg, outbound: OutboundInvite, target: DialTarget) -> None:
         try:
-            found = await self._resolver.resolve(uri)
+            found = await self._resolver.resolve(target.next_hop or target.request_uri)
+            permitted = [place for place in found if target.permits is None or target.permits(place.host)]
+            if found and not permitted:
+                leg.end(HangupCause.FORBIDDEN, reason=f"{found[0].host} may not be called", sip_status=403)
+                return
             flows = [
                 self.transports.flow_to(place.protocol, place.host, place.port, server_name=place.server_name)
-                for place in found
+                for place in permitted
             ]
         except GatewayError as error:
             leg.end(HangupCause.UNREACHABLE, reason=str(error), sip_status=404)
@@ -314,8 +318,20 @@ class SipAgent:
             self.transports.prove(flow)
             layer = self.core.layer
             layer.respond(layer.serve(request, flow), response)
+            if flow.reliable:
+                self._follow(request, flow)
         elif self.transports.penalise(flow.source):
             self.transports.send(bytes(response), flow)
+
+    def _follow(self, request: Request, flow: Flow) -> None:
+        """A device that came back over another connection is reached there in its calls as well, at once.
+
+        It proved who it is; its Contact tells which of the identity's devices. Source: RFC 5626 3.1, 5.3; RFC 7118 5.
+        """
+        identity = request.to_address.uri.user or ""
+        places = {(contact.uri.user, contact.uri.host.lower()) for contact in request.contact}
+        for leg in self.core.legs:
+            leg.device_moved(identity, places, flow)
 
     def _on_cancel(self, request: Request, flow: Flow) -> None:
         """Source: RFC 3261 9.2."""
@@ -367,7 +383,11 @@ class SipAgent:
             dialog,
             flow,
             we_called=False,
-            peer=Peer(pinned=admitted.identity is not None, answers=ChallengeAnswers(None)),
+            peer=Peer(
+                pinned=admitted.identity is not None,
+                answers=ChallengeAnswers(None),
+                identity=admitted.identity or "",
+            ),
             timer=SessionTimer(interval_s=self._settings.session_interval_s),
         )
         inbound = InboundInvite(core, leg, session, request, flow)

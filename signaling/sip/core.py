@@ -24,7 +24,7 @@ from signaling.sip.values import SipParseError, parse_uri
 if TYPE_CHECKING:
     from signaling.sip.leg import SipLeg
 
-METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "UPDATE", "PRACK", "INFO", "REGISTER")
+METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "UPDATE", "PRACK", "INFO", "REFER", "NOTIFY", "REGISTER")
 ALLOW = ("Allow", ", ".join(METHODS))
 SUPPORTED = ("Supported", "100rel, timer")
 ACCEPT = ("Accept", "application/sdp, application/dtmf-relay, application/dtmf")

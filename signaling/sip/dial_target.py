@@ -3,7 +3,7 @@
 Pure. Owns DialTarget and Credentials.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -30,16 +30,20 @@ class DialTarget:
 
     request_uri: as it goes on the wire (a binding's Contact, ``sip:+15550100@carrier.example``).
     to_uri: what To shows; empty is the Request-URI. device: for records and logs (``sip:alice@192.0.2.7``).
-    flow: where a registered device is reached; without one ``next_hop`` (or the Request-URI) is looked up.
+    flow, identity: where a registered device is reached, and whose it is; without a flow ``next_hop`` (or the
+    Request-URI) is looked up.
     route: proxies on the way, as Route values (RFC 3327).
     credentials: for this target's own servers, never for anybody else.
+    permits: whether a numeric address may be called for this target; every address may without it.
     """
 
     request_uri: str
     device: str
     to_uri: str = ""
     flow: "Flow | None" = None
+    identity: str = ""
     route: tuple[str, ...] = ()
     next_hop: str = ""
     credentials: Credentials | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    permits: Callable[[str], bool] | None = None

@@ -26,11 +26,13 @@ Field = tuple[str, str]
 class Peer:
     """What does not change for the far end of one leg.
 
-    pinned: a registered device, reached only the way it registered. answers: to its challenges.
+    pinned: a registered device, reached only the way it registered. answers: to its challenges. identity: whose device
+    it is, if it is registered.
     """
 
     pinned: bool
     answers: ChallengeAnswers
+    identity: str = ""
 
 
 @dataclass

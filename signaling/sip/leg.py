@@ -6,7 +6,7 @@ owner wants; what is left to say to the far end after Ended goes on without the 
 Source: signaling/leg.py (the contract); RFC 3261 9.1, 15.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -30,12 +30,14 @@ from signaling.leg import (
     Resumed,
     Ringing,
     SipDetails,
+    TransferResult,
 )
 from signaling.sip.core import SipCore
 from signaling.sip.leg_media import LegAudio
 from signaling.sip.message import Request
-from signaling.sip.session import Session
+from signaling.sip.session import Place, Session
 from signaling.sip.transaction_layer import ServerTransaction
+from signaling.sip.transport import Flow
 
 if TYPE_CHECKING:
     from signaling.sip.uac import OutboundInvite
@@ -95,6 +97,7 @@ class SipLeg:
         self._session: Session | None = None
         self._told: set[type[LegEvent]] = set()
         self._held = False
+        self.accepts_transfer = False
         core.legs.add(self)
 
     # The contract
@@ -205,6 +208,14 @@ class SipLeg:
         if self._state is not LegState.ENDED:
             await self.audio.port.send_digits(digits)
 
+    def accept_transfers(self, accepted: bool) -> None:
+        self.accepts_transfer = accepted
+
+    async def transfer(self, target: str, headers: Mapping[str, str]) -> TransferResult:
+        if self._session is None or self._state is not LegState.UP:
+            return TransferResult()
+        return await self._session.transfers.send(target, headers)
+
     # What the parts tell it
 
     @property
@@ -226,8 +237,8 @@ class SipLeg:
         self._outbound = outbound or self._outbound
         self._session = session or self._session
 
-    def post(self, event: LegEvent) -> None:
-        self._events.post(event)
+    def post(self, event: LegEvent) -> bool:
+        return self._events.post(event)
 
     def alerting(self, event: Ringing | EarlyMedia) -> None:
         """The far end rings or sends early media; each is told once."""
@@ -260,6 +271,11 @@ class SipLeg:
                 self.end(HangupCause.MEDIA_TIMEOUT, reason="no audio")
             case _:
                 pass
+
+    def device_moved(self, identity: str, places: Collection[Place], flow: Flow) -> None:
+        """A device of the identity registered by this flow. places: user and host of its Contacts."""
+        if self._session is not None:
+            self._session.follow(identity, places, flow)
 
     def on_prack(self, request: Request, server: ServerTransaction) -> None:
         if self._inbound is not None:

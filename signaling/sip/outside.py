@@ -12,10 +12,13 @@ from signaling.sip.values import SipParseError, parse_uri
 
 
 class OutsideUris:
-    """dial: SipAgent.dial."""
+    """dial: SipAgent.dial. permits: whether a numeric address may be called for an application."""
 
-    def __init__(self, *, dial: Callable[[DialTarget, OutboundCall], Leg]) -> None:
+    def __init__(
+        self, *, dial: Callable[[DialTarget, OutboundCall], Leg], permits: Callable[[str], bool] | None = None
+    ) -> None:
         self._dial = dial
+        self._permits = permits
 
     def dial_uri(self, target: SipTarget, request: OutboundCall) -> Leg:
         """A leg to the URI; one that cannot be read fails like one that cannot be reached."""
@@ -29,6 +32,7 @@ class OutsideUris:
                 device=_without_parameters(target.uri),
                 credentials=credentials,
                 headers=target.headers,
+                permits=None if target.is_configured else self._permits,
             ),
             request,
         )

@@ -81,6 +81,7 @@ class RegisteredDevice:
                 to_uri=f"sip:{binding.identity}@{self._domain}",
                 device=binding.device,
                 flow=binding.flow,
+                identity=binding.identity,
                 route=binding.path,
             ),
             request,

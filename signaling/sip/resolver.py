@@ -26,6 +26,7 @@ from sipmessage import URI
 
 from signaling.sip.flow import PROTOCOLS, Protocol, default_port, is_address
 from signaling.sip.values import SipParseError, parse_uri
+from signaling.weight import by_weight
 
 log = structlog.get_logger()
 
@@ -255,22 +256,6 @@ class Resolver:
             self._hosts_until = now + self._settings.hosts_file_s
             self._hosts = await asyncio.to_thread(_read_hosts, self._settings.hosts_file)
         return self._hosts
-
-
-def by_weight(targets: Sequence[_Target], chance: random.Random) -> list[_Target]:
-    """SRV records by priority, and by chance according to weight within one. Source: RFC 2782, "Weight"."""
-    ordered: list[_Target] = []
-    for priority in sorted({target.priority for target in targets}):
-        # Those of weight 0 first, so that they have a small chance to be selected.
-        left = sorted((target for target in targets if target.priority == priority), key=lambda target: target.weight)
-        while left:
-            pick = chance.randint(0, sum(target.weight for target in left))
-            for index, target in enumerate(left):
-                pick -= target.weight
-                if pick <= 0:
-                    ordered.append(left.pop(index))
-                    break
-    return ordered
 
 
 def fit_size(destinations: Sequence[Destination], octets: int) -> list[Destination]:

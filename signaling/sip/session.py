@@ -7,7 +7,7 @@ Source: RFC 3261 12.2, 13.3.1.4, 14, 15; RFC 3311 (UPDATE); RFC 4028; RFC 6337 f
 """
 
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -24,13 +24,15 @@ from signaling.sip.refresh import Refresher
 from signaling.sip.repeat import Repetition
 from signaling.sip.session_timer import IntervalTooSmall, SessionTimer
 from signaling.sip.transaction_layer import Outcome, ServerTransaction
+from signaling.sip.transfer import Transfers
 from signaling.sip.transport import Flow
-from signaling.sip.values import SipParseError
+from signaling.sip.values import SipParseError, parse_uri
 
 if TYPE_CHECKING:
     from signaling.sip.leg import SipLeg
 
 Field = tuple[str, str]
+Place = tuple[str | None, str]
 
 
 def refusal_fields(error: PeerError) -> list[Field]:
@@ -44,6 +46,14 @@ def refusal_fields(error: PeerError) -> list[Field]:
             return [("Retry-After", str(random.randint(0, 10)))]
         case _:
             return []
+
+
+def _place_of(target: str) -> Place | None:
+    try:
+        uri = parse_uri(target)
+    except SipParseError:
+        return None
+    return uri.user, uri.host.lower()
 
 
 @dataclass
@@ -84,9 +94,15 @@ class Session:
         self._closed = False
         self._is_describing = False
         self.refresher = Refresher(core, leg, self, we_called=we_called)
+        self.transfers = Transfers(core, leg, self)
         core.dialogs[dialog.id] = self
         if not we_called and dialog.remote_sequence is not None:
             core.callers[dialog.id.call_id, dialog.id.remote_tag] = dialog.remote_sequence
+
+    def follow(self, identity: str, places: Collection[Place], flow: Flow) -> None:
+        """The dialog's flow is that of its device's registration, if it is one of these."""
+        if identity and self._peer.identity == identity and _place_of(self.dialog.remote_target) in places:
+            self.flow = flow
 
     # What the peer sends
 
@@ -117,10 +133,12 @@ class Session:
                 self._leg.on_prack(request, self._core.layer.serve(request, flow))
             case "OPTIONS":
                 self._answer(request, flow, 200, fields=[ALLOW, SUPPORTED, ACCEPT])
+            case "REFER" if self.dialog.confirmed:
+                self.transfers.on_refer(request, flow)
             case "REFER":
                 self._answer(request, flow, 603)
             case "NOTIFY":
-                self._answer(request, flow, 489)
+                self.transfers.on_notify(request, flow)
             case _:
                 self._answer(request, flow, 405, fields=[ALLOW])
 
@@ -293,10 +311,13 @@ class Session:
         *,
         fields: Iterable[Field] = (),
         body: bytes = b"",
+        content_type: str = "application/sdp",
     ) -> None:
         """A request of ours inside the dialog; the listener hears what comes of it."""
         self.flow = self._core.flow_of(self.dialog, self.flow, pinned=self._peer.pinned)
-        request = self.dialog.request(method, fields=[*fields, self._core.user_agent], body=body)
+        request = self.dialog.request(
+            method, fields=[*fields, self._core.user_agent], body=body, content_type=content_type
+        )
         self._core.layer.request(request, self.flow, partial(listener, request))
 
     def acknowledge(self, sequence: int) -> tuple[bytes, Flow]:
@@ -326,6 +347,7 @@ class Session:
         if self._closed or self._bye is not None:
             return
         self.refresher.stop()
+        self.transfers.finish()
 
         def bye() -> None:
             self._bye = None
@@ -344,6 +366,7 @@ class Session:
             return
         self._closed = True
         self.refresher.stop()
+        self.transfers.close()
         for waiting in self._waiting.values():
             waiting.repetition.stop()
         self._waiting.clear()

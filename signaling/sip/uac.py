@@ -83,7 +83,11 @@ def template_of(target: DialTarget, request: OutboundCall, *, settings: SipSetti
         call_id=call_id,
         fields=tuple(fields),
         route=target.route,
-        peer=Peer(pinned=target.flow is not None, answers=ChallengeAnswers(target.credentials)),
+        peer=Peer(
+            pinned=target.flow is not None,
+            answers=ChallengeAnswers(target.credentials),
+            identity=target.identity,
+        ),
     )
 
 

@@ -7,11 +7,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gateway.config import Configuration, load
 from gateway.interpreter import Interpreter
 from gateway.parameters import CallDirection, CallFacts, RecordingMention
 from gateway.recordings import ActiveRecording, RecordingOrder, Recordings
+from gateway.rooms.conferences import Conferences
 from gateway.routing import Router, Script
 from gateway.services import Services
 from gateway.session import CallSession
@@ -42,6 +44,8 @@ from signaling.leg import (
     Party,
     Ringing,
     SipDetails,
+    TransferRequested,
+    TransferResult,
 )
 from signaling.location import (
     PHONE_CODECS,
@@ -55,6 +59,7 @@ from signaling.location import (
 
 ACCOUNT_SID = "AC" + "0" * 32
 VOICE_URL = "http://app.example.com/voice?x=1"
+HOLD_MUSIC = Clip(np.zeros(8000, np.int16), 8000)
 
 
 class PeerPort:
@@ -65,6 +70,7 @@ class PeerPort:
         self.rate_hz = 8000
         self.heard: list[Any] = [Silence()]
         self.played: list[Clip] = []
+        self.joined: PeerMix | None = None
         self.loops: list[int] = []
         self.played_to_the_end: list[Clip] = []
 
@@ -78,6 +84,12 @@ class PeerPort:
     def hear(self, source: Any) -> None:
         self.heard.append(source)
 
+    def join(self, mix: "PeerMix | None") -> None:
+        self.joined = mix
+
+    def play_nowait(self, clip: Clip, *, loops: int = 0) -> None:
+        self.heard.append(clip)
+
     def statistics(self) -> PortStatistics:
         return PortStatistics(packets_received=50)
 
@@ -86,6 +98,40 @@ class PeerPort:
         self.loops.append(loops)
         await asyncio.sleep(clip.duration_s * loops)
         self.played_to_the_end.append(clip)
+
+
+class PeerFrames:
+    """What the caller says, frame by frame: a loud one when ``speaks`` says so for this time of the loop."""
+
+    def __init__(self, speaks: Callable[[float], bool], frame_s: float) -> None:
+        self._frame_s = frame_s
+        self._speaks = speaks
+        self._clock = asyncio.get_running_loop().time
+        self._next_s = self._clock()
+        self.is_closed = False
+
+    def __aiter__(self) -> "PeerFrames":
+        return self
+
+    async def __anext__(self) -> NDArray[np.int16]:
+        if self.is_closed:
+            raise StopAsyncIteration
+        self._next_s += self._frame_s
+        await asyncio.sleep(self._next_s - self._clock())
+        return np.tile(np.array([4000, -4000] if self._speaks(self._next_s) else [0, 0], np.int16), 80)
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+class PeerMix:
+    """A mixing group that mixes nothing."""
+
+    def __init__(self) -> None:
+        self.is_closed = False
+
+    def close(self) -> None:
+        self.is_closed = True
 
 
 class PeerSpeech:
@@ -127,6 +173,8 @@ class PeerLeg:
         self.media: Any = PeerPort(name)
         self.done: list[str] = []
         self.hung_up_with: HangupCause | None = None
+        self.accepts_transfer = False
+        self.transfer_results: asyncio.Queue[TransferResult] = asyncio.Queue()
 
     def __repr__(self) -> str:
         return f"<leg {self.leg_id}>"
@@ -153,7 +201,17 @@ class PeerLeg:
     async def send_digits(self, digits: str) -> None:
         self.done.append(f"digits {digits}")
 
+    def accept_transfers(self, accepted: bool) -> None:
+        self.accepts_transfer = accepted
+
+    async def transfer(self, target: str, headers: Mapping[str, str]) -> TransferResult:
+        self.done.append(f"refer {target} {dict(headers)}")
+        return await self.transfer_results.get()
+
     # What the far end does.
+
+    def refers(self, target: str) -> None:
+        self.events.post(TransferRequested(target, is_accepted=self.accepts_transfer))
 
     def rings(self) -> None:
         self.state = LegState.RINGING
@@ -192,7 +250,8 @@ class Scene:
     """One call with an application that answers from a table, and whoever it dials.
 
     documents: path -> TwiML text, or a function of the request's parameters. sounds: path -> seconds of a sound file,
-    or what is there instead of one.
+    or what is there instead of one. speech_s: when the caller speaks: from, to, in seconds of the call;
+    frame_s: how often a frame of it comes, for tests of long calls.
     devices: identity -> number of devices. ``codecs``: what they speak, if they are no phones.
     has_trunk: whether there is a trunk.
     """
@@ -222,12 +281,20 @@ class Scene:
         )
         self.extra = dict(extra or {})
         self.script = script or Script(voice_url=VOICE_URL)
+        self.verbs = dict(VERBS)
+        self.content_types: dict[str, str] = {}
+        self.final_urls: dict[str, str] = {}
+        self.speech_s: list[tuple[float, float]] = []
+        self.listeners: list[PeerFrames] = []
+        self.zero_s = 0.0
+        self.frame_s = 0.02
         self.sounds: dict[str, float | bytes] = {}
         self.sounds_fetched: list[str] = []
         self.fetch_audio_s = 0.0
         self.requests: list[Request] = []
         self.written: list[Operation] = []
         self.recordings: list[PeerRecording] = []
+        self.mixes: list[PeerMix] = []
         self.dialled: list[PeerLeg] = []
         self.codecs: dict[str, Repertoire] = {}
         self.targets: list[Target] = []
@@ -250,11 +317,11 @@ class Scene:
         text = document if isinstance(document, str) else document(dict(request.params))
         return Fetched(
             body=text.encode(),
-            content_type=self.content_type,
+            content_type=self.content_types.get(path, self.content_type),
             charset=None,
             status=200,
             url=request.url,
-            base_url=request.url,
+            base_url=self.final_urls.get(path, request.url.partition("#")[0]),
         )
 
     def repertoires(self, target: Target) -> list[Repertoire]:
@@ -293,12 +360,23 @@ class Scene:
         self._arrived.set()
         return legs
 
+    def listen(self, tap: Any) -> PeerFrames:
+        def speaks(now_s: float) -> bool:
+            return any(start <= now_s - self.zero_s < end for start, end in self.speech_s)
+
+        self.listeners.append(PeerFrames(speaks, self.frame_s))
+        return self.listeners[-1]
+
     def begin(self, order: RecordingOrder, channels: Sequence[Sequence[Any]], *, rate_hz: int) -> ActiveRecording:
         recording = PeerRecording(order, [channels], rate_hz)
         self.recordings.append(recording)
         return cast(ActiveRecording, _PeerActive(recording))
 
     # What a test says and asks.
+
+    def open_mix(self) -> PeerMix:
+        self.mixes.append(PeerMix())
+        return self.mixes[-1]
 
     async def run(self, story: Callable[["Scene"], Awaitable[None]] | None = None) -> None:
         """The whole call; ``story`` plays everybody else meanwhile."""
@@ -312,7 +390,7 @@ class Scene:
         """What a call needs of the process; to be asked for on the loop."""
         loop = asyncio.get_running_loop()
         start = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-        zero = loop.time()
+        zero = self.zero_s = loop.time()
         return Services(
             configuration=self.configuration,
             router=Router(self.configuration),
@@ -320,7 +398,9 @@ class Scene:
             webhooks=cast(Any, self),
             store=cast(Any, self),
             recordings=cast(Recordings, self),
-            interpreter=Interpreter(VERBS),
+            interpreter=Interpreter(self.verbs),
+            listen=self.listen,
+            conferences=Conferences(open_mix=cast(Any, self.open_mix), music=HOLD_MUSIC),
             speaker=Speaker(self.speech, self.configuration.speech.choice),
             sounds=Sounds(cast(Any, self)),
             now=lambda: start + timedelta(seconds=loop.time() - zero),
@@ -383,7 +463,9 @@ class Scene:
     def assert_nothing_lives(self) -> None:
         for leg in (self.caller, *self.dialled):
             assert leg.events.ended is not None, f"{leg} still lives"
+        assert all(listener.is_closed for listener in self.listeners)
         assert all(not recording.is_running for recording in self.recordings)
+        assert all(mix.is_closed for mix in self.mixes)
 
 
 class _PeerActive:

@@ -40,6 +40,7 @@ from gateway.fork_events import (
     StartTimer,
     StopRingback,
     TimeLimitReached,
+    WinnerReferred,
 )
 from signaling.leg import HangupCause
 
@@ -134,6 +135,7 @@ SAMPLES: dict[type[DialEvent], DialEvent] = {
     CallerEnded: CallerEnded(),
     StarPressed: StarPressed(),
     TimeLimitReached: TimeLimitReached(),
+    WinnerReferred: WinnerReferred("+15550123"),
     ScreeningPassed: ScreeningPassed(A),
     ScreeningDeclined: ScreeningDeclined(A),
 }
@@ -344,6 +346,7 @@ SCHEDULE = st.lists(
         st.just(CallerEnded()),
         st.just(StarPressed()),
         st.just(TimeLimitReached()),
+        st.just(WinnerReferred("+15550123")),
         st.builds(ScreeningPassed, st.sampled_from(LEGS)),
         st.builds(ScreeningDeclined, st.sampled_from(LEGS)),
     ),

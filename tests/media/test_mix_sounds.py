@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from media.engine import Engine, MediaPort, Mix, PortsExhausted
+from media.engine import Engine, MediaPort, Mix, Mixed, PortsExhausted
 from media.kernel import layout
 from media.player import Clip
 from tests.media.coded_phone import G722, OPUS, coded_phone, wide_strength
@@ -268,3 +268,18 @@ async def test_mix_closed_in_any_order_leaves_nothing(engine: Engine, phones: Ph
         engine.open_mix()
     for other in opened:
         other.close()
+
+
+async def test_mix_is_listened_to_until_it_closes(engine: Engine, phones: PhoneBooth) -> None:
+    mix = engine.open_mix()
+    alice, bob = await members(phones, mix, 500, 900)
+    listener = engine.listen(Mixed(mix))
+    mix.play_nowait(clip(1700, 0.6))
+    await talk(alice, bob, seconds=0.6)
+    mix.close()
+    async with asyncio.timeout(1):
+        sound = np.concatenate([frame async for frame in listener])
+    for hz in (500, 900, 1700):
+        assert strongest(sound, hz) > AUDIBLE
+    async with asyncio.timeout(1):
+        assert [frame async for frame in engine.listen(Mixed(mix))] == []

@@ -250,3 +250,25 @@ async def test_recording_leaves_no_block_behind(engine: Engine, phone: Phone, tm
     await phone.talk(1.0)
     await recorder.stop()
     await until(lambda: engine.statistics().free_blocks >= before)
+
+
+async def test_recording_that_is_skipped_leaves_the_stretch_out(
+    engine: Engine, phones: PhoneBooth, tmp_path: Path
+) -> None:
+    """Three tones one after the other; the one in the middle is skipped."""
+    alice = await phones.phone(frequency_hz=500)
+    recorder = engine.record(tmp_path / "skipped.wav", [[Received(alice.port)]])
+    await alice.talk(0.6)
+    recorder.skip(True)
+    alice.frequency_hz = 900
+    await alice.talk(0.6)
+    recorder.skip(False)
+    alice.frequency_hz = 1300
+    await alice.talk(0.6)
+    recorded = await recorder.stop()
+    sound = read(recorded)[:, 0]
+    assert recorded.lost_frames == 0
+    assert recorded.duration_s == pytest.approx(1.2, abs=0.25)
+    assert strongest(sound[800:3200], 500) > 7500
+    assert strongest(sound[-1600:-1200], 1300) > 5000
+    assert all(strength(part, 900) < 1000 for part in (sound[:3200], sound[-3200:]))

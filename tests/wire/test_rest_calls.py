@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -120,3 +121,77 @@ async def test_rest_call_answered_by_a_phone_is_bridged_by_its_document(
     await bob.wait("ended")
     assert (await heard_by(bob)).part(-0.6).has(1000)
     assert (await heard_by(carol)).part(-0.6).has(600)
+
+
+async def test_rest_recording_is_paused_resumed_and_stopped_while_a_phone_talks(
+    client: Client, application: Application, phones: Phones, gateway: RunningGateway, tmp_path: Path
+) -> None:
+    """Twice two seconds of tone with a pause between: silent in the one recording, left out of the other."""
+    application.on("/recorded", "<Response/>")
+    bob = await phones("bob", incoming=Incoming.ANSWER, play="tone:600")
+    call = await ask(
+        client.calls.create, to="client:bob", from_="client:desk", twiml="<Response><Pause length='60'/></Response>"
+    )
+    await bob.wait("answered")
+    recordings = client.calls(call.sid).recordings
+    told = {
+        "recording_status_callback": application.url("/recorded"),
+        "recording_status_callback_event": ["completed"],
+    }
+    silent = await ask(recordings.create, recording_channels="dual", **told)
+    skipped = await ask(recordings.create, **told)
+    assert (silent.status, silent.channels, skipped.channels) == ("in-progress", 2, 1)
+    assert silent.source == "StartCallRecordingAPI"
+    with pytest.raises(TwilioRestException):
+        await ask(recordings("Twilio.CURRENT").update, status="paused")
+    await asyncio.sleep(1.5)
+    assert (await ask(recordings(silent.sid).update, status="paused")).status == "paused"
+    await ask(recordings(skipped.sid).update, status="paused", pause_behavior="skip")
+    await asyncio.sleep(1.5)
+    for sid in (silent.sid, skipped.sid):
+        assert (await ask(recordings(sid).update, status="in-progress")).status == "in-progress"
+    with pytest.raises(TwilioRestException) as refused:
+        await ask(recordings(silent.sid).update, status="in-progress")
+    assert refused.value.code == 16114
+    await asyncio.sleep(1.5)
+    for sid in (silent.sid, skipped.sid):
+        assert (await ask(recordings(sid).update, status="stopped")).status == "stopped"
+        assert (await application.wait("/recorded", RecordingSid=sid))["RecordingStatus"] == "completed"
+    found = await ask(client.recordings.list, call_sid=call.sid)
+    assert {each.sid for each in found} == {silent.sid, skipped.sid}
+    left, _ = await gateway.recording(f"{gateway.daemon.http_url}{_media(silent)}", tmp_path / "silent.wav")
+    (mono,) = await gateway.recording(f"{gateway.daemon.http_url}{_media(skipped)}", tmp_path / "skipped.wav")
+    middle = left.duration_s / 2
+    assert left.part(0.3, 1.0).has(600) and left.part(-1.0, -0.3).has(600)
+    assert left.part(middle - 0.3, middle + 0.3).is_silent
+    assert mono.duration_s < left.duration_s - 1.0
+    assert all(mono.part(at, at + 0.4).has(600) for at in (0.3, mono.duration_s / 2, mono.duration_s - 0.7))
+    assert await ask(client.recordings(silent.sid).delete)
+    with pytest.raises(TwilioRestException):
+        await ask(client.recordings(silent.sid).fetch)
+    await ask(client.calls(call.sid).update, status="completed")
+
+
+async def test_rest_call_is_recorded_from_its_answer_when_asked_to(
+    client: Client, application: Application, phones: Phones
+) -> None:
+    application.on("/recorded", "<Response/>")
+    application.on("/over", "<Response/>")
+    await phones("bob", incoming=Incoming.ANSWER, play="tone:600")
+    call = await ask(
+        client.calls.create,
+        to="client:bob",
+        from_="client:desk",
+        twiml="<Response><Pause length='2'/></Response>",
+        record=True,
+        recording_channels="dual",
+        recording_status_callback=application.url("/recorded"),
+        status_callback=application.url("/over"),
+    )
+    told = await application.wait("/recorded", CallSid=call.sid)
+    assert (told["RecordingSource"], told["RecordingChannels"]) == ("OutboundAPI", "2")
+    assert (await application.wait("/over", CallSid=call.sid))["RecordingSid"] == told["RecordingSid"]
+
+
+def _media(recording: Any) -> str:
+    return f"/2010-04-01/Accounts/{recording.account_sid}/Recordings/{recording.sid}.wav"

@@ -1,13 +1,16 @@
 """Databases of older and newer versions."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 from gateway.store.database import open_engine
-from gateway.store.schema import MIGRATIONS, SCHEMA, Migration, SchemaTooNew, migrate
+from gateway.store.schema import METADATA, MIGRATIONS, SCHEMA, Migration, SchemaTooNew, migrate
 from tests.gateway.store.records import url_of
+
+LATER_TABLES = ("conferences", "queues")
 
 
 def add_column(name: str) -> Migration:
@@ -91,3 +94,26 @@ def test_migrate_adds_the_indexes_of_call_lists_to_an_older_database(engine: sa.
     migrate(engine)
     found = {index["name"] for index in sa.inspect(engine).get_indexes("calls")}
     assert {"calls_by_account", "calls_by_to", "calls_by_from"} <= found
+
+
+def shape(engine: sa.Engine) -> dict[str, Any]:
+    """Columns with type and null, and indexes, of every table."""
+    inspect = sa.inspect(engine)
+    return {
+        table: (
+            [(column["name"], str(column["type"]), column["nullable"]) for column in inspect.get_columns(table)],
+            sorted(str(index["name"]) for index in inspect.get_indexes(table)),
+            inspect.get_pk_constraint(table)["constrained_columns"],
+        )
+        for table in inspect.get_table_names()
+    }
+
+
+def test_migrate_released_steps_lead_to_the_tables_of_a_fresh_database(tmp_path: Path) -> None:
+    fresh, old = (open_engine(f"sqlite:///{tmp_path / name}.db") for name in ("fresh", "old"))
+    assert migrate(fresh) == 1 + len(MIGRATIONS)
+    first = [table for name, table in METADATA.tables.items() if name not in LATER_TABLES]
+    assert migrate(old, migrations=[], create=lambda connection: METADATA.create_all(connection, first)) == 1
+    assert migrate(old) == 1 + len(MIGRATIONS)
+    assert shape(old) == shape(fresh)
+    assert set(LATER_TABLES) < set(shape(old))

@@ -12,11 +12,18 @@ import pytest_asyncio
 from structlog.testing import capture_logs
 
 from gateway.store.batch import Statement, encode
-from gateway.store.records import CallRecord, DeferredCallback, OwedCallback, SettledCallback
+from gateway.store.records import (
+    CallRecord,
+    ConferenceRecord,
+    DeferredCallback,
+    OwedCallback,
+    QueueRecord,
+    SettledCallback,
+)
 from gateway.store.schema import UNFINISHED_CALLS, UNFINISHED_RECORDINGS
 from gateway.store.store import Store
 from gateway.store.writer import StorageUnavailable
-from tests.gateway.store.records import START, call, completed, event, leg, owed, recording, url_of
+from tests.gateway.store.records import ACCOUNT, START, call, completed, event, leg, owed, recording, url_of
 
 
 @pytest_asyncio.fixture
@@ -37,6 +44,35 @@ async def test_store_record_written_is_read_back_unchanged(store: Store) -> None
     assert await store.recordings(record.sid) == [sound]
     (found,) = await store.events(record.sid)
     assert replace(found, position=0) == line
+
+
+async def test_store_conferences_are_found_by_name_and_state_and_queues_until_they_are_deleted(store: Store) -> None:
+    room = ConferenceRecord(
+        sid="CF" + "1" * 32,
+        account_sid=ACCOUNT,
+        friendly_name="Room 1",
+        status="init",
+        date_created=START,
+        date_updated=START,
+        status_callback_events=("end", "start"),
+    )
+    over = replace(room, sid="CF" + "0" * 32, status="completed", reason_conference_ended="last-participant-left")
+    queue = QueueRecord(
+        sid="QU" + "1" * 32,
+        account_sid=ACCOUNT,
+        friendly_name="support",
+        max_size=3,
+        date_created=START,
+        date_updated=START,
+    )
+    await store.write(room, over, queue)
+    assert await store.conference(room.sid) == room
+    assert await store.conferences(friendly_name="Room 1") == [room, over]
+    assert await store.conferences(status="completed") == [over]
+    assert await store.unfinished_conferences() == [room]
+    assert await store.queue_named("support") == await store.queue(queue.sid) == queue
+    await store.write(replace(queue, date_deleted=START))
+    assert (await store.queue_named("support"), await store.queue(queue.sid), await store.queues()) == (None, None, [])
 
 
 async def test_store_record_written_again_is_replaced(store: Store) -> None:

@@ -491,3 +491,26 @@ async def test_answer_with_a_route_that_cannot_be_read_fails(line: Line) -> None
     line.phone.answer(invite, 200, fields=[("Record-Route", "<sip:broken")], body=ANSWER)
     assert (await ended(leg)).cause is HangupCause.FAILED
     await line.over()
+
+
+@pytest.mark.parametrize("is_permitted", [True, False])
+async def test_target_at_an_address_that_may_not_be_called_is_never_sent_to(is_permitted: bool) -> None:
+    async with rig() as gateway, phone() as callee:
+        uri = "sip:bob@callee.test"
+        host, port = callee.address
+        gateway.directory.known[uri] = [Destination("udp", host, port)]
+        asked: list[str] = []
+
+        def permits(address: str) -> bool:
+            asked.append(address)
+            return is_permitted
+
+        leg = gateway.agent.dial(DialTarget(request_uri=uri, device=uri, permits=permits), outbound())
+        if is_permitted:
+            await callee.request("INVITE")
+            leg.hangup()
+        else:
+            end = await ended(leg)
+            assert (end.cause, end.sip_status, end.by_remote) == (HangupCause.FORBIDDEN, 403, False)
+            assert await callee.is_silent()
+        assert asked == ["127.0.0.1"]

@@ -209,6 +209,7 @@ def test_device_is_dialled_at_its_contact_over_its_flow(world: World) -> None:
             to_uri="sip:alice@example.com",
             device="sip:alice@198.51.100.7",
             flow=tcp(7),
+            identity="alice",
         )
     ]
     assert not world.registrar.devices("bob")

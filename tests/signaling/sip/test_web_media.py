@@ -2,14 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import cast
 
 import pytest
 
 from media.engine import PortEvent, PortsExhausted, SilenceTimeout
-from signaling.leg import Answered, DigitReceived, Ended, HangupCause, Held, Resumed
+from signaling.leg import Answered, DigitReceived, Ended, HangupCause, Held, LegState, Resumed
 from signaling.peer_media import Connected, Digit, Failed, Gone, PeerMedia, PeerMediaEvent
 from signaling.sip.leg import SipLeg
 from signaling.sip.message import Response
@@ -17,6 +17,7 @@ from signaling.sip.web_media import CONNECT_S, LOST_S, WebLegMedia
 from tests.signaling.sip.peers import SteppedScheduler, ended, next_event, outbound, settled
 from tests.signaling.sip.web_peers import Browser, WebRig, web_rig
 from tests.signaling.voice_sdk.peers import RecordingSound, browser_sdp
+from tests.signaling.voice_sdk.test_server import eventually
 
 
 class Sounds:
@@ -38,8 +39,7 @@ class Sounds:
         return sound
 
 
-@asynccontextmanager
-async def called(at: WebRig, browser: Browser) -> AsyncIterator[SipLeg]:
+async def up(at: WebRig, browser: Browser) -> SipLeg:
     """A call to the browser that it answered."""
     leg = cast(SipLeg, at.registrar.devices("alice")[0].dial(outbound()))
     invite = await browser.request("INVITE")
@@ -47,6 +47,13 @@ async def called(at: WebRig, browser: Browser) -> AsyncIterator[SipLeg]:
     browser.answer(invite, 200, body=browser_sdp(kind="active").encode())
     await browser.request("ACK")
     assert isinstance(await next_event(leg), Answered)
+    return leg
+
+
+@asynccontextmanager
+async def called(at: WebRig, browser: Browser) -> AsyncIterator[SipLeg]:
+    """A call to the browser, until it is hung up on."""
+    leg = await up(at, browser)
     yield leg
     leg.hangup()
     browser.answer(await browser.request("BYE"), 200)
@@ -163,6 +170,28 @@ async def test_web_media_without_room_is_refused() -> None:
         assert (await browser.ask(browser.make("INVITE", body=browser_sdp().encode()))).code == 503
         leg = cast(SipLeg, at.registrar.devices("alice")[0].dial(outbound()))
         assert (await ended(leg)).cause is HangupCause.OVERLOAD
+        await settled(at)
+
+
+@pytest.mark.parametrize("is_inbound", [False, True], ids=["called", "calling"])
+async def test_web_media_browser_back_on_another_socket_is_reached_there_at_once(is_inbound: bool) -> None:
+    async with web_rig(make_peer_media=Sounds()) as at, AsyncExitStack() as lost:
+        before = await lost.enter_async_context(at.browser())
+        if is_inbound:
+            leg, asking = await calling(at, before)
+            await leg.answer()
+            answer = await asking
+            before.say(before.inside("ACK", answer, sequence=answer.cseq.sequence))
+            await eventually(lambda: leg.state is LegState.UP)
+        else:
+            leg = await up(at, before)
+        await lost.aclose()
+        await eventually(lambda: not at.registrar.bindings("alice"))
+        async with at.browser("bob", tab="8k2"), at.browser(tab="other") as stranger, at.browser() as again:
+            assert leg.events.ended is None, "a socket that is lost ends no call"
+            leg.hangup()
+            again.answer(await again.request("BYE"), 200)
+            assert not stranger.has_heard
         await settled(at)
 
 

@@ -126,8 +126,11 @@ class Browser(Phone):
         return await self.ask(request)
 
     async def read(self) -> None:
+        """Copies are left out: on a busy machine a 2xx comes again before its ACK has arrived."""
+        last = ""
         async for message in self._socket:
-            if message.type is WSMsgType.TEXT:
+            if message.type is WSMsgType.TEXT and message.data != last:
+                last = message.data
                 self._heard.put_nowait(parse_datagram(message.data.encode()))
 
 

@@ -1,0 +1,164 @@
+"""Recordings as resources: begun, paused, resumed and stopped on a live call; listed, read and deleted afterwards.
+
+The sound itself and the single resource below Recordings are gateway/rest/recordings.py.
+Source: rest-api.md 5 of the specification; Twilio Recording resource.
+"""
+
+from typing import Any, Final
+
+from gateway.call import CallStatus
+from gateway.live_calls import LiveCalls
+from gateway.recordings import ActiveRecording, Recordings
+from gateway.rest.call_form import recording_of
+from gateway.rest.calls import WRONG_STATE, between, place_of
+from gateway.rest.dispatch import ROOT, Ask, Reply, Resource
+from gateway.rest.errors import not_found
+from gateway.rest.form import bad_parameter
+from gateway.rest.paging import Page, asked_page
+from gateway.rest.recordings import delete_recording, recording_resource
+from gateway.rest.sound import RecordingFiles
+from gateway.sids import is_sid
+from gateway.store import Store
+from gateway.store.records import RecordingRecord
+from gateway.store.search import RecordingSearch
+
+CURRENT: Final = "Twilio.CURRENT"
+NOT_IN_STATE: Final = 16114
+
+
+class CallRecordingsApi:
+    def __init__(
+        self, *, store: Store, calls: LiveCalls, recordings: Recordings, files: RecordingFiles, public_url: str
+    ) -> None:
+        self._store = store
+        self._calls = calls
+        self._recordings = recordings
+        self._files = files
+        self._public_url = public_url.rstrip("/")
+
+    def resources(self) -> list[Resource]:
+        one = {"GET": self._fetch, "POST": self._update, "DELETE": self._delete}
+        return [
+            Resource("Calls/{call_sid}/Recordings", {"GET": self._list, "POST": self._create}),
+            Resource("Calls/{call_sid}/Recordings/{recording_sid}", one),
+            Resource("Recordings", {"GET": self._list}),
+        ]
+
+    async def _list(self, ask: Ask) -> Reply:
+        form, asked = ask.form, asked_page(ask.form)
+        call_sid = ask.parts.get("call_sid")
+        if call_sid is not None:
+            await self._check_call(ask, call_sid)
+        search = RecordingSearch(
+            account_sid=ask.account_sid,
+            call_sid=call_sid or form.text("CallSid"),
+            conference_sid=form.text("ConferenceSid"),
+            created=between(form.instants("DateCreated")),
+            with_deleted=form.boolean("IncludeSoftDeleted", default=False),
+        )
+        await self._store.flush()
+        found, has_more = await self._store.search_recordings(search, place_of(asked))
+        show = self._of_call if call_sid is not None else self._alone
+        return Reply(
+            resource=Page(
+                key="recordings",
+                rows=[show(record) for record in found],
+                sids=[record.sid for record in found],
+                has_more=has_more,
+                asked=asked,
+            )
+        )
+
+    async def _create(self, ask: Ask) -> Reply:
+        call_sid = ask.parts["call_sid"]
+        await self._check_call(ask, call_sid)
+        order = recording_of(ask.form, call_sid, source="StartCallRecordingAPI", trim="do-not-trim")
+        call = self._calls.get(call_sid)
+        if call is None or call.session is None or call.status is not CallStatus.IN_PROGRESS:
+            raise bad_parameter(WRONG_STATE, "The call is not in progress: it cannot be recorded")
+        session = call.session
+        active = session.recordings.begin(order.order, session.leg.media, is_dual=order.is_dual)
+        return self._reply(active.record, active.status, status=201)
+
+    async def _fetch(self, ask: Ask) -> Reply:
+        record = await self._record(ask)
+        return self._reply(record)
+
+    async def _update(self, ask: Ask) -> Reply:
+        active = self._active(ask)
+        if active is None:
+            record = await self._record(ask)
+            raise bad_parameter(NOT_IN_STATE, f"The recording is {record.status}: it cannot be changed")
+        is_skipping = ask.form.choice("PauseBehavior", ("silence", "skip"), default="silence") == "skip"
+        wanted = ask.form.choice("Status", ("paused", "in-progress", "stopped"), default=None)
+        match wanted:
+            case "paused" if active.status == "in-progress":
+                active.pause(is_skipping=is_skipping)
+            case "in-progress" if active.status == "paused":
+                active.resume()
+            case "stopped":
+                active.finish()
+            case None:
+                raise bad_parameter(20001, "Status is required")
+            case _:
+                raise bad_parameter(NOT_IN_STATE, f"The recording is {active.status}: it cannot become {wanted}")
+        return self._reply(active.record, active.status)
+
+    async def _delete(self, ask: Ask) -> Reply:
+        await delete_recording(await self._record(ask), store=self._store, files=self._files)
+        return Reply()
+
+    def _active(self, ask: Ask) -> ActiveRecording | None:
+        """The running recording that is meant: by its sid, or as the only one there is."""
+        found = self._recordings.active(ask.parts["call_sid"])
+        sid = ask.parts["recording_sid"]
+        if sid != CURRENT:
+            return next((each for each in found if each.record.sid == sid), None)
+        if len(found) > 1:
+            raise bad_parameter(20001, f"{len(found)} recordings are running: say which by its sid")
+        if not found:
+            raise not_found(ask.path)
+        return found[0]
+
+    async def _record(self, ask: Ask) -> RecordingRecord:
+        sid = ask.parts["recording_sid"]
+        if sid == CURRENT:
+            active = self._active(ask)
+            assert active is not None
+            return active.record
+        if not is_sid("RE", sid):
+            raise not_found(ask.path)
+        await self._store.flush()
+        record = await self._store.recording(sid)
+        if (
+            record is None
+            or record.status == "deleted"
+            or (record.account_sid, record.call_sid) != (ask.account_sid, ask.parts["call_sid"])
+        ):
+            raise not_found(ask.path)
+        return record
+
+    async def _check_call(self, ask: Ask, sid: str) -> None:
+        """Raises RestError for a call there is not, or not of this account."""
+        if not is_sid("CA", sid):
+            raise not_found(ask.path)
+        call = self._calls.get(sid)
+        record = await self._store.call(sid) if call is None else call.progress.record()
+        if record is None or record.account_sid != ask.account_sid:
+            raise not_found(ask.path)
+
+    def _reply(self, record: RecordingRecord, shown: str | None = None, *, status: int = 200) -> Reply:
+        resource = self._of_call(record)
+        if shown is not None:
+            resource["status"] = shown
+        return Reply(resource=resource, name="Recording", status=status)
+
+    def _alone(self, record: RecordingRecord) -> dict[str, Any]:
+        return recording_resource(record, public_url=self._public_url)
+
+    def _of_call(self, record: RecordingRecord) -> dict[str, Any]:
+        """The form below a call: with its track, without what only the resource of its own has."""
+        resource = self._alone(record)
+        del resource["subresource_uris"], resource["media_url"]
+        uri = f"{ROOT}/Accounts/{record.account_sid}/Calls/{record.call_sid}/Recordings/{record.sid}.json"
+        return {**resource, "track": record.track, "uri": uri}

@@ -1,0 +1,71 @@
+"""The conferences that are going on, by name and by sid. One that is over is forgotten here; its record stays.
+
+Source: Twilio <Conference>: rooms are named within an account.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from gateway.rooms.conference import Admission, Attendance, Room, RoomRefused
+from gateway.rooms.conference_model import FULL
+from gateway.scripted import ScriptedCall
+from media.engine import Mix, PortsExhausted
+from media.player import Clip
+
+_NO_MIX: Final = "expected a free mix for another conference, found none"
+
+
+class Conferences:
+    """open_mix: of the engine. music: what is heard by those who wait without a waitUrl."""
+
+    def __init__(self, *, open_mix: Callable[[], Mix], music: Clip) -> None:
+        self._open_mix = open_mix
+        self._music = music
+        self._by_name: dict[str, Room] = {}
+        self._by_sid: dict[str, Room] = {}
+
+    def __len__(self) -> int:
+        return len(self._by_sid)
+
+    def __iter__(self) -> Iterator[Room]:
+        """Oldest first."""
+        return iter(tuple(self._by_sid.values()))
+
+    def get(self, sid: str) -> Room | None:
+        return self._by_sid.get(sid)
+
+    def named(self, name: str) -> Room | None:
+        return self._by_name.get(name)
+
+    def enter(self, call: ScriptedCall, name: str, admission: Admission) -> Attendance:
+        """Bring a call into the room of that name, which is made if there is none. Raises RoomRefused."""
+        room = self._by_name.get(name)
+        if room is not None:
+            return room.enter(call, admission)
+        room = self._made(call, name, admission)
+        self._by_name[name] = self._by_sid[room.sid] = room
+        try:
+            return room.enter(call, admission)
+        except RoomRefused:
+            # The first who wants to come may be wrong himself: a coach of nobody.
+            room.discard()
+            raise
+
+    def _made(self, call: ScriptedCall, name: str, admission: Admission) -> Room:
+        try:
+            mix = self._open_mix()
+        except PortsExhausted:
+            raise RoomRefused(FULL, _NO_MIX) from None
+        return Room(
+            call.services,
+            name=name,
+            owner=call,
+            settings=admission.settings,
+            mix=mix,
+            music=self._music,
+            on_close=self._forget,
+        )
+
+    def _forget(self, room: Room) -> None:
+        del self._by_sid[room.sid]
+        del self._by_name[room.name]
