@@ -45,9 +45,11 @@ from gateway.sounds import Sounds
 from gateway.speech.speaker import Speaker
 from gateway.store import StorageUnavailable, Store
 from gateway.tokens import TokenIssuer, verifier_of
+from gateway.twimlets.mail import Mailer
+from gateway.twimlets.routes import Twimlets
 from gateway.verbs.table import VERBS
 from gateway.web.routes import web_routes
-from gateway.webhooks.client import WebhookClient
+from gateway.webhooks.client import Request, WebhookClient
 from gateway.webhooks.guard import Guard, permits
 from gateway.webhooks.outbox import Outbox
 from media.engine import Engine, EngineSettings
@@ -314,6 +316,7 @@ class Gateway:
         if configuration.api_keys:
             issuer = TokenIssuer(configuration, clock=time.time)
             yield TokenApi(issuer, self._credentials, is_open=self._is_development).routes()
+        yield self._twimlets().routes()
         yield self._recording_api.routes()
         calls = CallsApi(store=self._store, calls=self._calls, router=self._router, launch=self._place)
         recordings = CallRecordingsApi(
@@ -325,6 +328,24 @@ class Gateway:
         )
         resources = [*calls.resources(), *recordings.resources()]
         yield RestApi(resources, credentials=self._credentials).routes()
+
+    def _twimlets(self) -> Twimlets:
+        configuration, mail = self._configuration, self._configuration.mail
+
+        async def fetch(url: str) -> str:
+            return (await self._webhooks.fetch(Request(url=url, method="GET", params=()))).body.decode(
+                "utf-8", "replace"
+            )
+
+        mailer = Mailer(
+            server=mail.server, sender=mail.sender, username=mail.username, password=mail.password.get_secret_value()
+        )
+        return Twimlets(
+            auth_token=configuration.account.auth_token.get_secret_value(),
+            public_url=configuration.public_url,
+            fetch=fetch,
+            mailer=mailer if mail.server else None,
+        )
 
     async def _stop_http(self) -> None:
         if self._http is not None:

@@ -216,6 +216,15 @@ class Webhooks(_Section):
     allow: tuple[Network, ...] = ("127.0.0.0/8",)
 
 
+class Mail(_Section):
+    """The operator's mail server, for voice mail. server "": none."""
+
+    server: Annotated[str, AfterValidator(lambda value: _host_port(value) if value else value)] = ""
+    sender: str = "ringfork@localhost"
+    username: str = ""
+    password: SecretStr = SecretStr("")
+
+
 class Calls(_Section):
     maximum: Annotated[int, Field(ge=1)] = 1000
     time_limit_s: Annotated[int, Field(ge=1, le=86_400)] = 14_400
@@ -267,6 +276,7 @@ class Configuration(_Section):
     storage: Storage = Storage()
     webhooks: Webhooks = Webhooks()
     calls: Calls = Calls()
+    mail: Mail = Mail()
     clients: tuple[Client, ...] = ()
     applications: tuple[Application, ...] = ()
     numbers: tuple[Number, ...] = ()

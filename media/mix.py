@@ -9,6 +9,7 @@ import itertools
 from dataclasses import dataclass
 
 import numpy as np
+import soxr
 from numpy.typing import NDArray
 
 from media.kernel import layout
@@ -45,7 +46,7 @@ class Mix:
 
         Clips overlap; beyond layout.MAX_MIX_SOUNDS at once one is not heard and over at once. Returns when it is over
         and when the mix closes; a play that is cancelled fades out. Raises ValueError for a clip of another rate than
-        the engine's.
+        8000 or 16000 Hz.
         """
         serial = self._play(clip, loops)
         if not serial:
@@ -83,7 +84,7 @@ class Mix:
 
     def _play(self, clip: Clip, loops: int) -> int:
         """Says under which number the clip's end will be told; 0 if nothing will be heard."""
-        samples = playable(clip)
+        samples = _playable(clip)
         if self._is_closed or not len(samples):
             return 0
         serial = next(self._serials)
@@ -106,8 +107,10 @@ class Mixed:
     mix: Mix
 
 
-def playable(clip: Clip) -> NDArray[np.int16]:
-    """The clip as the media thread reads it. Raises ValueError for another rate than the engine's."""
+def _playable(clip: Clip) -> NDArray[np.int16]:
+    """The clip as a mix plays it, at 8 kHz. Raises ValueError for another rate than 8000 or 16000 Hz."""
+    if clip.rate_hz == layout.WIDE * layout.RATE_HZ:
+        return np.ascontiguousarray(soxr.resample(clip.samples, clip.rate_hz, layout.RATE_HZ), np.int16)
     if clip.rate_hz != layout.RATE_HZ:
-        raise ValueError(f"expected a clip of {layout.RATE_HZ} Hz, found {clip.rate_hz}")
+        raise ValueError(f"expected a clip of 8000 or 16000 Hz, found {clip.rate_hz}")
     return np.ascontiguousarray(clip.samples, np.int16)

@@ -133,7 +133,7 @@ def _obey_port(state: State, port: Record, words: Any) -> None:
     elif what == DO_HEAR:
         hear(state, port, first, words[3])
         port.sound_length, port.sound_loops, port.sound_serial = words[4], words[5], words[6]
-        port.sound_position = 0
+        port.sound_scale, port.sound_position = words[7], 0
     elif what == DO_JOIN:
         _join(state, port, words)
     elif what == DO_DIGITS:

@@ -244,9 +244,10 @@ PORT = np.dtype(
         *_words("talk_resumes packets_out octets_out last_sent_ns"),
         ("sockaddr", np.uint8, (16,)),
         # What it hears: kind, and slot | address of PCM | mix | feed. Digits to the phone: digit_sending is code + 1.
+        # sound_*: of PCM, in its samples; sound_scale: of these for one at RATE_HZ.
         *_words("hears source digits_count digit_sending pause_steps send_digits_type packet_samples"),
         *_words("digits_head digits_serial digit_step digit_start pending_samples pending_timestamp"),
-        *_words("sound_length sound_position sound_loops sound_serial"),
+        *_words("sound_length sound_position sound_loops sound_serial sound_scale"),
         # What it speaks into: mix + 1, 0 none. mix_delay: at which mixes, listenings and other codecs read it.
         # heard_by_count: -1 everybody there, else the ports of heard_by. next_*: from the next tick on (mix.py).
         # *_at: when its frame was last in a mix, which was mixed_into, and when it was last whispered to.

@@ -250,7 +250,7 @@ def _play(engine: Record, port: Record) -> None:
     """The next frame of the sound; what follows its last loop is silence. sound_loops 0: without end."""
     frame = engine.frame
     position = port.sound_position
-    for index in range(FRAME):
+    for index in range(FRAME * port.sound_scale):
         if position >= port.sound_length:
             if port.sound_loops == 1:
                 frame[index] = 0
@@ -260,7 +260,7 @@ def _play(engine: Record, port: Record) -> None:
         frame[index] = sample_at(port.source, position)
         position += 1
     port.sound_position = position
-    send.give_frame(engine, 1)
+    send.give_frame(engine, port.sound_scale)
     if position >= port.sound_length and port.sound_loops == 1:
         post(engine, SOUND_OVER, port.slot, port.generation, port.sound_serial, 1)
         port.sound_serial = 0

@@ -53,7 +53,12 @@ async def _measure(options: argparse.Namespace, run: Path) -> Report:
         _allow_files(options.calls)
         host = "tests.bench.bare" if options.bare else "tests.bench.engine_host"
         return await measure_media(
-            host=host, calls=options.calls, seconds=options.seconds, record=options.record, run=run
+            host=host,
+            calls=options.calls,
+            seconds=options.seconds,
+            record=options.record,
+            run=run,
+            listen=options.listen,
         )
     if options.bench == "conference":
         _allow_files(options.parties)
@@ -91,6 +96,7 @@ def _parser() -> argparse.ArgumentParser:
     for bench in (engine, conference, calls):
         bench.add_argument("--seconds", type=_seconds, default=10.0, metavar="S", help="length of the measured window")
     engine.add_argument("--bare", action="store_true", help="a bare compiled relay instead: the floor of this machine")
+    engine.add_argument("--listen", action="store_true", help="the event loop follows every leg")
     calls.add_argument("--rate", type=_rate, default=50.0, metavar="R", help="calls placed a second")
     setup.add_argument("--rate", type=_rate, default=100.0, metavar="R", help="calls placed a second")
     setup.add_argument("--hold", type=_seconds, default=0.5, metavar="S", help="how long an answered call lasts")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from media.codec import PCMU
-from media.engine import Engine, EngineSettings, MediaPort, Received, Recorder, RemoteMedia, Tap
+from media.engine import Engine, EngineSettings, Listener, MediaPort, Received, Recorder, RemoteMedia, Tap
 from tests.bench.daemon import MEDIA_PORTS
 from tests.bench.process import aserve_requests
 from tests.bench.rtp import ADDRESS
@@ -28,6 +28,8 @@ class EngineHost:
         self._engine = Engine(EngineSettings(address=ADDRESS, port_range=MEDIA_PORTS, capacity=_CAPACITY))
         self._ports: list[MediaPort] = []
         self._recorders: list[Recorder] = []
+        self._listeners: list[Listener] = []
+        self._listening: list[asyncio.Task[None]] = []
 
     async def start(self, _: Mapping[str, Any]) -> None:
         await self._engine.start()
@@ -52,6 +54,9 @@ class EngineHost:
             self._confer()
         else:
             self._bridge()
+        if request.get("listen"):
+            self._listeners = [self._engine.listen(Received(media)) for media in self._ports]
+            self._listening = [asyncio.create_task(_follow(listener)) for listener in self._listeners]
         return [media.address for media in self._ports]
 
     def _confer(self) -> None:
@@ -86,8 +91,17 @@ class EngineHost:
         recorded = await asyncio.gather(*(recorder.stop() for recorder in self._recorders))
         for media in self._ports:
             media.close()
+        await asyncio.gather(*self._listening)
         await self._engine.stop()
-        return {"lost_frames": sum(recording.lost_frames for recording in recorded)}
+        return {
+            "lost_frames": sum(recording.lost_frames for recording in recorded),
+            "dropped_frames": sum(listener.dropped_frames for listener in self._listeners),
+        }
+
+
+async def _follow(listener: Listener) -> None:
+    async for _ in listener:
+        pass
 
 
 async def serve(record: str, directory: Path) -> None:

@@ -25,10 +25,17 @@ START_S = 180.0  # the first start compiles
 
 
 async def measure_media(
-    *, host: str, calls: int, seconds: float, record: str, run: Path, settle_s: float = SETTLE_S
+    *,
+    host: str,
+    calls: int,
+    seconds: float,
+    record: str,
+    run: Path,
+    settle_s: float = SETTLE_S,
+    listen: bool = False,
 ) -> Report:
     """host: module of the process that carries the sound. run: directory for logs and
-    recordings. settle_s: idle time before the measured windows."""
+    recordings. settle_s: idle time before the measured windows. listen: the host's loop follows every leg."""
     children: list[Child] = []
     try:
         gateway = await Child.start("media host", [host, record, str(run)], log=run / "host.log")
@@ -40,7 +47,7 @@ async def measure_media(
         await asyncio.sleep(settle_s)
         await window.idle(settle_s)
         legs = await load.ask("open", legs=2 * calls)
-        addresses = await gateway.ask("open", legs=legs)
+        addresses = await gateway.ask("open", legs=legs, listen=listen)
         await load.ask("connect", addresses=addresses)
         await asyncio.sleep(settle_s)
         before = await gateway.ask("statistics")
@@ -54,7 +61,7 @@ async def measure_media(
         await load.ask("close")
         return build(
             bench="engine",
-            load={"host": host, "calls": calls, "seconds": seconds, "record": record},
+            load={"host": host, "calls": calls, "seconds": seconds, "record": record, "listen": listen},
             window=window,
             calls=calls,
             rtp=rtp,

@@ -22,8 +22,8 @@ KEYS = {
 pytestmark = pytest.mark.wire
 
 
-async def measure(host: str, record: str, run: Path) -> Report:
-    return await measure_media(host=host, calls=CALLS, seconds=0.6, record=record, run=run, settle_s=0.1)
+async def measure(host: str, record: str, run: Path, *, listen: bool = False) -> Report:
+    return await measure_media(host=host, calls=CALLS, seconds=0.6, record=record, run=run, settle_s=0.1, listen=listen)
 
 
 @pytest.mark.parametrize(
@@ -56,6 +56,13 @@ async def test_media_loses_nothing_and_report_is_sane(
         channels and (CALLS, channels, 0)
     )
     assert {goal["name"] for goal in printed["goals"]} >= {"CPU per call", "packet held, p99"}
+
+
+@pytest.mark.timeout(COMPILE_S)
+async def test_media_listening_to_every_leg_is_measured_and_drops_nothing(tmp_path: Path) -> None:
+    report = await measure("tests.bench.engine_host", "none", tmp_path, listen=True)
+    assert report.load["listen"] is True
+    assert report.statistics["dropped_frames"] == 0
 
 
 async def test_media_report_is_readable_as_tables(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from media.engine import Engine, MediaPort, Mix, Mixed, PortsExhausted
 from media.kernel import layout
 from media.player import Clip
-from tests.media.coded_phone import G722, OPUS, coded_phone, wide_strength
+from tests.media.coded_phone import G722, OPUS, coded_phone, wide_sine, wide_strength
 from tests.media.phone import RATE_HZ, Phone, PhoneBooth, loudness, sine, strength, strongest, until
 
 AUDIBLE, SILENT = 5000, 300
@@ -111,7 +111,7 @@ async def test_mix_clip_is_over_though_nobody_is_there(engine: Engine) -> None:
     async with asyncio.timeout(2):
         await mix.play(clip(700, 0.1), loops=2)
     with pytest.raises(ValueError, match="8000"):
-        mix.play_nowait(Clip(np.zeros(10, np.int16), 16000))
+        mix.play_nowait(Clip(np.zeros(10, np.int16), 48000))
     await mix.play(Clip(np.zeros(0, np.int16), RATE_HZ))
 
 
@@ -123,7 +123,9 @@ async def test_mix_clip_is_heard_wide_and_narrow(engine: Engine, phones: PhoneBo
         port.join(mix)
         port.hear(mix)
     playing = asyncio.create_task(mix.play(clip(1300, 0.8)))
+    mix.play_nowait(Clip(wide_sine(2100, 12800), 16000))
     await asyncio.gather(alice.talk(0.6), bob.talk(0.6), carol.talk(0.6))
+    assert strength(end(carol), 2100) > 4000
     assert wide_strength(alice.heard()[-3200:], 1300) > 4000
     assert wide_strength(bob.heard()[-3200:], 1300) > 4000
     assert strength(end(carol), 1300) > 4000

@@ -11,7 +11,7 @@ from media.engine import DigitReceived, Engine, Heard, OpusFormat, Received, Sil
 from media.kernel import resample
 from media.player import Clip
 from tests.media.coded_phone import G722, OPUS, coded_phone, wide_sine, wide_strength
-from tests.media.phone import PhoneBooth, loudness, rtp, strength
+from tests.media.phone import PhoneBooth, loudness, rtp, strength, strongest
 
 WIDE = pytest.mark.parametrize("codec", [OPUS, G722], ids=lambda codec: codec.name)
 AUDIBLE = 4000
@@ -59,6 +59,26 @@ async def test_wideband_phone_hears_a_clip(phones: PhoneBooth, codec: Codec) -> 
     sound = alice.heard()
     best = max(wide_strength(sound[at : at + 3200], 600) for at in range(0, len(sound) - 3200, 1600))
     assert best > AUDIBLE
+
+
+@WIDE
+async def test_wideband_clip_is_heard_wide(phones: PhoneBooth, codec: Codec) -> None:
+    alice = await coded_phone(phones, codec)
+    begun = asyncio.get_running_loop().time()
+    await alice.phone.port.play(Clip(samples=wide_sine(5000, 4000), rate_hz=16000), loops=2)
+    assert asyncio.get_running_loop().time() - begun == pytest.approx(0.5, abs=0.1)
+    sound = alice.heard()
+    best = max(wide_strength(sound[at : at + 3200], 5000) for at in range(0, len(sound) - 3200, 1600))
+    assert best > AUDIBLE
+
+
+async def test_wideband_clip_is_heard_by_a_narrow_phone_without_aliases(phones: PhoneBooth) -> None:
+    alice = await phones.phone()
+    samples = wide_sine(1000, 8000) + wide_sine(5000, 8000)
+    await alice.port.play(Clip(samples=samples, rate_hz=16000))
+    sound = alice.heard()
+    assert strongest(sound, 1000) > 6000
+    assert strongest(sound, 3000) < SILENT
 
 
 async def test_conference_of_narrow_and_wideband_phones(engine: Engine, phones: PhoneBooth) -> None:
