@@ -91,7 +91,7 @@ class Attendance:
         self._is_over = asyncio.Event()
         # Of these at most one runs: the document that is heard instead of the others, or an announcement.
         self._document: asyncio.Task[None] | None = None
-        self._hearing: asyncio.Task[None] | None = None
+        self._frames: Frames | None = None
 
     @property
     def port(self) -> MediaPort:
@@ -191,16 +191,17 @@ class Attendance:
         self._tell(Announced(url=document.url, call_sid=self.call.facts.sid, failure=failure))
 
     def _follow_speech(self, *, is_on: bool) -> None:
-        if is_on and self._hearing is None:
+        if is_on and self._frames is None:
             try:
-                frames = self.call.services.listen(Received(self.port))
+                self._frames = self.call.services.listen(Received(self.port))
             except PortsExhausted as error:
                 self.call.timeline.log.warning("speakers not told", reason=str(error))
                 return
-            self._hearing = self.call.spawn(follow_speech(frames, self._spoke), name="speaks")
-        elif not is_on and self._hearing is not None:
-            self._hearing.cancel()
-            self._hearing = None
+            self.call.spawn(follow_speech(self._frames, self._spoke), name="speaks")
+        elif not is_on and self._frames is not None:
+            # That ends whoever reads them.
+            self._frames.close()
+            self._frames = None
 
     def _spoke(self, has_begun: bool) -> None:
         self._tell(Spoke(call_sid=self.call.facts.sid, has_begun=has_begun))
@@ -213,16 +214,13 @@ SPEECH_OVER_MS: Final = 700
 async def follow_speech(frames: Frames, tell: Callable[[bool], None]) -> None:
     """Tell when somebody begins (True) and stops speaking (False), for as long as there are frames."""
     activity, is_speaking = SpeechActivity(), False
-    try:
-        async for frame in frames:
-            is_speech = activity.push(frame)
-            if is_speech and not is_speaking:
-                is_speaking = True
-                tell(True)
-            elif is_speaking and activity.pause_ms >= SPEECH_OVER_MS:
-                is_speaking = False
-                tell(False)
-    finally:
-        frames.close()
-        if is_speaking:
+    async for frame in frames:
+        is_speech = activity.push(frame)
+        if is_speech and not is_speaking:
+            is_speaking = True
+            tell(True)
+        elif is_speaking and activity.pause_ms >= SPEECH_OVER_MS:
+            is_speaking = False
             tell(False)
+    if is_speaking:
+        tell(False)

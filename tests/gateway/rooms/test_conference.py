@@ -386,7 +386,7 @@ def test_conference_is_recorded_from_its_start_to_its_end() -> None:
     sid = next(each.sid for each in house.written if isinstance(each, ConferenceRecord))
     assert (order.conference_sid, order.call_sid, order.source) == (sid, house.callers[0].sid, "Conference")
     assert (order.is_trimmed, order.callback_url) == (False, "http://app.example.com/recorded")
-    assert (order.callback_method, order.callback_events) == ("GET", {"in-progress", "absent"})
+    assert (order.callback_method, order.callback_events) == ("GET", frozenset({"in-progress", "absent"}))
 
 
 def test_conference_recording_is_trimmed_unless_told_not_to() -> None:
