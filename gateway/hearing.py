@@ -1,6 +1,6 @@
 """Listening to a call while it goes on: the contract between verbs and the media engine.
 
-Pure contract. The engine's listener is media/listening.py.
+The engine's listener is media/listening.py; recognisers stand behind media/recognition/recognizer.py.
 """
 
 from collections.abc import AsyncIterator, Callable

@@ -66,7 +66,18 @@ EXECUTED: Mapping[str, frozenset[str]] = {
     | {"recordingStatusCallbackMethod", "recordingStatusCallbackEvent"},
     "Dial/Queue": _WHISPER,
     "Enqueue": frozenset({"action", "method", "waitUrl", "waitUrlMethod", "maxQueueSize"}),
-    "Gather": frozenset({"input", "action", "method", "timeout", "numDigits", "finishOnKey", "actionOnEmptyResult"}),
+    "Gather": frozenset(
+        {"input", "action", "method", "timeout", "numDigits", "finishOnKey", "actionOnEmptyResult"}
+        | {
+            "speechTimeout",
+            "maxSpeechTime",
+            "partialResultCallback",
+            "partialResultCallbackMethod",
+            "language",
+            "hints",
+        }
+        | {"bargeIn", "profanityFilter"}
+    ),
     "Gather/Pause": frozenset({"length"}),
     "Gather/Play": frozenset({"loop"}),
     "Hangup": frozenset(),

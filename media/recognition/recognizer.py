@@ -5,7 +5,7 @@ sound into words.
 Source: Twilio <Gather>, speech (partial results, confidence, speechTimeout).
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
@@ -54,7 +54,7 @@ Finding: TypeAlias = SpeechBegan | Partial | Final
 class Recognizer(Protocol):
     def recognize(
         self,
-        frames: AsyncIterator[NDArray[np.int16]],
+        frames: AsyncIterable[NDArray[np.int16]],
         *,
         language: str,
         hints: Sequence[str] = (),
@@ -63,8 +63,9 @@ class Recognizer(Protocol):
     ) -> AsyncGenerator[Finding, None]:
         """One utterance: SpeechBegan once, Partials, then exactly one Final, which is the last.
 
-        frames: (160,) int16 at 8 kHz, one every 20 ms. end_pause_s: silence that ends it. Waits for speech as long as
-        frames come; without any speech it ends without a Final. Close it (``aclosing``) when it is left early.
+        frames: (160,) int16 at 8 kHz, one every 20 ms; who opened them closes them. end_pause_s: silence that ends it.
+        Waits for speech as long as frames come; without any speech it ends without a Final. Close this
+        (``aclosing``) when it is left early.
         Raises LanguageUnknown, RecognitionError.
         """
         ...

@@ -8,7 +8,7 @@ import asyncio
 import base64
 import importlib.util
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -38,7 +38,7 @@ class SphinxRecognizer:
 
     async def recognize(
         self,
-        frames: AsyncIterator[NDArray[np.int16]],
+        frames: AsyncIterable[NDArray[np.int16]],
         *,
         language: str,
         hints: Sequence[str] = (),

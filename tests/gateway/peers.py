@@ -1,7 +1,7 @@
 """The other side of a session: legs that do what a test tells them, sound that notes who hears whom, an application."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
@@ -30,6 +30,7 @@ from gateway.webhooks.cookies import CallCookies
 from gateway.webhooks.errors import FetchCode, FetchError
 from media.engine import PortStatistics, Silence
 from media.player import Clip
+from media.recognition.recognizer import Final, Finding, Partial, RecognitionError, SpeechBegan
 from media.speech.engine import SpeechError
 from media.speech.utterance import Spoken, Utterance
 from media.speech.voices import Voice
@@ -107,6 +108,8 @@ class PeerPort:
 class PeerFrames:
     """What the caller says, frame by frame: a loud one when ``speaks`` says so for this time of the loop."""
 
+    dropped_frames = 0
+
     def __init__(self, speaks: Callable[[float], bool], frame_s: float) -> None:
         self._frame_s = frame_s
         self._speaks = speaks
@@ -127,6 +130,42 @@ class PeerFrames:
 
     def close(self) -> None:
         self.is_closed = True
+
+
+class PeerRecognizer:
+    """Understands whatever ``utterances`` says, one after the other, a word for each half second of speech.
+
+    asked: what was asked of it, once for each utterance. failure: raised instead.
+    """
+
+    def __init__(self) -> None:
+        self.utterances: list[str] = []
+        self.asked: list[dict[str, Any]] = []
+        self.failure: RecognitionError | None = None
+        self.unknown: tuple[str, ...] = ()
+
+    async def recognize(self, frames: AsyncIterator[NDArray[np.int16]], **asked: Any) -> AsyncGenerator[Finding, None]:
+        self.asked.append(asked)
+        if self.failure is not None:
+            raise self.failure
+        spoken, quiet, heard = 0, 0, ""
+        async for frame in frames:
+            is_loud = bool(frame.any())
+            if not spoken and not is_loud:
+                continue
+            spoken, quiet = spoken + 1, 0 if is_loud else quiet + 1
+            if spoken == 1:
+                words = (self.utterances.pop(0) if self.utterances else "").split()
+                yield SpeechBegan()
+            if is_loud and words[: spoken // 25] and heard != " ".join(words[: spoken // 25]):
+                heard = " ".join(words[: spoken // 25])
+                yield Partial(heard)
+            if quiet * 0.02 >= asked["end_pause_s"] or spoken * 0.02 >= asked["max_speech_s"]:
+                yield Final(" ".join(words), 0.75 if words else 0.0, self.unknown)
+                return
+
+    async def close(self) -> None:
+        pass
 
 
 class PeerMix:
@@ -299,6 +338,7 @@ class Scene:
         self.final_urls: dict[str, str] = {}
         self.speech_s: list[tuple[float, float]] = []
         self.listeners: list[PeerFrames] = []
+        self.recognizer = PeerRecognizer()
         self.zero_s = 0.0
         self.frame_s = 0.02
         self.sounds: dict[str, float | bytes] = {}
@@ -427,13 +467,13 @@ class Scene:
             recordings=cast(Recordings, self),
             interpreter=Interpreter(self.verbs),
             listen=self.listen,
+            recognizer=self.recognizer,
             open_feed=cast(Any, None),
             beside=self.beside,
             conferences=Conferences(open_mix=cast(Any, self.open_mix), music=HOLD_MUSIC),
             queues=Queues(store=cast(Any, self), account_sid=ACCOUNT_SID, music=HOLD_MUSIC, now=lambda: start),
             speaker=Speaker(self.speech, self.configuration.speech.choice),
             sounds=Sounds(cast(Any, self)),
-            recognizer=cast(Any, None),
             now=lambda: start + timedelta(seconds=loop.time() - zero),
             monotonic=loop.time,
         )
