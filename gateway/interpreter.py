@@ -16,7 +16,7 @@ from gateway.built_in import built_in
 from gateway.parameters import Parameters
 from gateway.scripted import VOICE, Rules, ScriptedCall
 from gateway.twiml import TwimlError
-from gateway.twiml.model import Document, Pay, Prompt, Queue, Sms, Verb
+from gateway.twiml.model import Dial, Document, Pay, Prompt, Queue, Sms, Verb
 from gateway.twiml.problems import SCHEMA_WARNING
 from gateway.twiml.reply import document_from_reply
 from gateway.verbs.outcome import Continue, Fetch, Given, Next, Over
@@ -117,7 +117,9 @@ class Interpreter:
 
     async def _run_document(self, call: ScriptedCall, loaded: Loaded, rules: Rules) -> Next:
         """Run the verbs in order, until one of them says otherwise than to go on."""
-        if not loaded.document.leaves_call_unanswered:
+        # A <Dial> at the head answers by itself, once it knows what whoever it dials can speak.
+        verbs = loaded.document.verbs
+        if not loaded.document.leaves_call_unanswered and not (verbs and isinstance(verbs[0], Dial)):
             await call.answer()
         for verb in loaded.document.verbs:
             outcome = await self._run_verb(call, verb, loaded, rules)

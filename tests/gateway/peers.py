@@ -1,7 +1,7 @@
 """The other side of a session: legs that do what a test tells them, sound that notes who hears whom, an application."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
@@ -144,7 +144,7 @@ class PeerRecognizer:
         self.failure: RecognitionError | None = None
         self.unknown: tuple[str, ...] = ()
 
-    async def recognize(self, frames: AsyncIterator[NDArray[np.int16]], **asked: Any) -> AsyncGenerator[Finding, None]:
+    async def recognize(self, frames: AsyncIterable[NDArray[np.int16]], **asked: Any) -> AsyncGenerator[Finding, None]:
         self.asked.append(asked)
         if self.failure is not None:
             raise self.failure
@@ -221,6 +221,7 @@ class PeerLeg:
         self.codec_choices: tuple[str, ...] = ("PCMA",)
         self.is_codec_final = False
         self.preferred: list[tuple[str, ...]] = []
+        self.answered_with: tuple[str, ...] = ()
         self.events = LegEvents()
         self.media: Any = PeerPort(name)
         self.done: list[str] = []
@@ -238,6 +239,7 @@ class PeerLeg:
         self.done.append("early media")
 
     async def answer(self) -> None:
+        self.answered_with = self.preferred[-1] if self.preferred else ()
         self.done.append("answer")
         self.state = LegState.UP
 
