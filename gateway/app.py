@@ -19,6 +19,7 @@ from aiohttp import web
 from yarl import URL
 
 from gateway.background import Background
+from gateway.beside import Beside
 from gateway.config import Configuration
 from gateway.http import HttpServer
 from gateway.interpreter import Interpreter
@@ -37,6 +38,7 @@ from gateway.rest.recordings import RecordingApi
 from gateway.rest.sound import RecordingFiles
 from gateway.rest.token import TokenApi
 from gateway.rooms.conferences import Conferences
+from gateway.rooms.queues import Queues
 from gateway.routing import Router, Script
 from gateway.services import Services
 from gateway.session import CallSession
@@ -54,6 +56,7 @@ from gateway.webhooks.guard import Guard, permits
 from gateway.webhooks.outbox import Outbox
 from media.engine import Engine, EngineSettings
 from media.music import hold_music
+from media.recognition.sphinx import SphinxRecognizer
 from media.speech.cache import SpeechFiles
 from media.speech.engine import Synthesizer
 from media.speech.espeak import EspeakSynthesizer
@@ -151,6 +154,8 @@ class Gateway:
         stack.push_async_callback(self._webhooks.close)
         self._speech = await self._make_speech()
         stack.push_async_callback(self._speech.close)
+        self._recognizer = SphinxRecognizer(at_once=configuration.speech.listeners)
+        stack.push_async_callback(self._recognizer.close)
         self._recordings = Recordings(
             directory=directory,
             public_url=configuration.public_url,
@@ -281,9 +286,13 @@ class Gateway:
             recordings=self._recordings,
             interpreter=Interpreter(VERBS),
             listen=self._engine.listen,
+            open_feed=self._engine.open_feed,
+            beside=Beside(),
             conferences=Conferences(open_mix=self._engine.open_mix, music=self._music),
+            queues=Queues(store=self._store, account_sid=configuration.account.sid, music=self._music, now=_now),
             speaker=Speaker(self._speech, configuration.speech.choice),
             sounds=Sounds(self._webhooks),
+            recognizer=self._recognizer,
             now=_now,
             monotonic=time.monotonic,
         )

@@ -4,10 +4,14 @@
 """
 
 import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from gateway.call import TRANSITIONS, CallStatus
 from gateway.fork import MOVES
+from gateway.rooms.conference_model import MOVES as CONFERENCE_MOVES
+from gateway.rooms.queue_model import MOVES as QUEUE_MOVES
 from gateway.twiml.support import Status, language
 
 README = Path(__file__).parent.parent / "README.md"
@@ -25,28 +29,42 @@ def call_diagram() -> str:
 
 def dial_moves() -> str:
     """What the fork does with each event, as a table drawn from its moves."""
-    states = list(dict.fromkeys(state for state, _ in MOVES))
-    events = list(dict.fromkeys(event for _, event in MOVES))
-    lines = [
-        "| event | " + " | ".join(state.value for state in states) + " |",
-        "|---|" + "---|" * len(states),
-    ]
-    for event in events:
-        cells = [_sentence(MOVES[(state, event)].__name__) if (state, event) in MOVES else "–" for state in states]
+    return _moves(MOVES)
+
+
+def conference_moves() -> str:
+    """What a conference does with each event."""
+    return _moves(CONFERENCE_MOVES)
+
+
+def queue_moves() -> str:
+    """What a queue does with each event, by where the call is that it is about."""
+    return _moves(QUEUE_MOVES)
+
+
+def _moves(moves: Mapping[tuple[Any, type[Any]], Callable[..., Any]]) -> str:
+    states = list(dict.fromkeys(state for state, _ in moves))
+    lines = ["| event | " + " | ".join(state.value for state in states) + " |", "|---|" + "---|" * len(states)]
+    for event in dict.fromkeys(event for _, event in moves):
+        cells = [_sentence(moves[(state, event)].__name__) if (state, event) in moves else "–" for state in states]
         lines.append(f"| {event.__name__} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
 def support() -> str:
     """Verbs and nouns that run, each with what of it runs and what is only read."""
-    lines = ["| element | executed | read and checked, without effect yet |", "|---|---|---|"]
+    lines = [
+        "| element | executed | read and checked, without effect yet | accepted, without effect here |",
+        "|---|---|---|---|",
+    ]
     parsed = []
     for element in language():
         if element.status is Status.PARSED:
             parsed.append(element.path)
             continue
         of = {status: [name for name, found in element.attributes.items() if found is status] for status in Status}
-        lines.append(f"| `{element.path}` | {_list(of[Status.EXECUTED])} | {_list(of[Status.PARSED])} |")
+        cells = (of[status] for status in (Status.EXECUTED, Status.PARSED, Status.ACCEPTED))
+        lines.append(f"| `{element.path}` | {' | '.join(map(_list, cells))} |")
     top = list(dict.fromkeys(path.partition("/")[0] if "/" not in path else path for path in parsed))
     verbs = [path for path in top if "/" not in path]
     nouns = [path for path in top if path.startswith("Dial/") and path.count("/") == 1]
@@ -58,7 +76,13 @@ def support() -> str:
 
 
 def sections() -> dict[str, str]:
-    return {"call status": call_diagram(), "dial moves": dial_moves(), "twiml": support()}
+    return {
+        "call status": call_diagram(),
+        "dial moves": dial_moves(),
+        "conference moves": conference_moves(),
+        "queue moves": queue_moves(),
+        "twiml": support(),
+    }
 
 
 def with_sections(text: str) -> str:

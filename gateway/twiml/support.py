@@ -15,9 +15,10 @@ from gateway.twiml.ssml import SSML
 
 
 class Status(Enum):
-    """PARSED: read and checked, without effect. EXECUTED: has its effect."""
+    """PARSED: read and checked, without effect yet. EXECUTED: has its effect. ACCEPTED: there is none to have here."""
 
     PARSED = "parsed"
+    ACCEPTED = "accepted"
     EXECUTED = "executed"
 
 
@@ -32,30 +33,54 @@ class Element:
 
 _STATUS_CALLBACK = frozenset({"statusCallback", "statusCallbackMethod", "statusCallbackEvent"})
 _WHISPER = frozenset({"url", "method"})
+_STREAM = frozenset({"url", "name", "statusCallback", "statusCallbackMethod"})
+_RECORDING = frozenset({"recordingStatusCallback", "recordingStatusCallbackMethod", "recordingStatusCallbackEvent"})
+_MACHINE_DETECTION = frozenset(
+    {"machineDetection", "machineDetectionTimeout", "machineDetectionSpeechThreshold", "amdStatusCallback"}
+    | {"machineDetectionSpeechEndThreshold", "machineDetectionSilenceTimeout", "amdStatusCallbackMethod"}
+)
 
 EXECUTED: Mapping[str, frozenset[str]] = {
     "Dial": frozenset(
         {"action", "method", "callerId", "timeout", "timeLimit", "hangupOnStar", "answerOnBridge", "ringTone"}
         | {"sequential", "record", "trim", "recordingStatusCallback", "recordingStatusCallbackMethod"}
-        | {"recordingStatusCallbackEvent", "recordingTrack", "referUrl", "referMethod"}
+        | {"recordingStatusCallbackEvent", "recordingTrack", "referUrl", "referMethod", "dialMusic"}
     ),
-    "Dial/Number": _STATUS_CALLBACK | _WHISPER | {"sendDigits"},
+    "Dial/Number": _STATUS_CALLBACK | _WHISPER | _MACHINE_DETECTION | {"sendDigits"},
     "Dial/Client": _STATUS_CALLBACK | _WHISPER | {"name", "clientNotificationUrl"},
     "Dial/Client/Identity": frozenset(),
     "Dial/Client/Parameter": frozenset({"name", "value"}),
-    "Dial/Sip": _STATUS_CALLBACK | _WHISPER | {"username", "password"},
+    "Dial/Sip": _STATUS_CALLBACK | _WHISPER | _MACHINE_DETECTION | {"username", "password"},
     "Dial/Sip/Headers": frozenset(),
     "Dial/Sip/Uri": frozenset({"username", "password", "priority", "weight"}),
     "Dial/Sim": frozenset(),
+    "Dial/WhatsApp": _STATUS_CALLBACK,
+    "Dial/Application": _STATUS_CALLBACK | {"url", "method", "customerId", "copyParentTo"},
+    "Dial/Application/ApplicationSid": frozenset(),
+    "Dial/Application/Parameter": frozenset({"name", "value"}),
     "Dial/Sip/Headers/Header": frozenset({"name", "value"}),
     "Echo": frozenset(),
     "Dial/Conference": _STATUS_CALLBACK
     | {"name", "muted", "startConferenceOnEnter", "endConferenceOnExit", "participantLabel", "waitUrl", "waitMethod"}
     | {"maxParticipants", "region"},
-    "Gather": frozenset({"input", "action", "method", "timeout", "numDigits", "finishOnKey", "actionOnEmptyResult"}),
+    "Dial/Queue": _WHISPER,
+    "Enqueue": frozenset({"action", "method", "waitUrl", "waitUrlMethod", "maxQueueSize"}),
+    "Gather": frozenset(
+        {"input", "action", "method", "timeout", "numDigits", "finishOnKey", "actionOnEmptyResult"}
+        | {
+            "speechTimeout",
+            "maxSpeechTime",
+            "partialResultCallback",
+            "partialResultCallbackMethod",
+            "language",
+            "hints",
+        }
+        | {"bargeIn", "profanityFilter"}
+    ),
     "Gather/Pause": frozenset({"length"}),
     "Gather/Play": frozenset({"loop"}),
     "Hangup": frozenset(),
+    "Leave": frozenset(),
     "Pause": frozenset({"length"}),
     "Play": frozenset({"digits", "loop"}),
     "Record": frozenset(
@@ -72,9 +97,25 @@ EXECUTED: Mapping[str, frozenset[str]] = {
         for tag, (names, _) in SSML.items()
     },
     "Say": frozenset({"voice", "language", "loop"}),
+    "Start": frozenset(),
+    "Start/Stream": _STREAM | {"track"},
+    "Start/Stream/Parameter": frozenset({"name", "value"}),
+    "Start/Recording": _RECORDING | {"name", "track", "channels", "trim"},
+    "Stop": frozenset(),
+    "Stop/Stream": frozenset({"name", "url"}),
+    "Stop/Recording": frozenset({"name"}),
+    "Connect": frozenset({"action", "method"}),
+    "Connect/Stream": _STREAM,
+    "Connect/Stream/Parameter": frozenset({"name", "value"}),
     "Gather/Say": frozenset({"voice", "language", "loop"}),
 }
 """Path of an element that runs: its attributes that have their effect."""
+
+ACCEPTED: Mapping[str, frozenset[str]] = {
+    "Dial": frozenset({"callReason", "events", "passports", "recordingConfigurationId"}),
+    "Dial/Sip": frozenset({"name"}),
+}
+"""Path of an element: attributes of its maker's own network or cloud, taken silently. Source: spec of <Dial>, 1."""
 
 
 def language() -> tuple[Element, ...]:
@@ -104,6 +145,11 @@ def _element(path: str, attributes: tuple[str, ...]) -> Element:
         path=path,
         status=Status.PARSED if running is None else Status.EXECUTED,
         attributes={
-            name: Status.EXECUTED if running is not None and name in running else Status.PARSED for name in attributes
+            name: Status.EXECUTED
+            if running is not None and name in running
+            else Status.ACCEPTED
+            if name in ACCEPTED.get(path, ())
+            else Status.PARSED
+            for name in attributes
         },
     )

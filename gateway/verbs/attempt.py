@@ -27,6 +27,7 @@ from gateway.sids import new_sid
 from gateway.store.records import CallRecord, LegRecord, Operation
 from gateway.twiml.model import Number, Sip
 from gateway.verbs.called_party import CalledParty
+from gateway.verbs.machine_detection import Detection, DetectionOrder, Detector
 from gateway.verbs.nouns import Order, Way
 from signaling.leg import HangupCause, Leg, OutboundCall, Party
 from signaling.location import NumberTarget, Target
@@ -75,6 +76,7 @@ class Attempt:
         self._answered_at: datetime | None = None
         self._answered_s: float | None = None
         self._answered_leg: Leg | None = None
+        self._found: Detection | None = None
         self._answer_headers: dict[int, Mapping[str, str]] = {}
         self._sequence = 0
         self.duration_s = 0
@@ -127,10 +129,33 @@ class Attempt:
         if isinstance(self._noun, Sip):
             told = {name: value for name, value in self._answer_headers[device].items() if is_told(name)}
             self.facts = replace(self.facts, sip=leg.sip, sip_headers=told)
+        if self._order.detection is not None:
+            self._call.spawn(self._tell_who_answered(leg, self._order.detection), name="machine detection")
+
+    def note_detection(self, found: Detection) -> None:
+        """Requests of this call say from now on who answered."""
+        self._found = found
+
+    async def _tell_who_answered(self, leg: Leg, order: DetectionOrder) -> None:
+        """However the call ends, the application gets its verdict."""
+        assert order.callback_url is not None
+        detector = Detector(self._call.services, leg, order.thresholds)
+        try:
+            await detector.run()
+        finally:
+            self.note_detection(detector.verdict)
+            self._call.timeline.note(
+                self._call.timeline.owe(
+                    url=order.callback_url,
+                    method=order.callback_method,
+                    parameters=call_parameters(self.facts, CallStatus.IN_PROGRESS) + detector.verdict.parameters(),
+                    order_key=f"{self.facts.sid} machine detection",
+                )
+            )
 
     def called_party(self) -> CalledParty:
         assert self._answered_leg is not None
-        return CalledParty(self._call, self._answered_leg, self.facts, more=[])
+        return CalledParty(self._call, self._answered_leg, self.facts)
 
     def post(self, posted: PostStatus, cause: HangupCause | None, recording: RecordingMention | None) -> None:
         """A status of this call: its record, and whoever is to be told, in one transaction."""
@@ -159,6 +184,8 @@ class Attempt:
                 sip_status=sip_status,
                 recording=recording,
             )
+            if self._found is not None:
+                parameters += self._found.parameters()
             facts.append(
                 self._call.timeline.owe(
                     url=url, method=self._telling.method, parameters=parameters, order_key=self.facts.sid
@@ -250,6 +277,7 @@ class Attempt:
             status_callback_method=self._telling.method,
             status_callback_events=tuple(sorted(self._telling.events)),
             sequence=self._sequence,
+            answered_by=None if self._found is None else self._found.answered_by.value,
         )
         if not status.is_final:
             return record
@@ -270,6 +298,5 @@ class Attempt:
 
     def _note_what_is_not_executed(self) -> None:
         """Attributes that are understood but not acted on are told, never silently ignored."""
-        noun = self._noun
-        if isinstance(noun, Number | Sip) and noun.machine_detection is not None:
-            self._call.timeline.warn(NOT_EXECUTED, f"<{noun.tag} machineDetection> is not executed yet")
+        if isinstance(self._noun, Number) and self._noun.byoc is not None:
+            self._call.timeline.warn(NOT_EXECUTED, "<Number byoc> is without effect: trunks are chosen here")

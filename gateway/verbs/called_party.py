@@ -23,9 +23,9 @@ from signaling.leg import DigitReceived, HangupCause, Leg
 class CalledParty:
     """facts: of the child call. more: parameters of every request made for it, beside the standard ones."""
 
-    def __init__(self, parent: ScriptedCall, leg: Leg, facts: CallFacts, *, more: Parameters) -> None:
+    def __init__(self, parent: ScriptedCall, leg: Leg, facts: CallFacts) -> None:
         self._parent = parent
-        self._more = more
+        self.more: Parameters = []
         self._listeners: list[DigitListener] = []
         self.leg = leg
         self.facts = facts
@@ -63,4 +63,4 @@ class CalledParty:
         return self._parent.spawn(work, name=f"{self.facts.sid} {name}")
 
     def parameters(self) -> Parameters:
-        return call_parameters(self.facts, self.status) + self._more
+        return call_parameters(self.facts, self.status) + self.more

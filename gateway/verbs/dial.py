@@ -252,7 +252,8 @@ class _DialRun:
                     pass
 
     async def _screen(self, key: LegKey, party: CalledParty) -> None:
-        passed = await self._attempts[key.attempt].screening.passes(party)
+        attempt = self._attempts[key.attempt]
+        passed = await attempt.screening.passes(party, attempt.note_detection)
         if party.leg.events.ended is not None:
             # Sound of a leg that ends is over at once; the end itself is told by the leg.
             return

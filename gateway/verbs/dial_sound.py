@@ -4,9 +4,10 @@ A caller who was not answered yet and for whom no tone was asked gets 180 and hi
 the dialled party sends before its answer, or a recording from ringing opens early media (183). A caller who was
 answered always hears a tone made here.
 Channel 1 of a dual recording is the parent. Channel 2 is the child; before its answer it is what the parent hears.
-Source: Twilio <Dial>, ringTone, answerOnBridge, record, recordingTrack, trim.
+Source: Twilio <Dial>, ringTone, answerOnBridge, record, recordingTrack, trim; CallAPI <Dial>, dialMusic.
 """
 
+import asyncio
 from collections.abc import Sequence
 
 from gateway.parameters import RecordingMention
@@ -15,7 +16,9 @@ from gateway.scripted import ScriptedCall
 from gateway.twiml import TwimlError, resolve_url
 from gateway.twiml.model import Dial
 from gateway.twiml.values import RecordingTrack
+from gateway.webhooks.errors import FetchCode, FetchError
 from media.engine import Heard, MediaPort, Received, Silence, Tap
+from media.player import UnplayableAudio
 from media.tones import CallProgress, tone
 from signaling.leg import Leg
 
@@ -33,9 +36,11 @@ class DialSound:
         self._mention: RecordingMention | None = None
         self._bridged: MediaPort | None = None
         self._has_early_media = False
+        self._music: asyncio.Task[None] | None = None
 
     async def start_ringback(self) -> None:
-        wants_audio = self._verb.ring_tone is not None or self._verb.record.from_ringing
+        verb = self._verb
+        wants_audio = verb.ring_tone is not None or verb.dial_music is not None or verb.record.from_ringing
         if not self._call.is_answered:
             await self._call.leg.ring()
             if wants_audio:
@@ -43,12 +48,15 @@ class DialSound:
         if self._call.is_answered or self._has_early_media:
             country = self._verb.ring_tone or self._call.services.configuration.calls.default_ring_tone
             self._parent.hear(tone(country, CallProgress.RING))
+            if verb.dial_music is not None:
+                self._stop_music()
+                self._music = self._call.spawn(self._play_music(verb.dial_music), name="dial music")
         if self._verb.record.from_ringing and self._recording is None:
             self._begin_recording(self._parent, None)
 
     async def pass_early_media(self, leg: Leg) -> None:
         """Let the caller hear the dialled party's own announcement, unless a tone was asked for."""
-        if self._verb.ring_tone is not None:
+        if self._verb.ring_tone is not None or self._verb.dial_music is not None:
             return
         if not self._call.is_answered:
             await self._open_early_media()
@@ -59,10 +67,31 @@ class DialSound:
         self._has_early_media = True
         await self._call.leg.early_media()
 
+    async def _play_music(self, written: str) -> None:
+        """Ringing is heard until it is there, and in its place if it cannot be had."""
+        try:
+            url = resolve_url(self._base_url, written)
+            clip = await self._call.services.sounds.clip(url, cookies=self._call.cookies)
+        except TwimlError as error:
+            self._call.timeline.warn(error.code, f"dialMusic: {error.message}")
+        except FetchError as error:
+            self._call.timeline.warn(int(error.code), f"dialMusic: {error.message}", url=error.url)
+        except UnplayableAudio as error:
+            self._call.timeline.warn(FetchCode.BAD_AUDIO_TYPE, f"dialMusic: {error}")
+        else:
+            await self._parent.play(clip, loops=0)
+
+    def _stop_music(self) -> None:
+        if self._music is not None:
+            self._music.cancel()
+            self._music = None
+
     def stop_ringback(self) -> None:
+        self._stop_music()
         self._parent.hear(Silence())
 
     def bridge(self, leg: Leg) -> None:
+        self._stop_music()
         parent, child = self._parent, leg.media
         parent.hear(child)
         child.hear(parent)
@@ -88,6 +117,7 @@ class DialSound:
 
     def close(self) -> None:
         self.finish_recording()
+        self._stop_music()
         if self._bridged is not None:
             self._parent.hear(Silence())
             self._bridged = None

@@ -7,7 +7,8 @@ Source: Twilio <Number>, <Client>, <Sip>, <Sim>, <WhatsApp>; Twilio <Dial>, time
 
 import random
 from dataclasses import dataclass, field
-from typing import assert_never
+from typing import TypedDict, assert_never
+from urllib.parse import unquote
 
 from gateway import caller_id
 from gateway.caller_id import CallerIdRefused
@@ -15,6 +16,7 @@ from gateway.scripted import ScriptedCall
 from gateway.telling import Telling
 from gateway.twiml import TwimlError, resolve_url
 from gateway.twiml.model import Client, Dial, Number, Sim, Sip, SipUri, StatusCallback, WhatsApp
+from gateway.verbs.machine_detection import DetectionOrder, detection_order
 from gateway.verbs.outcome import Fetch
 from gateway.verbs.screening import Screening
 from signaling.location import ClientTarget, NumberTarget, SipTarget, Target
@@ -52,6 +54,7 @@ class Order:
     """A noun made ready. ways: the second and later ones are for when the one before cannot be reached.
 
     callee: the address as applications see it. timeout_s: of ringing. notification: URL to be told that it starts.
+    detection: whether a machine answers, told while the call goes on.
     """
 
     noun: Dialled
@@ -64,6 +67,7 @@ class Order:
     telling: Telling = Telling()
     notification: str | None = None
     screening: Screening = Screening()
+    detection: DetectionOrder | None = None
 
 
 def order_for(call: ScriptedCall, verb: Dial, noun: Dialled, base_url: str | None) -> Order:
@@ -78,7 +82,7 @@ def order_for(call: ScriptedCall, verb: Dial, noun: Dialled, base_url: str | Non
                 timeout_s=min(verb.timeout_s, CLIENT_TIMEOUT_S) + TIMEOUT_EXTRA_S,
                 ways=(Way(target=ClientTarget(identity), headers=dict(noun.headers)),),
                 parameters=dict(noun.parameters),
-                telling=_telling(call, noun.status, base_url),
+                telling=telling_for(call, noun.status, base_url),
                 notification=_notification(call, noun, base_url),
                 screening=Screening(whisper=_whisper(noun, base_url)),
             )
@@ -89,8 +93,8 @@ def order_for(call: ScriptedCall, verb: Dial, noun: Dialled, base_url: str | Non
                 shown=caller_id.for_number(verb.caller_id, call.facts, call.services.router),
                 timeout_s=timeout_s,
                 ways=(Way(target=NumberTarget(number), headers=dict(noun.headers)),),
-                telling=_telling(call, noun.status, base_url),
-                screening=Screening(send_digits=noun.send_digits, whisper=_whisper(noun, base_url)),
+                telling=telling_for(call, noun.status, base_url),
+                **_once_answered(call, noun, base_url),
             )
         case Sip(uri=uri):
             return Order(
@@ -98,9 +102,9 @@ def order_for(call: ScriptedCall, verb: Dial, noun: Dialled, base_url: str | Non
                 callee=uri,
                 shown=caller_id.for_sip(verb.caller_id, call.facts),
                 timeout_s=timeout_s,
-                ways=tuple(_sip_ways(noun, _chance)),
-                telling=_telling(call, noun.status, base_url),
-                screening=Screening(whisper=_whisper(noun, base_url)),
+                ways=tuple(_sip_ways(noun, _chance, call.services.configuration.sip.domain)),
+                telling=telling_for(call, noun.status, base_url),
+                **_once_answered(call, noun, base_url),
             )
         case Sim(sim_sid=sid):
             card = next((sim.uri for sim in call.services.configuration.sims if sim.sid == sid), None)
@@ -120,33 +124,56 @@ def order_for(call: ScriptedCall, verb: Dial, noun: Dialled, base_url: str | Non
                 shown=verb.caller_id or call.facts.caller,
                 timeout_s=timeout_s,
                 impossible=Impossible(UNSUPPORTED_NOUN, "<WhatsApp> cannot be dialled from here", level="warning"),
-                telling=_telling(call, noun.status, base_url),
+                telling=telling_for(call, noun.status, base_url),
             )
         case _:
             assert_never(noun)
 
 
-def _sip_ways(noun: Sip, chance: random.Random) -> list[Way]:
+def _sip_ways(noun: Sip, chance: random.Random, domain: str) -> list[Way]:
     """The element's own URI, then its <Uri> children by priority and weight. Headers of the noun go to all of them."""
     first = noun.uris[0]
     is_own = first.position == noun.position
     own, children = noun.uris[:is_own], noun.uris[is_own:]
     # The noun's headers are those of its first URI and then its own.
     common = dict(noun.headers[len(first.headers) :])
-    return [_sip_way(uri, common) for uri in (*own, *by_weight(children, chance))]
+    return [_sip_way(uri, common, domain) for uri in (*own, *by_weight(children, chance))]
 
 
-def _sip_way(uri: SipUri, common: dict[str, str]) -> Way:
+def _sip_way(uri: SipUri, common: dict[str, str], domain: str) -> Way:
+    """A user of our own domain is whoever registered as that identity here; a port names another server."""
     headers = dict(uri.headers) | common
+    user, at, rest = uri.uri.partition(":")[2].partition("@")
+    if at and rest.partition(";")[0].lower() == domain.lower():
+        return Way(target=ClientTarget(unquote(user)), headers=headers)
     target = SipTarget(uri=uri.uri, username=uri.username, password=uri.password, headers=headers)
     return Way(target=target, headers=headers)
+
+
+class _OnceAnswered(TypedDict):
+    screening: Screening
+    detection: DetectionOrder | None
+
+
+def _once_answered(call: ScriptedCall, noun: Number | Sip, base_url: str | None) -> _OnceAnswered:
+    detection = detection_order(call, noun.machine_detection, base_url)
+    is_awaited = detection is not None and detection.callback_url is None
+    return {
+        "screening": Screening(
+            send_digits=noun.send_digits if isinstance(noun, Number) else None,
+            detection=detection if is_awaited else None,
+            whisper=_whisper(noun, base_url),
+        ),
+        "detection": None if is_awaited else detection,
+    }
 
 
 def _whisper(noun: Number | Client | Sip, base_url: str | None) -> Fetch | None:
     return None if noun.url is None else Fetch(url=resolve_url(base_url, noun.url), method=noun.method.value)
 
 
-def _telling(call: ScriptedCall, status: StatusCallback | None, base_url: str | None) -> Telling:
+def telling_for(call: ScriptedCall, status: StatusCallback | None, base_url: str | None) -> Telling:
+    """Who is told of a noun's call; a bad URL is told and means nobody."""
     if status is None or not status.url:
         return Telling()
     try:

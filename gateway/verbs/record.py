@@ -36,7 +36,7 @@ HANGUP: Final = "hangup"
 @cache
 def beep() -> Clip:
     """1000 Hz for 400 ms at -16 dBm0."""
-    return Clip(samples=parse_tone("beep", "1000@-16/400").samples(RATE_HZ), rate_hz=RATE_HZ)
+    return Clip(samples=parse_tone("beep", "1000/400", total_dbm0=-16).samples(RATE_HZ), rate_hz=RATE_HZ)
 
 
 async def record(call: ScriptedCall, verb: Record, base_url: str | None) -> Next:

@@ -1,4 +1,4 @@
-"""``python -m tests.bench engine|conference|calls|setup``: load from another process, figures as tables or JSON.
+"""``python -m tests.bench engine|conference|calls|setup|sockets|loss``: load from another process, tables or JSON.
 
 Everything is bounded in count and time and ends by itself; what was started is ended by its process id.
 """
@@ -14,15 +14,19 @@ from pathlib import Path
 
 from tests.bench.calls import Plan, measure_calls, measure_setup
 from tests.bench.conference import measure_conference
+from tests.bench.loss import measure_loss
 from tests.bench.media import measure_media
+from tests.bench.pairs import Pair
 from tests.bench.parties import MOST_PARTIES
 from tests.bench.process import BenchError
 from tests.bench.report import Report, show
+from tests.bench.sockets import measure_sockets
 
 _FILES_PER_CALL = 5
 _FILES_SPARE = 200
 MAX_CALLS = 4000
 MAX_SET_UPS = 100_000
+MAX_SOCKETS = 5000
 MAX_SECONDS = 3600.0
 MAX_RATE = 1000.0
 
@@ -59,6 +63,7 @@ async def _measure(options: argparse.Namespace, run: Path) -> Report:
             record=options.record,
             run=run,
             listen=options.listen,
+            pair=Pair.of(options.pair),
         )
     if options.bench == "conference":
         _allow_files(options.parties)
@@ -67,6 +72,11 @@ async def _measure(options: argparse.Namespace, run: Path) -> Report:
         plan = Plan(calls=options.calls, rate=options.rate, record=options.record, seconds=options.seconds)
         _allow_files(plan.most_at_once)
         return await measure_calls(plan, run)
+    if options.bench == "sockets":
+        _allow_files(options.sockets)
+        return await measure_sockets(sockets=options.sockets, seconds=options.seconds, run=run)
+    if options.bench == "loss":
+        return await measure_loss(percent=options.percent, seconds=options.seconds, run=run)
     plan = Plan(
         calls=options.calls,
         rate=options.rate,
@@ -90,13 +100,26 @@ def _parser() -> argparse.ArgumentParser:
         bench.add_argument("--record", choices=("none", "mono", "dual"), default="none")
     conference = benches.add_parser("conference", help="one conference of µ-law parties through the media engine")
     conference.add_argument("--parties", type=_whole(MOST_PARTIES), default=100, metavar="N")
-    for bench in (engine, conference, calls, setup):
+    sockets = benches.add_parser("sockets", help="registered browsers that do nothing: what their sockets cost")
+    sockets.add_argument("--sockets", type=_whole(MAX_SOCKETS), default=1000, metavar="N")
+    sockets.add_argument("--seconds", type=_seconds, default=30.0, metavar="S", help="each socket refreshes every 30 s")
+    loss = benches.add_parser("loss", help="one Opus call over a path that loses packets: sound delivered, delay after")
+    loss.add_argument("--percent", type=_percent, default=5.0, metavar="P", help="chance of each packet to be lost")
+    loss.add_argument("--seconds", type=_seconds, default=10.0, metavar="S", help="how long they are lost")
+    for bench in (engine, conference, calls, setup, sockets, loss):
         bench.add_argument("--json", action="store_true", help="one JSON object with fixed keys")
         bench.add_argument("--keep", metavar="DIRECTORY", help="leave logs, database and recordings here")
     for bench in (engine, conference, calls):
         bench.add_argument("--seconds", type=_seconds, default=10.0, metavar="S", help="length of the measured window")
     engine.add_argument("--bare", action="store_true", help="a bare compiled relay instead: the floor of this machine")
     engine.add_argument("--listen", action="store_true", help="the event loop follows every leg")
+    engine.add_argument(
+        "--pair",
+        choices=[pair.called for pair in Pair],
+        default=Pair.PHONES.called,
+        help="who talks: browsers' legs are sealed (SRTP), with PCMU towards a phone, with Opus among themselves, or "
+        "with Opus that is transcoded for a phone",
+    )
     calls.add_argument("--rate", type=_rate, default=50.0, metavar="R", help="calls placed a second")
     setup.add_argument("--rate", type=_rate, default=100.0, metavar="R", help="calls placed a second")
     setup.add_argument("--hold", type=_seconds, default=0.5, metavar="S", help="how long an answered call lasts")
@@ -118,6 +141,13 @@ def _seconds(text: str) -> float:
     value = float(text)
     if not 0.1 <= value <= MAX_SECONDS:
         raise argparse.ArgumentTypeError(f"from 0.1 to {MAX_SECONDS:g}")
+    return value
+
+
+def _percent(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 50:
+        raise argparse.ArgumentTypeError("from 0 to 50")
     return value
 
 

@@ -22,7 +22,8 @@ from tests.bench.rtp import ADDRESS
 MEDIA_PORTS = (10_000, 31_999)
 DOMAIN = "bench.example.com"
 _READY_WITHIN_S = 240.0  # the first start compiles
-_ACCOUNT = "AC" + "b" * 32
+ACCOUNT, KEY_SID = "AC" + "b" * 32, "SK" + "b" * 32
+KEY_SECRET = secrets.token_hex(16)
 
 
 @dataclass(frozen=True)
@@ -97,8 +98,11 @@ class Daemon:
 listen = "{ADDRESS}:{self.http_port}"
 drain_s = 0
 [account]
-sid = "{_ACCOUNT}"
+sid = "{ACCOUNT}"
 auth_token = "{secrets.token_hex(16)}"
+[[api_keys]]
+sid = "{KEY_SID}"
+secret = "{KEY_SECRET}"
 [sip]
 listen = ["udp:{ADDRESS}:{self.sip_port}"]
 domain = "{DOMAIN}"

@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from media.codec import PCMU
 from media.engine import Engine, EngineSettings, Listener, MediaPort, Received, Recorder, RemoteMedia, Tap
 from tests.bench.daemon import MEDIA_PORTS
+from tests.bench.pairs import Pair, keys_of
 from tests.bench.process import aserve_requests
 from tests.bench.rtp import ADDRESS
 
@@ -35,18 +35,22 @@ class EngineHost:
         await self._engine.start()
 
     async def open(self, request: Mapping[str, Any]) -> list[tuple[str, int]]:
-        for host, port in request["legs"]:
+        pair = Pair.of(request["pair"])
+        for leg, ((host, port), keys) in enumerate(zip(request["legs"], request["keys"], strict=True)):
+            codec = pair.party(leg).codec
             media = self._engine.open_port(lambda _event: None)
             media.connect(
                 RemoteMedia(
                     address=(host, port),
                     rtcp_address=(host, port + 1),
-                    codec=PCMU,
-                    payload_type=PCMU.payload_type,
+                    rtcp_mux=keys is not None,
+                    codec=codec,
+                    payload_type=codec.payload_type,
                     digits_payload_type=101,
                     send=True,
                     receive=True,
                     learn_from=None,
+                    srtp=keys_of(keys, own="gateway"),
                 )
             )
             self._ports.append(media)
@@ -77,7 +81,9 @@ class EngineHost:
             channels: Sequence[Sequence[Tap]] = [[Received(parent)], [Received(child)]]
             if self._record == "mono":
                 channels = [[Received(parent), Received(child)]]
-            self._recorders.append(self._engine.record(self._directory / f"recording-{number}.wav", channels))
+            path = self._directory / f"recording-{number}.wav"
+            rate_hz = max(parent.rate_hz, child.rate_hz)
+            self._recorders.append(self._engine.record(path, channels, rate_hz=rate_hz))
 
     async def statistics(self, _: Mapping[str, Any]) -> dict[str, Any]:
         """Counters since the start; tick_lateness in bins of 0.1 ms."""

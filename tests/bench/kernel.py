@@ -4,16 +4,22 @@ Owns the stamp inside the payload, nothing of SIP and no socket: tests/bench/rtp
 A sender writes the wall clock into each packet just before ``send``; the receiver subtracts it from the time stamp
 the kernel gave the packet on arrival (SO_TIMESTAMPNS), so that neither side's own lateness counts as delay.
 
-State is one array per field, indexed by slot; Python writes ``live`` and the addresses, this loop writes the rest.
-Source: RFC 3550 5.1 (header), socket(7) SO_TIMESTAMP, RFC 3551 4.5.14 (PCMU).
+A leg may seal what it sends and open what it gets (SRTP, by libsrtp), and may speak Opus: with the stamp in the place
+of sound where packets are passed on unread, genuine where they are decoded.
+
+State is one array per field, indexed by slot; Python writes ``live``, the addresses and what a leg speaks, this loop
+writes the rest.
+Source: RFC 3550 5.1 (header), socket(7) SO_TIMESTAMP, RFC 3551 4.5.14 (PCMU), RFC 7587 4.1 (Opus), RFC 3711.
 """
 
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar, cast
 
+import llvmlite.binding as llvm
 import numpy as np
 from numba import njit, types
 from numpy.typing import NDArray
+from pylibsrtp import _binding
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -45,7 +51,17 @@ UNSTAMPED = 2  # packets the gateway made itself: tones, transcoded sound
 REORDERED = 3
 LAST_NUMBER = 4
 LAST_ARRIVAL = 5
-COLUMNS = 6
+MADE = 6  # packets without a stamp in the measured window
+COLUMNS = 7
+
+# Values of ``speech``.
+PCMU = 0
+OPUS_STAMPED = 1
+OPUS_GENUINE = 2
+OPUS_TYPE = 111
+OPUS_SAMPLES = 960
+OPUS_TOC = 0xF8  # CELT, full band, one mono frame of 20 ms
+SEALED_SPARE = 32
 
 DELAY_BIN_NS = 10_000
 LATENESS_BIN_NS = 100_000
@@ -72,11 +88,14 @@ TALKING = 2
 
 
 class Slots(NamedTuple):
-    """One row per leg. ``live``, ``fds`` and ``ssrc`` are Python's, the rest is the loop's."""
+    """One row per leg. The first six are Python's, the rest is the loop's. seal, open: libsrtp's contexts, or 0."""
 
     live: NDArray[np.int64]
     fds: NDArray[np.int32]
     ssrc: NDArray[np.int64]
+    speech: NDArray[np.int64]
+    seal: NDArray[np.int64]
+    open: NDArray[np.int64]
     due: NDArray[np.int64]  # CLOCK_MONOTONIC, ns
     number: NDArray[np.int64]  # packets sent so far
     sent: NDArray[np.int64]  # (slots, EPOCHS)
@@ -99,7 +118,15 @@ class Buffers(NamedTuple):
     packet: NDArray[np.uint8]
     packet_words: NDArray[np.int64]
     packet_at: int
+    opus: NDArray[np.uint8]  # (frames, octets), one after the other again and again
+    opus_lengths: NDArray[np.int64]
+    sealed: NDArray[np.uint8]
+    sealed_at: int
+    sealed_length: NDArray[np.int32]
+    sealed_length_at: int
+    arrived: NDArray[np.uint8]  # (BATCH, octets), the same memory as:
     arrived_words: NDArray[np.int64]  # (BATCH, words)
+    arrived_at: int
     vectors: NDArray[np.int64]  # (BATCH, 2) struct iovec
     messages: NDArray[np.int64]  # (BATCH, MESSAGE_WORDS) struct mmsghdr
     messages_at: int
@@ -108,7 +135,13 @@ class Buffers(NamedTuple):
     time_at: int
 
 
+for _name in ("srtp_protect", "srtp_unprotect"):
+    _pointer = _binding.ffi.addressof(_binding.lib, _name)
+    llvm.add_symbol(f"bench_{_name}", int(_binding.ffi.cast("uintptr_t", _pointer)))
+
 i32, i64 = types.int32, types.int64
+c_protect = types.ExternalFunction("bench_srtp_protect", i32(i64, i64, i64))
+c_unprotect = types.ExternalFunction("bench_srtp_unprotect", i32(i64, i64, i64))
 c_send = types.ExternalFunction("send", i64(i32, i64, i64, i32))
 c_recv = types.ExternalFunction("recv", i64(i32, i64, i64, i32))
 c_recvmmsg = types.ExternalFunction("recvmmsg", i32(i32, i64, i32, i32, i64))
@@ -138,25 +171,67 @@ def sleep_until(turn: int, buffers: Buffers) -> int:
 
 
 @compiled
-def send_packet(slot: int, slots: Slots, measures: Measures, buffers: Buffers) -> None:
-    packet, words, control = buffers.packet, buffers.packet_words, measures.control
-    epoch = control[EPOCH]
-    count = slots.number[slot]
-    stamp = count * SAMPLES_PER_PACKET
-    packet[1] = 0x80 if count == 0 else 0
+def write_header(slot: int, slots: Slots, buffers: Buffers) -> None:
+    packet, count = buffers.packet, slots.number[slot]
+    is_opus = slots.speech[slot] != PCMU
+    stamp = count * (OPUS_SAMPLES if is_opus else SAMPLES_PER_PACKET)
+    packet[1] = (OPUS_TYPE if is_opus else 0) | (0x80 if count == 0 else 0)
     packet[2] = (count >> 8) & 255
     packet[3] = count & 255
     for octet in range(4):
         packet[4 + octet] = (stamp >> (24 - 8 * octet)) & 255
         packet[8 + octet] = (slots.ssrc[slot] >> (24 - 8 * octet)) & 255
+
+
+@compiled
+def write_sound(slot: int, slots: Slots, measures: Measures, buffers: Buffers) -> int:
+    """Into the packet's copy that leaves; answers the packet's length."""
+    packet, words, sealed, count = buffers.packet, buffers.packet_words, buffers.sealed, slots.number[slot]
+    if slots.speech[slot] == OPUS_GENUINE:
+        frame = count % len(buffers.opus)
+        for octet in range(HEADER_OCTETS):
+            sealed[octet] = packet[octet]
+        for octet in range(buffers.opus_lengths[frame]):
+            sealed[HEADER_OCTETS + octet] = buffers.opus[frame, octet]
+        return HEADER_OCTETS + int(buffers.opus_lengths[frame])
     words[STAMP_SENDER] = slot | (count << 32)
-    words[STAMP_MARK] = MARK + epoch
+    words[STAMP_MARK] = MARK + measures.control[EPOCH]
     words[STAMP_TIME] = clock_ns(_CLOCK_REALTIME, buffers.time, buffers.time_at)
-    if c_send(slots.fds[slot], buffers.packet_at, PACKET_OCTETS, _DONTWAIT) == PACKET_OCTETS:
-        slots.sent[slot, epoch] += 1
+    for octet in range(PACKET_OCTETS):
+        sealed[octet] = packet[octet]
+    if slots.speech[slot] == OPUS_STAMPED:
+        sealed[HEADER_OCTETS] = OPUS_TOC
+    return PACKET_OCTETS
+
+
+@compiled
+def send_packet(slot: int, slots: Slots, measures: Measures, buffers: Buffers) -> None:
+    control = measures.control
+    write_header(slot, slots, buffers)
+    length = write_sound(slot, slots, measures, buffers)
+    if slots.seal[slot] != 0:
+        buffers.sealed_length[0] = length
+        c_protect(slots.seal[slot], buffers.sealed_at, buffers.sealed_length_at)
+        length = int(buffers.sealed_length[0])
+    if c_send(slots.fds[slot], buffers.sealed_at, length, _DONTWAIT) == length:
+        slots.sent[slot, control[EPOCH]] += 1
     else:
         control[SEND_ERRORS] += 1
-    slots.number[slot] = count + 1
+    slots.number[slot] += 1
+
+
+@compiled
+def opened(slot: int, entry: int, length: int, slots: Slots, buffers: Buffers) -> int:
+    """Answers the length of what was inside, 0 for RTCP and for what cannot be opened."""
+    if 192 <= buffers.arrived[entry, 1] <= 223:
+        return 0
+    if slots.open[slot] == 0:
+        return length
+    buffers.sealed_length[0] = length
+    place = buffers.arrived_at + entry * WORDS_OF_BUFFER * 8
+    if c_unprotect(slots.open[slot], place, buffers.sealed_length_at) != 0:
+        return 0
+    return int(buffers.sealed_length[0])
 
 
 @compiled
@@ -168,6 +243,8 @@ def take_in(slot: int, length: int, arrived: int, words: Any, slots: Slots, meas
     epoch = words[STAMP_MARK] - MARK
     if length != PACKET_OCTETS or epoch < 0 or epoch >= EPOCHS:
         counts[UNSTAMPED] += 1
+        if measures.control[EPOCH] == 1:
+            counts[MADE] += 1
         return
     sender = words[STAMP_SENDER] & 0xFFFFFFFF
     count = words[STAMP_SENDER] >> 32
@@ -198,7 +275,9 @@ def receive(slot: int, slots: Slots, measures: Measures, buffers: Buffers) -> No
                 arrived = ancillary[entry, 2] * 1_000_000_000 + ancillary[entry, 3]
             else:
                 arrived = clock_ns(_CLOCK_REALTIME, buffers.time, buffers.time_at)
-            length = messages[entry, _MESSAGE_LENGTH] & _LOW_HALF
+            length = opened(slot, entry, messages[entry, _MESSAGE_LENGTH] & _LOW_HALF, slots, buffers)
+            if length == 0:
+                continue
             take_in(slot, length, arrived, buffers.arrived_words[entry], slots, measures)
 
 

@@ -15,8 +15,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
+from media.srtp import SrtpSessions
 from tests.bench.callers import Callers
 from tests.bench.endpoint import Endpoint
+from tests.bench.pairs import Pair, keys_of
 from tests.bench.phones import Phones
 from tests.bench.process import reply_to
 from tests.bench.rtp import ADDRESS, RtpLoad
@@ -88,7 +90,14 @@ class Load:
 
     def open(self, request: Mapping[str, Any]) -> list[tuple[str, int]]:
         self._legs = range(int(request["legs"]))
-        return [self._rtp.open(slot) for slot in self._legs]
+        pair = Pair.of(request["pair"])
+        addresses = [self._rtp.open(slot) for slot in self._legs]
+        for slot, keys in zip(self._legs, request["keys"], strict=True):
+            self._rtp.speak(slot, pair.party(slot).speech)
+            agreed = keys_of(keys, own="load")
+            if agreed is not None:
+                self._rtp.secure(slot, SrtpSessions.of(agreed))
+        return addresses
 
     def connect(self, request: Mapping[str, Any]) -> None:
         for slot, (host, port) in enumerate(request["addresses"]):

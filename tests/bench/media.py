@@ -13,6 +13,7 @@ import numpy as np
 
 from tests.bench import procfs, recordings
 from tests.bench.figures import percentile
+from tests.bench.pairs import Pair, new_keys
 from tests.bench.process import Child
 from tests.bench.report import Report, TickFigures, build
 from tests.bench.window import Window
@@ -31,8 +32,9 @@ async def measure_media(
     seconds: float,
     record: str,
     run: Path,
-    settle_s: float = SETTLE_S,
     listen: bool = False,
+    pair: Pair = Pair.PHONES,
+    settle_s: float = SETTLE_S,
 ) -> Report:
     """host: module of the process that carries the sound. run: directory for logs and
     recordings. settle_s: idle time before the measured windows. listen: the host's loop follows every leg."""
@@ -46,8 +48,9 @@ async def measure_media(
         window = Window(gateway.pid, load.pid)
         await asyncio.sleep(settle_s)
         await window.idle(settle_s)
-        legs = await load.ask("open", legs=2 * calls)
-        addresses = await gateway.ask("open", legs=legs, listen=listen)
+        keys = new_keys(pair, 2 * calls)
+        legs = await load.ask("open", legs=2 * calls, pair=pair.called, keys=keys)
+        addresses = await gateway.ask("open", legs=legs, pair=pair.called, keys=keys, listen=listen)
         await load.ask("connect", addresses=addresses)
         await asyncio.sleep(settle_s)
         before = await gateway.ask("statistics")
@@ -61,7 +64,14 @@ async def measure_media(
         await load.ask("close")
         return build(
             bench="engine",
-            load={"host": host, "calls": calls, "seconds": seconds, "record": record, "listen": listen},
+            load={
+                "host": host,
+                "calls": calls,
+                "seconds": seconds,
+                "record": record,
+                "listen": listen,
+                "pair": pair.called,
+            },
             window=window,
             calls=calls,
             rtp=rtp,
@@ -69,6 +79,8 @@ async def measure_media(
             ticks=tick_figures(before, after),
             statistics={**counted_between(before, after), **(closed or {})},
             recordings=await asyncio.to_thread(recordings.summarise, run),
+            aim_percent=pair.aim_percent,
+            made_of=None if pair.is_relayed else rtp["sent"],
         )
     finally:
         for child in reversed(children):

@@ -16,8 +16,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from media.srtp import SrtpSessions
 from tests.bench import kernel
 from tests.bench.figures import percentile
+from tests.bench.opus import opus_frames
 
 ADDRESS = "127.0.0.1"
 _PORTS = range(36_000, 60_000, 2)
@@ -32,6 +34,7 @@ class RtpFigures:
     """Counts of the measured epoch; times in ms. lost: sent to a leg's peer and never arrived.
 
     not_sent: ``send`` failed. unpaired: legs that never heard another leg. crossed: packets from a second peer.
+    made: packets without a stamp, which the gateway made itself, in the measured epoch.
     """
 
     legs: int
@@ -43,6 +46,7 @@ class RtpFigures:
     crossed: int
     reordered: int
     unstamped: int
+    made: int
     delay_p50_ms: float | None
     delay_p99_ms: float | None
     delay_max_ms: float | None
@@ -61,6 +65,7 @@ class RtpLoad:
         self.slots = new_slots(capacity)
         self.measures = new_measures()
         self._buffers = new_buffers()
+        self._sessions: list[SrtpSessions] = []
         self._ports = list(_PORTS)
         random.shuffle(self._ports)
         self._thread = threading.Thread(target=self._run, name="bench-rtp", daemon=True)
@@ -106,6 +111,8 @@ class RtpLoad:
         slots.number[slot] = 0
         slots.ssrc[slot] = random.getrandbits(32)
         slots.fds[slot] = media.fileno()
+        slots.speech[slot] = kernel.PCMU
+        slots.seal[slot] = slots.open[slot] = 0
         spread = (slot * 0.618033988749895) % 1.0
         slots.due[slot] = monotonic_ns() + int(spread * kernel.PACKET_NS)
         slots.live[slot] = kernel.LISTENING
@@ -132,6 +139,15 @@ class RtpLoad:
 
     def connect(self, slot: int, address: tuple[str, int]) -> None:
         self._sockets[slot][0].connect(address)
+
+    def speak(self, slot: int, speech: int) -> None:
+        """One of the kernel's values; before it talks."""
+        self.slots.speech[slot] = speech
+
+    def secure(self, slot: int, sessions: SrtpSessions) -> None:
+        """Before it talks; the sessions are kept as long as this is."""
+        self._sessions.append(sessions)
+        self.slots.open[slot], self.slots.seal[slot] = sessions.addresses
 
     def talk(self, slot: int) -> None:
         self.slots.live[slot] = kernel.TALKING
@@ -178,6 +194,7 @@ class RtpLoad:
             crossed=int(counts[:, kernel.SWITCHES].sum()),
             reordered=int(counts[:, kernel.REORDERED].sum()),
             unstamped=int(counts[:, kernel.UNSTAMPED].sum()),
+            made=int(counts[:, kernel.MADE].sum()),
             delay_p50_ms=milliseconds(delay, 0.5, kernel.DELAY_BIN_NS),
             delay_p99_ms=milliseconds(delay, 0.99, kernel.DELAY_BIN_NS),
             delay_max_ms=milliseconds(delay, 1.0, kernel.DELAY_BIN_NS),
@@ -205,6 +222,9 @@ def new_slots(capacity: int) -> kernel.Slots:
         live=column(),
         fds=np.full(capacity, -1, np.int32),
         ssrc=column(),
+        speech=column(),
+        seal=column(),
+        open=column(),
         due=column(),
         number=column(),
         sent=column(kernel.EPOCHS),
@@ -231,11 +251,22 @@ def new_buffers() -> kernel.Buffers:
         vectors[entry] = arrived[entry].ctypes.data, arrived[entry].nbytes
         messages[entry, 2:5] = vectors[entry].ctypes.data, 1, ancillary[entry].ctypes.data
     time, time_at = _timespec()
+    opus, opus_lengths = opus_frames()
+    sealed = np.zeros(kernel.WORDS_OF_BUFFER * 8, np.uint8)
+    sealed_length = np.zeros(1, np.int32)
     return kernel.Buffers(
         packet=packet,
         packet_words=packet.view(np.int64),
         packet_at=packet.ctypes.data,
+        opus=opus,
+        opus_lengths=opus_lengths,
+        sealed=sealed,
+        sealed_at=sealed.ctypes.data,
+        sealed_length=sealed_length,
+        sealed_length_at=sealed_length.ctypes.data,
+        arrived=arrived.view(np.uint8),
         arrived_words=arrived,
+        arrived_at=arrived.ctypes.data,
         vectors=vectors,
         messages=messages,
         messages_at=messages.ctypes.data,

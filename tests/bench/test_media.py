@@ -11,6 +11,7 @@ import pytest
 from tests.bench import procfs
 from tests.bench.__main__ import main
 from tests.bench.media import measure_media
+from tests.bench.pairs import Pair
 from tests.bench.report import Report, show
 
 CALLS = 4
@@ -22,8 +23,29 @@ KEYS = {
 pytestmark = pytest.mark.wire
 
 
-async def measure(host: str, record: str, run: Path, *, listen: bool = False) -> Report:
-    return await measure_media(host=host, calls=CALLS, seconds=0.6, record=record, run=run, settle_s=0.1, listen=listen)
+async def measure(host: str, record: str, run: Path, *, listen: bool = False, pair: Pair = Pair.PHONES) -> Report:
+    return await measure_media(
+        host=host, calls=CALLS, seconds=0.6, record=record, run=run, settle_s=0.1, listen=listen, pair=pair
+    )
+
+
+@pytest.mark.parametrize("pair", [Pair.BROWSER_PHONE, Pair.BROWSERS], ids=lambda pair: pair.called)
+@pytest.mark.timeout(COMPILE_S)
+async def test_media_sealed_legs_hear_each_other_packet_by_packet(pair: Pair, tmp_path: Path) -> None:
+    report = await measure("tests.bench.engine_host", "none", tmp_path, pair=pair)
+    assert report.rtp is not None
+    assert (report.rtp.lost, report.rtp.unpaired, report.rtp.crossed) == (0, 0, 0)
+    assert report.rtp.received > 2 * CALLS * 15
+    assert report.statistics["dropped_forged"] == 0
+
+
+@pytest.mark.timeout(COMPILE_S)
+async def test_media_opus_towards_a_phone_is_made_anew_in_both_directions(tmp_path: Path) -> None:
+    report = await measure("tests.bench.engine_host", "dual", tmp_path, pair=Pair.OPUS_PHONE)
+    assert report.rtp is not None
+    assert report.rtp.received == 0 and report.rtp.made > 2 * CALLS * 15
+    assert report.recordings is not None and report.recordings.files == CALLS
+    assert {goal.name for goal in report.goals} >= {"CPU per call", "sound made in time"}
 
 
 @pytest.mark.parametrize(

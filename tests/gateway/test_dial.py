@@ -9,7 +9,7 @@ import pytest
 from gateway.routing import Script
 from media.engine import Silence
 from media.tones import RING_TONE_CODES, Tone
-from signaling.leg import HangupCause
+from signaling.leg import HangupCause, Party
 from signaling.location import BROWSER_CODECS, ClientTarget, NumberTarget, Repertoire, SipTarget
 from tests.gateway.peers import Scene
 from tests.virtual_time import run
@@ -334,6 +334,50 @@ def test_dial_early_media_of_the_callee_is_passed_on() -> None:
     assert isinstance(scene.caller.media.hears, Silence)
 
 
+@pytest.mark.parametrize("on_bridge", ["true", "false"])
+def test_dial_music_is_heard_instead_of_ringing_until_the_bridge(on_bridge: str) -> None:
+    async def story(scene: Scene) -> None:
+        leg = await scene.leg("bob-0")
+        assert not scene.caller.media.played
+        leg.rings()
+        await asyncio.sleep(1)
+        assert scene.sounds_fetched == ["/music.wav"]
+        assert len(scene.caller.media.played) == 1
+        assert ("early media" in scene.caller.done) is (on_bridge == "true")
+        leg.sends_early_media()
+        await asyncio.sleep(1)
+        assert scene.caller.media.hears is not leg.media
+        leg.picks_up()
+        await asyncio.sleep(1)
+        assert scene.caller.media.hears is leg.media
+        leg.hangs_up()
+
+    scene = Scene(response(f'<Dial answerOnBridge="{on_bridge}" dialMusic="/music.wav"><Client>bob</Client></Dial>'))
+    scene.sounds = {"/music.wav": 3.0}
+    run(scene.run(story))
+    scene.assert_nothing_lives()
+    assert scene.codes() == []
+
+
+def test_dial_music_that_cannot_be_had_is_told_and_ringing_is_heard() -> None:
+    async def story(scene: Scene) -> None:
+        leg = await scene.leg("bob-0")
+        leg.rings()
+        await asyncio.sleep(1)
+        assert scene.caller.media.hears.name == "us.ring"
+        scene.caller.hangs_up()
+
+    scene = played('<Dial dialMusic="/nowhere.wav"><Client>bob</Client></Dial>', story)
+    assert len(scene.codes()) == 1
+
+
+@pytest.mark.parametrize("attribute", ["callReason", "events", "passports", "recordingConfigurationId"])
+def test_dial_attributes_without_effect_here_are_taken_silently(attribute: str) -> None:
+    scene = played(f'<Dial {attribute}="x" action="/after"><Client>bob</Client></Dial>', answering("bob-0"))
+    assert scene.codes() == []
+    assert scene.last_request["DialCallStatus"] == "completed"
+
+
 # sequential, fork
 
 
@@ -522,6 +566,59 @@ def test_dial_number_shows_only_numbers_of_the_account() -> None:
     assert 13247 in scene.codes()
 
 
+@pytest.mark.parametrize(
+    ("caller_id", "noun", "code", "shown"),
+    [
+        ("no number at all!", "<Sip>sip:bob@example.com</Sip>", 13214, "sip:carol@example.com"),
+        ("client:desk", "<Sip>sip:bob@example.com</Sip>", 13214, "sip:carol@example.com"),
+        ("Front Desk", "<Client>bob</Client>", 13214, "sip:carol@example.com"),
+        ("1" * 300, "<Client>bob</Client>", 13248, "sip:carol@example.com"),
+        ("x" * 300, "<Sip>sip:bob@example.com</Sip>", 13248, "sip:carol@example.com"),
+    ],
+)
+def test_dial_caller_id_that_cannot_be_shown_is_told_and_the_caller_is(
+    caller_id: str, noun: str, code: int, shown: str
+) -> None:
+    scene = played(f'<Dial callerId="{caller_id}">{noun}</Dial>', _refuse_first)
+    request = scene.dialled[0].request
+    assert request is not None and request.caller.address == shown
+    assert scene.codes() == [code]
+
+
+@pytest.mark.parametrize(
+    ("caller", "sip", "caller_id", "is_shown"),
+    [
+        ("+15550142", True, None, True),
+        ("+15550142", True, "+15550142", True),
+        ("+15550142", True, "+15550100", True),
+        ("+15550142", True, "+15550199", False),
+        ("sip:carol@example.com", True, "+15550143", False),
+        ("client:carol", False, None, False),
+        ("client:carol", False, "+15550143", True),
+        ("client:carol", False, "client:carol", False),
+    ],
+)
+def test_dial_number_shows_what_the_account_or_the_call_may(
+    caller: str, sip: bool, caller_id: str | None, is_shown: bool
+) -> None:
+    """The called number is +15550143, the account's own +15550100."""
+    attribute = "" if caller_id is None else f'callerId="{caller_id}"'
+    settings = {"RINGFORK_NUMBERS": '[{"phone_number": "+15550100"}]'}
+    scene = Scene(response(f'<Dial {attribute} action="/after">+15550123</Dial>'), settings=settings)
+    scene.caller.caller, scene.caller.callee = Party(address=caller), Party(address="+15550143")
+    if not sip:
+        scene.caller.sip = None
+    run(scene.run(_refuse_first if is_shown else None))
+    scene.assert_nothing_lives()
+    assert bool(scene.dialled) is is_shown
+    assert scene.codes() == ([] if is_shown else [13247])
+
+
+def test_dial_byoc_is_told_to_be_without_effect() -> None:
+    scene = played('<Dial callerId="+15550100"><Number byoc="BY1">+15550123</Number></Dial>', _refuse_first)
+    assert scene.codes() == [13750]
+
+
 # nouns
 
 
@@ -582,6 +679,7 @@ def test_dial_caller_who_is_answered_first_gets_a_codec_that_the_dialled_speak(
     scene.caller.is_codec_final = is_final
     run(scene.run(_refuse_everybody))
     assert scene.caller.preferred == [preferred]
+    assert scene.caller.answered_with == preferred, "known before the answer"
 
 
 def test_dial_winners_codec_is_what_the_caller_is_asked_to_speak() -> None:

@@ -46,7 +46,7 @@ def test_support_of_element_counts_its_attributes_one_by_one() -> None:
     dial = next(element for element in language() if element.path == "Dial")
     assert dial.status is Status.EXECUTED
     assert dial.attributes["timeout"] is Status.EXECUTED
-    assert dial.attributes["callReason"] is Status.PARSED
+    assert dial.attributes["callReason"] is Status.ACCEPTED
     pay = next(element for element in language() if element.path == "Pay")
     assert pay.status is Status.PARSED
 
