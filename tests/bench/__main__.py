@@ -1,4 +1,4 @@
-"""``python -m tests.bench engine|conference|calls|setup|sockets|loss``: load from another process; tables or JSON.
+"""``python -m tests.bench engine|conference|calls|setup|sockets|loss``: load from another process, tables or JSON.
 
 Everything is bounded in count and time and ends by itself; what was started is ended by its process id.
 """
@@ -98,14 +98,14 @@ def _parser() -> argparse.ArgumentParser:
     for bench, most in ((engine, MAX_CALLS), (calls, MAX_CALLS), (setup, MAX_SET_UPS)):
         bench.add_argument("--calls", type=_whole(most), default=100, metavar="N")
         bench.add_argument("--record", choices=("none", "mono", "dual"), default="none")
+    conference = benches.add_parser("conference", help="one conference of µ-law parties through the media engine")
+    conference.add_argument("--parties", type=_whole(MOST_PARTIES), default=100, metavar="N")
     sockets = benches.add_parser("sockets", help="registered browsers that do nothing: what their sockets cost")
     sockets.add_argument("--sockets", type=_whole(MAX_SOCKETS), default=1000, metavar="N")
     sockets.add_argument("--seconds", type=_seconds, default=30.0, metavar="S", help="each socket refreshes every 30 s")
     loss = benches.add_parser("loss", help="one Opus call over a path that loses packets: sound delivered, delay after")
     loss.add_argument("--percent", type=_percent, default=5.0, metavar="P", help="chance of each packet to be lost")
     loss.add_argument("--seconds", type=_seconds, default=10.0, metavar="S", help="how long they are lost")
-    conference = benches.add_parser("conference", help="one conference of µ-law parties through the media engine")
-    conference.add_argument("--parties", type=_whole(MOST_PARTIES), default=100, metavar="N")
     for bench in (engine, conference, calls, setup, sockets, loss):
         bench.add_argument("--json", action="store_true", help="one JSON object with fixed keys")
         bench.add_argument("--keep", metavar="DIRECTORY", help="leave logs, database and recordings here")

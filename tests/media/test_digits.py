@@ -249,7 +249,8 @@ async def test_digits_are_heard_as_tones_of_wideband_phones(phones: PhoneBooth, 
     await alice.talk(0.3)
     (heard,) = await told(alice.phone, 1)
     assert (heard.digit, heard.is_tone) == ("8", True)
-    assert 150 <= heard.duration_ms <= 230
+    # A phone that stumbles has the key made longer by what is concealed.
+    assert 150 <= heard.duration_ms <= 280
 
 
 async def test_digits_fax_tone_is_told(phone: Phone) -> None:
