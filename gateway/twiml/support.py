@@ -86,7 +86,7 @@ EXECUTED: Mapping[str, frozenset[str]] = {
     "Play": frozenset({"digits", "loop"}),
     "Record": frozenset(
         {"action", "method", "timeout", "finishOnKey", "maxLength", "playBeep", "trim", "recordingStatusCallback"}
-        | {"recordingStatusCallbackMethod", "recordingStatusCallbackEvent"}
+        | {"transcribe", "transcribeCallback", "recordingStatusCallbackMethod", "recordingStatusCallbackEvent"}
     ),
     "Redirect": frozenset({"method"}),
     "Refer": frozenset({"action", "method"}),

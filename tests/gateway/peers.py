@@ -160,7 +160,7 @@ class PeerRecognizer:
             if is_loud and words[: spoken // 25] and heard != " ".join(words[: spoken // 25]):
                 heard = " ".join(words[: spoken // 25])
                 yield Partial(heard)
-            if quiet * 0.02 >= asked["end_pause_s"] or spoken * 0.02 >= asked["max_speech_s"]:
+            if quiet * 0.02 >= asked["end_pause_s"] or spoken * 0.02 >= asked.get("max_speech_s", 60):
                 yield Final(" ".join(words), 0.75 if words else 0.0, self.unknown)
                 return
 
