@@ -29,7 +29,7 @@ from gateway.outgoing import CallOrder, OutgoingCall
 from gateway.pace import Pace
 from gateway.parameters import CallDirection, CallFacts
 from gateway.recordings import Recordings
-from gateway.recovery import Heartbeat, end_unfinished_calls
+from gateway.recovery import Heartbeat, end_unfinished_calls, end_unfinished_conferences
 from gateway.rest.auth import Credentials
 from gateway.rest.call_recordings import CallRecordingsApi
 from gateway.rest.calls import CallsApi
@@ -170,6 +170,7 @@ class Gateway:
         )
         heartbeat = Heartbeat(directory)
         calls = await end_unfinished_calls(self._store, died_at=await heartbeat.last(), now=_now)
+        await end_unfinished_conferences(self._store, now=_now)
         recordings = await self._recordings.recover()
         if calls or recordings:
             log.warning("finished what a killed process left", calls=calls, recordings=recordings)
