@@ -14,7 +14,8 @@ from gateway.rest.dispatch import ROOT, Ask, Reply, Resource
 from gateway.rest.errors import not_found
 from gateway.rest.form import Form, bad_parameter
 from gateway.rest.paging import Asked, Page, asked_page
-from gateway.rooms.conference import Attendance, Room, RoomRefused
+from gateway.rooms.attendance import Attendance
+from gateway.rooms.conference import Room, RoomRefused
 from gateway.rooms.conference_events import Modified, Participant
 from gateway.rooms.conferences import Conferences
 from gateway.sids import is_sid
