@@ -19,6 +19,7 @@ from aiohttp import web
 from yarl import URL
 
 from gateway.background import Background
+from gateway.beside import Beside
 from gateway.config import Configuration
 from gateway.http import HttpServer
 from gateway.interpreter import Interpreter
@@ -28,15 +29,18 @@ from gateway.outgoing import CallOrder, OutgoingCall
 from gateway.pace import Pace
 from gateway.parameters import CallDirection, CallFacts
 from gateway.recordings import Recordings
-from gateway.recovery import Heartbeat, end_unfinished_calls
+from gateway.recovery import Heartbeat, end_unfinished_calls, end_unfinished_conferences
 from gateway.rest.auth import Credentials
 from gateway.rest.call_recordings import CallRecordingsApi
 from gateway.rest.calls import CallsApi
+from gateway.rest.conferences import ConferencesApi
 from gateway.rest.dispatch import RestApi
+from gateway.rest.queues import QueuesApi
 from gateway.rest.recordings import RecordingApi
 from gateway.rest.sound import RecordingFiles
 from gateway.rest.token import TokenApi
 from gateway.rooms.conferences import Conferences
+from gateway.rooms.queues import Queues
 from gateway.routing import Router, Script
 from gateway.services import Services
 from gateway.session import CallSession
@@ -54,6 +58,7 @@ from gateway.webhooks.guard import Guard, permits
 from gateway.webhooks.outbox import Outbox
 from media.engine import Engine, EngineSettings
 from media.music import hold_music
+from media.recognition.sphinx import SphinxRecognizer
 from media.speech.cache import SpeechFiles
 from media.speech.engine import Synthesizer
 from media.speech.espeak import EspeakSynthesizer
@@ -151,6 +156,8 @@ class Gateway:
         stack.push_async_callback(self._webhooks.close)
         self._speech = await self._make_speech()
         stack.push_async_callback(self._speech.close)
+        self._recognizer = SphinxRecognizer(at_once=configuration.speech.listeners)
+        stack.push_async_callback(self._recognizer.close)
         self._recordings = Recordings(
             directory=directory,
             public_url=configuration.public_url,
@@ -163,6 +170,7 @@ class Gateway:
         )
         heartbeat = Heartbeat(directory)
         calls = await end_unfinished_calls(self._store, died_at=await heartbeat.last(), now=_now)
+        await end_unfinished_conferences(self._store, now=_now)
         recordings = await self._recordings.recover()
         if calls or recordings:
             log.warning("finished what a killed process left", calls=calls, recordings=recordings)
@@ -281,9 +289,13 @@ class Gateway:
             recordings=self._recordings,
             interpreter=Interpreter(VERBS),
             listen=self._engine.listen,
+            open_feed=self._engine.open_feed,
+            beside=Beside(),
             conferences=Conferences(open_mix=self._engine.open_mix, music=self._music),
+            queues=Queues(store=self._store, account_sid=configuration.account.sid, music=self._music, now=_now),
             speaker=Speaker(self._speech, configuration.speech.choice),
             sounds=Sounds(self._webhooks),
+            recognizer=self._recognizer,
             now=_now,
             monotonic=time.monotonic,
         )
@@ -326,7 +338,10 @@ class Gateway:
             files=RecordingFiles(Path(configuration.recordings.directory)),
             public_url=configuration.public_url,
         )
-        resources = [*calls.resources(), *recordings.resources()]
+        services = self._services
+        conferences = ConferencesApi(store=self._store, conferences=services.conferences, calls=self._calls)
+        queues = QueuesApi(store=self._store, queues=services.queues, services=services)
+        resources = [each for api in (calls, recordings, conferences, queues) for each in api.resources()]
         yield RestApi(resources, credentials=self._credentials).routes()
 
     def _twimlets(self) -> Twimlets:

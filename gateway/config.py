@@ -183,6 +183,7 @@ class Speech(_Section):
     aliases: dict[str, str] = {}
     cache_directory: str = "speech"
     cache_mb: Annotated[int, Field(ge=0, le=1_000_000)] = 256
+    listeners: Annotated[int, Field(ge=0, le=1000)] = 2
 
     @model_validator(mode="after")
     def _voices(self) -> "Speech":

@@ -16,7 +16,7 @@ from gateway.built_in import built_in
 from gateway.parameters import Parameters
 from gateway.scripted import VOICE, Rules, ScriptedCall
 from gateway.twiml import TwimlError
-from gateway.twiml.model import Document, Pay, Prompt, Queue, Sms, Verb
+from gateway.twiml.model import Dial, Document, Pay, Prompt, Queue, Sms, Verb
 from gateway.twiml.problems import SCHEMA_WARNING
 from gateway.twiml.reply import document_from_reply
 from gateway.verbs.outcome import Continue, Fetch, Given, Next, Over
@@ -94,9 +94,9 @@ class Interpreter:
                 return outcome
             took_s = call.services.monotonic() - begun_s
             redirects = redirects + 1 if outcome.is_redirect and took_s < NO_TIME_S else 0
-            if rules.is_endless:
+            if rules.is_endless and outcome.is_redirect:
                 await asyncio.sleep(max(0.0, SHORTEST_ROUND_S - took_s))
-            elif redirects > MAX_REDIRECTS:
+            elif redirects > MAX_REDIRECTS and not rules.is_endless:
                 message = f"more than {MAX_REDIRECTS} documents in a row that only redirect"
                 raise ScriptError(FetchCode.RETRIEVAL_FAILURE, message, loaded.url)
             loaded = await self._load(call, outcome, rules, more)
@@ -117,7 +117,9 @@ class Interpreter:
 
     async def _run_document(self, call: ScriptedCall, loaded: Loaded, rules: Rules) -> Next:
         """Run the verbs in order, until one of them says otherwise than to go on."""
-        if not loaded.document.leaves_call_unanswered:
+        # A <Dial> at the head answers by itself, once it knows what whoever it dials can speak.
+        verbs = loaded.document.verbs
+        if not loaded.document.leaves_call_unanswered and not (verbs and isinstance(verbs[0], Dial)):
             await call.answer()
         for verb in loaded.document.verbs:
             outcome = await self._run_verb(call, verb, loaded, rules)

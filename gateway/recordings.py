@@ -11,7 +11,7 @@ Source: Twilio <Dial>, record and recordingStatusCallback; Twilio Recording reso
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -33,17 +33,26 @@ TOO_SHORT = 16101
 SILENT = 16102
 
 
+Settled = Callable[[RecordingRecord, Path, str], Awaitable[None]]
+"""What is done with a recording when it is complete, or absent: its record, file and URL."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class RecordingOrder:
-    """What the application asked for. events: of in-progress, completed, absent."""
+    """What the application asked for. events: of in-progress, completed, absent.
+
+    then: done once the recording is settled, unless the process dies before.
+    """
 
     call_sid: str
+    conference_sid: str | None = None
     source: str = "DialVerb"
     track: str = "both"
     is_trimmed: bool = False
     callback_url: str | None = None
     callback_method: str = "POST"
     callback_events: frozenset[str] = frozenset({"completed"})
+    then: Settled | None = None
 
 
 class ActiveRecording:
@@ -130,6 +139,7 @@ class Recordings:
         self._now = now
         self._monotonic = monotonic
         self._active: dict[str, ActiveRecording] = {}
+        self._then: dict[str, Settled] = {}
 
     def url(self, sid: str) -> str:
         return self._base_url + sid
@@ -143,6 +153,7 @@ class Recordings:
             sid=new_sid("RE"),
             account_sid=self._account_sid,
             call_sid=order.call_sid,
+            conference_sid=order.conference_sid,
             source=order.source,
             status="in-progress",
             channels=len(channels),
@@ -157,6 +168,8 @@ class Recordings:
         )
         self._store.write_soon(record, *self._owed(record))
         recorder = self._engine.record(self._part(record.sid), channels, rate_hz=rate_hz)
+        if order.then is not None:
+            self._then[record.sid] = order.then
         active = ActiveRecording(self, record, recorder, self._monotonic(), channels)
         self._active[record.sid] = active
         return active
@@ -196,35 +209,39 @@ class Recordings:
         await self._finish_file(record, repaired.duration_s)
 
     async def _complete(self, record: RecordingRecord, recorder: Recorder) -> None:
+        then = self._then.pop(record.sid, None)
+        settled = await self._complete_file(record, recorder)
+        if then is not None:
+            await then(settled, self._final(record.sid), self.url(record.sid))
+
+    async def _complete_file(self, record: RecordingRecord, recorder: Recorder) -> RecordingRecord:
         recorded = await recorder.stop()
         if recorded.error is not None:
             log.error("recording ended early", recording_sid=record.sid, error=recorded.error)
         if recorded.lost_frames:
             log.warning("recording has gaps", recording_sid=record.sid, lost_frames=recorded.lost_frames)
         if recorded.frames == 0:
-            await self._settle(record, 0.0, error=recorded.error)
-            return
-        await self._finish_file(record, recorded.duration_s)
+            return await self._settle(record, 0.0, error=recorded.error)
+        return await self._finish_file(record, recorded.duration_s)
 
-    async def _finish_file(self, record: RecordingRecord, duration_s: float) -> None:
+    async def _finish_file(self, record: RecordingRecord, duration_s: float) -> RecordingRecord:
         part, final = self._part(record.sid), self._final(record.sid)
         if record.trim == "trim-silence":
             trimmed = part.with_suffix(".trimmed")
             result = await trim.trim_silence(part, trimmed)
             if result.frames == 0:
                 await asyncio.to_thread(part.unlink, missing_ok=True)
-                await self._settle(record, 0.0, code=SILENT)
-                return
+                return await self._settle(record, 0.0, code=SILENT)
             await disk.finish(trimmed, final)
             await asyncio.to_thread(part.unlink, missing_ok=True)
             duration_s = result.duration_s
         else:
             await disk.finish(part, final)
-        await self._settle(record, duration_s)
+        return await self._settle(record, duration_s)
 
     async def _settle(
         self, record: RecordingRecord, duration_s: float, *, error: str | None = None, code: int | None = None
-    ) -> None:
+    ) -> RecordingRecord:
         """Say what became of it and owe the callback, in one transaction."""
         is_there = duration_s > 0
         settled = replace(
@@ -244,13 +261,14 @@ class Recordings:
             url=self.url(record.sid),
         )
         await self._store.write(settled, event, *self._owed(settled))
+        return settled
 
     def _owed(self, record: RecordingRecord) -> list[Operation]:
         if record.status_callback is None or record.status not in record.status_callback_events:
             return []
         return [
             OwedCallback(
-                order_key=record.call_sid,
+                order_key=record.conference_sid or record.call_sid,
                 url=record.status_callback,
                 method=record.status_callback_method,
                 params=tuple(recording_parameters(record, self.url(record.sid))),

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from gateway.config import Configuration
-from gateway.hearing import Listen
+from gateway.hearing import Listen, OpenFeed
 from gateway.recordings import Recordings
 from gateway.routing import Router
 from gateway.scripted import Performer
@@ -14,15 +14,18 @@ from gateway.sounds import Sounds
 from gateway.speech.speaker import Speaker
 from gateway.store import Store
 from gateway.webhooks.client import WebhookClient
+from media.recognition.recognizer import Recognizer
 from signaling.location import Location
 
 if TYPE_CHECKING:
+    from gateway.beside import Beside
     from gateway.rooms.conferences import Conferences
+    from gateway.rooms.queues import Queues
 
 
 @dataclass(frozen=True, kw_only=True)
 class Services:
-    """listen: to a call's sound while it goes on.
+    """listen: to a call's sound while it goes on; open_feed: sound written while it plays. beside: what <Start> began.
 
     now: wall clock, aware, for what is told; monotonic: seconds, for durations.
     """
@@ -35,8 +38,12 @@ class Services:
     recordings: Recordings
     interpreter: Performer
     listen: Listen
+    open_feed: OpenFeed
+    beside: "Beside"
     conferences: "Conferences"
+    queues: "Queues"
     speaker: Speaker
     sounds: Sounds
+    recognizer: Recognizer
     now: Callable[[], datetime]
     monotonic: Callable[[], float]

@@ -4,10 +4,14 @@
 """
 
 import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from gateway.call import TRANSITIONS, CallStatus
 from gateway.fork import MOVES
+from gateway.rooms.conference_model import MOVES as CONFERENCE_MOVES
+from gateway.rooms.queue_model import MOVES as QUEUE_MOVES
 from gateway.twiml.support import Status, language
 
 README = Path(__file__).parent.parent / "README.md"
@@ -25,14 +29,24 @@ def call_diagram() -> str:
 
 def dial_moves() -> str:
     """What the fork does with each event, as a table drawn from its moves."""
-    states = list(dict.fromkeys(state for state, _ in MOVES))
-    events = list(dict.fromkeys(event for _, event in MOVES))
-    lines = [
-        "| event | " + " | ".join(state.value for state in states) + " |",
-        "|---|" + "---|" * len(states),
-    ]
-    for event in events:
-        cells = [_sentence(MOVES[(state, event)].__name__) if (state, event) in MOVES else "–" for state in states]
+    return _moves(MOVES)
+
+
+def conference_moves() -> str:
+    """What a conference does with each event."""
+    return _moves(CONFERENCE_MOVES)
+
+
+def queue_moves() -> str:
+    """What a queue does with each event, by where the call is that it is about."""
+    return _moves(QUEUE_MOVES)
+
+
+def _moves(moves: Mapping[tuple[Any, type[Any]], Callable[..., Any]]) -> str:
+    states = list(dict.fromkeys(state for state, _ in moves))
+    lines = ["| event | " + " | ".join(state.value for state in states) + " |", "|---|" + "---|" * len(states)]
+    for event in dict.fromkeys(event for _, event in moves):
+        cells = [_sentence(moves[(state, event)].__name__) if (state, event) in moves else "–" for state in states]
         lines.append(f"| {event.__name__} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -62,7 +76,13 @@ def support() -> str:
 
 
 def sections() -> dict[str, str]:
-    return {"call status": call_diagram(), "dial moves": dial_moves(), "twiml": support()}
+    return {
+        "call status": call_diagram(),
+        "dial moves": dial_moves(),
+        "conference moves": conference_moves(),
+        "queue moves": queue_moves(),
+        "twiml": support(),
+    }
 
 
 def with_sections(text: str) -> str:

@@ -16,6 +16,7 @@ CONFINED = {
     "llvmlite": ("media/",),
     "espeakng_loader": ("media/speech/espeak_worker.py",),
     "piper": ("media/speech/piper_worker.py",),
+    "pocketsphinx": ("media/recognition/sphinx_worker.py",),
     "sipmessage": ("signaling/sip/",),
     "aioice": ("signaling/webrtc/connection.py", "signaling/endpoints/peer.py"),
     "aiortc": ("signaling/webrtc/connection.py", "signaling/endpoints/peer.py"),

@@ -33,6 +33,8 @@ class Element:
 
 _STATUS_CALLBACK = frozenset({"statusCallback", "statusCallbackMethod", "statusCallbackEvent"})
 _WHISPER = frozenset({"url", "method"})
+_STREAM = frozenset({"url", "name", "statusCallback", "statusCallbackMethod"})
+_RECORDING = frozenset({"recordingStatusCallback", "recordingStatusCallbackMethod", "recordingStatusCallbackEvent"})
 _MACHINE_DETECTION = frozenset(
     {"machineDetection", "machineDetectionTimeout", "machineDetectionSpeechThreshold", "amdStatusCallback"}
     | {"machineDetectionSpeechEndThreshold", "machineDetectionSilenceTimeout", "amdStatusCallbackMethod"}
@@ -60,16 +62,31 @@ EXECUTED: Mapping[str, frozenset[str]] = {
     "Echo": frozenset(),
     "Dial/Conference": _STATUS_CALLBACK
     | {"name", "muted", "startConferenceOnEnter", "endConferenceOnExit", "participantLabel", "waitUrl", "waitMethod"}
-    | {"maxParticipants", "region"},
-    "Gather": frozenset({"input", "action", "method", "timeout", "numDigits", "finishOnKey", "actionOnEmptyResult"}),
+    | {"maxParticipants", "region", "beep", "coach", "record", "trim", "recordingStatusCallback"}
+    | {"recordingStatusCallbackMethod", "recordingStatusCallbackEvent"},
+    "Dial/Queue": _WHISPER,
+    "Enqueue": frozenset({"action", "method", "waitUrl", "waitUrlMethod", "maxQueueSize"}),
+    "Gather": frozenset(
+        {"input", "action", "method", "timeout", "numDigits", "finishOnKey", "actionOnEmptyResult"}
+        | {
+            "speechTimeout",
+            "maxSpeechTime",
+            "partialResultCallback",
+            "partialResultCallbackMethod",
+            "language",
+            "hints",
+        }
+        | {"bargeIn", "profanityFilter"}
+    ),
     "Gather/Pause": frozenset({"length"}),
     "Gather/Play": frozenset({"loop"}),
     "Hangup": frozenset(),
+    "Leave": frozenset(),
     "Pause": frozenset({"length"}),
     "Play": frozenset({"digits", "loop"}),
     "Record": frozenset(
         {"action", "method", "timeout", "finishOnKey", "maxLength", "playBeep", "trim", "recordingStatusCallback"}
-        | {"recordingStatusCallbackMethod", "recordingStatusCallbackEvent"}
+        | {"transcribe", "transcribeCallback", "recordingStatusCallbackMethod", "recordingStatusCallbackEvent"}
     ),
     "Redirect": frozenset({"method"}),
     "Refer": frozenset({"action", "method"}),
@@ -81,6 +98,16 @@ EXECUTED: Mapping[str, frozenset[str]] = {
         for tag, (names, _) in SSML.items()
     },
     "Say": frozenset({"voice", "language", "loop"}),
+    "Start": frozenset(),
+    "Start/Stream": _STREAM | {"track"},
+    "Start/Stream/Parameter": frozenset({"name", "value"}),
+    "Start/Recording": _RECORDING | {"name", "track", "channels", "trim"},
+    "Stop": frozenset(),
+    "Stop/Stream": frozenset({"name", "url"}),
+    "Stop/Recording": frozenset({"name"}),
+    "Connect": frozenset({"action", "method"}),
+    "Connect/Stream": _STREAM,
+    "Connect/Stream/Parameter": frozenset({"name", "value"}),
     "Gather/Say": frozenset({"voice", "language", "loop"}),
 }
 """Path of an element that runs: its attributes that have their effect."""

@@ -5,10 +5,11 @@ Source: Twilio <Dial>, <Conference>, <Queue>, <Application>; Error 13000.
 """
 
 from gateway.scripted import ScriptedCall
-from gateway.twiml.model import Application, Conference, Dial
+from gateway.twiml.model import Application, Conference, Dial, Queue
 from gateway.verbs.conference import dial_conference
 from gateway.verbs.dial import dial
 from gateway.verbs.dial_application import dial_application
+from gateway.verbs.dial_queue import dial_queue
 from gateway.verbs.outcome import Next
 
 
@@ -16,6 +17,8 @@ async def dial_parties_or_room(call: ScriptedCall, verb: Dial, base_url: str | N
     match verb.nouns:
         case (Conference() as room, *_):
             return await dial_conference(call, verb, room, base_url)
+        case (Queue() as queue, *_):
+            return await dial_queue(call, verb, queue, base_url)
         case (Application() as application, *_):
             return await dial_application(call, verb, application, base_url)
         case _:

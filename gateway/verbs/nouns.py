@@ -8,6 +8,7 @@ Source: Twilio <Number>, <Client>, <Sip>, <Sim>, <WhatsApp>; Twilio <Dial>, time
 import random
 from dataclasses import dataclass, field
 from typing import TypedDict, assert_never
+from urllib.parse import unquote
 
 from gateway import caller_id
 from gateway.caller_id import CallerIdRefused
@@ -101,7 +102,7 @@ def order_for(call: ScriptedCall, verb: Dial, noun: Dialled, base_url: str | Non
                 callee=uri,
                 shown=caller_id.for_sip(verb.caller_id, call.facts),
                 timeout_s=timeout_s,
-                ways=tuple(_sip_ways(noun, _chance)),
+                ways=tuple(_sip_ways(noun, _chance, call.services.configuration.sip.domain)),
                 telling=telling_for(call, noun.status, base_url),
                 **_once_answered(call, noun, base_url),
             )
@@ -129,18 +130,22 @@ def order_for(call: ScriptedCall, verb: Dial, noun: Dialled, base_url: str | Non
             assert_never(noun)
 
 
-def _sip_ways(noun: Sip, chance: random.Random) -> list[Way]:
+def _sip_ways(noun: Sip, chance: random.Random, domain: str) -> list[Way]:
     """The element's own URI, then its <Uri> children by priority and weight. Headers of the noun go to all of them."""
     first = noun.uris[0]
     is_own = first.position == noun.position
     own, children = noun.uris[:is_own], noun.uris[is_own:]
     # The noun's headers are those of its first URI and then its own.
     common = dict(noun.headers[len(first.headers) :])
-    return [_sip_way(uri, common) for uri in (*own, *by_weight(children, chance))]
+    return [_sip_way(uri, common, domain) for uri in (*own, *by_weight(children, chance))]
 
 
-def _sip_way(uri: SipUri, common: dict[str, str]) -> Way:
+def _sip_way(uri: SipUri, common: dict[str, str], domain: str) -> Way:
+    """A user of our own domain is whoever registered as that identity here; a port names another server."""
     headers = dict(uri.headers) | common
+    user, at, rest = uri.uri.partition(":")[2].partition("@")
+    if at and rest.partition(";")[0].lower() == domain.lower():
+        return Way(target=ClientTarget(unquote(user)), headers=headers)
     target = SipTarget(uri=uri.uri, username=uri.username, password=uri.password, headers=headers)
     return Way(target=target, headers=headers)
 

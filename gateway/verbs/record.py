@@ -15,8 +15,10 @@ from gateway.hearing import Frames
 from gateway.parameters import Parameters
 from gateway.recordings import ActiveRecording, RecordingOrder
 from gateway.scripted import ScriptedCall
+from gateway.transcription import Transcription
 from gateway.twiml import TwimlError, resolve_url
 from gateway.twiml.model import Record
+from gateway.verbs.attempt import NOT_EXECUTED
 from gateway.verbs.dial_sound import BAD_RECORDING_CALLBACK
 from gateway.verbs.outcome import Continue, Fetch, Next
 from media.activity import SpeechActivity
@@ -27,6 +29,7 @@ from signaling.leg import DigitReceived
 
 INTERNAL_FAILURE: Final = 12400
 BAD_MAX_LENGTH: Final = 13612
+BAD_TRANSCRIBE_CALLBACK: Final = 13257
 MISSING_ACTION: Final = 11100
 VOICE_SDK_MAX_S: Final = 600
 RATE_HZ: Final = 8000
@@ -36,7 +39,7 @@ HANGUP: Final = "hangup"
 @cache
 def beep() -> Clip:
     """1000 Hz for 400 ms at -16 dBm0."""
-    return Clip(samples=parse_tone("beep", "1000@-16/400").samples(RATE_HZ), rate_hz=RATE_HZ)
+    return Clip(samples=parse_tone("beep", "1000/400", total_dbm0=-16).samples(RATE_HZ), rate_hz=RATE_HZ)
 
 
 async def record(call: ScriptedCall, verb: Record, base_url: str | None) -> Next:
@@ -45,6 +48,8 @@ async def record(call: ScriptedCall, verb: Record, base_url: str | None) -> Next
     action = _action(verb, base_url)
     if verb.play_beep:
         await call.leg.media.play(beep())
+    if verb.recording_configuration_id:
+        call.timeline.warn(NOT_EXECUTED, "<Record recordingConfigurationId> has no effect")
     take = _Take(call, verb, _order(call, verb, base_url))
     try:
         key = await take.until_over()
@@ -69,21 +74,32 @@ def _action(verb: Record, base_url: str | None) -> str:
 
 
 def _order(call: ScriptedCall, verb: Record, base_url: str | None) -> RecordingOrder:
-    callback_url = None
-    if verb.recording_status_callback is not None:
-        try:
-            callback_url = resolve_url(base_url, verb.recording_status_callback, callback=True)
-        except TwimlError as error:
-            call.timeline.warn(BAD_RECORDING_CALLBACK, f"recordingStatusCallback: {error.message}")
+    told_url = _callback_url(
+        call, base_url, verb.recording_status_callback, name="recordingStatusCallback", code=BAD_RECORDING_CALLBACK
+    )
+    text_url = _callback_url(
+        call, base_url, verb.transcribe_callback, name="transcribeCallback", code=BAD_TRANSCRIBE_CALLBACK
+    )
     return RecordingOrder(
         call_sid=call.facts.sid,
         source="RecordVerb",
         track="inbound",
         is_trimmed=verb.trim,
-        callback_url=callback_url,
+        callback_url=told_url,
         callback_method=verb.recording_status_callback_method.value,
         callback_events=frozenset(event.value for event in verb.recording_status_callback_events),
+        then=Transcription(call=call, url=text_url).settled if verb.transcribe and text_url is not None else None,
     )
+
+
+def _callback_url(call: ScriptedCall, base_url: str | None, url: str | None, *, name: str, code: int) -> str | None:
+    if url is None:
+        return None
+    try:
+        return resolve_url(base_url, url, callback=True)
+    except TwimlError as error:
+        call.timeline.warn(code, f"{name}: {error.message}")
+        return None
 
 
 def _longest_s(call: ScriptedCall, verb: Record) -> int:

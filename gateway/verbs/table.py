@@ -9,20 +9,42 @@ from collections.abc import Mapping
 from typing import Final
 
 from gateway.interpreter import Run
-from gateway.twiml.model import Dial, Echo, Gather, Hangup, Pause, Play, Record, Redirect, Refer, Reject, Say
+from gateway.twiml.model import (
+    Connect,
+    Dial,
+    Echo,
+    Enqueue,
+    Gather,
+    Hangup,
+    Leave,
+    Pause,
+    Play,
+    Record,
+    Redirect,
+    Refer,
+    Reject,
+    Say,
+    Start,
+    Stop,
+)
 from gateway.verbs.dial_room import dial_parties_or_room
+from gateway.verbs.enqueue import enqueue, leave
 from gateway.verbs.flow import echo, hangup, pause, redirect, reject
 from gateway.verbs.gather import gather
 from gateway.verbs.play import play
 from gateway.verbs.record import record
 from gateway.verbs.refer import refer
 from gateway.verbs.say import say
+from gateway.verbs.streams import connect, start, stop
 
 VERBS: Final[Mapping[type, Run]] = {
+    Connect: connect,
     Dial: dial_parties_or_room,
     Echo: echo,
+    Enqueue: enqueue,
     Gather: gather,
     Hangup: hangup,
+    Leave: leave,
     Pause: pause,
     Play: play,
     Record: record,
@@ -30,4 +52,6 @@ VERBS: Final[Mapping[type, Run]] = {
     Refer: refer,
     Reject: reject,
     Say: say,
+    Start: start,
+    Stop: stop,
 }

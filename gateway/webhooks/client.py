@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final
 from uuid import uuid4
 
-from aiohttp import hdrs
+from aiohttp import ClientWebSocketResponse, hdrs
 
 from gateway.twiml.content import ReplyKind, reply_kind
 from gateway.webhooks.answer import bounded_body, error_status, media_type
@@ -35,6 +35,10 @@ MAX_REDIRECTS: Final = 10
 TOKEN_HEADER: Final = "I-Twilio-Idempotency-Token"
 
 Params = Sequence[tuple[str, str]]
+
+
+MAX_SOCKET_MESSAGE: Final = 256 * 1024
+SOCKET_OPENS_S: Final = 15.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +108,18 @@ class WebhookClient:
     async def fetch_audio(self, url: str, *, cookies: CallCookies | None = None) -> Audio:
         """A sound file of at most 50 MB, from the cache if its server allows. Raises FetchError."""
         return await self._audio.fetch(url, cookies=cookies)
+
+    async def open_socket(self, url: str, *, largest: int = MAX_SOCKET_MESSAGE) -> ClientWebSocketResponse:
+        """A WebSocket to a ``ws`` or ``wss`` URL, signed as it stands; the caller closes it. Raises FetchError."""
+        scheme, _, rest = url.partition("://")
+        target = parse_target(f"{'http' if scheme == 'ws' else 'https'}://{rest}")
+        headers = {SIGNATURE_HEADER.lower(): sign(self._auth_token, url)}
+        try:
+            async with asyncio.timeout(SOCKET_OPENS_S):
+                return await self._exchanger.open_socket(target, headers, largest=largest)
+        except TimeoutError:
+            message = f"expected a WebSocket within {SOCKET_OPENS_S:g} s, found none"
+            raise FetchError(FetchCode.TOTAL_TIMEOUT, url, message) from None
 
     async def _persist(self, target: Target, request: Request, overrides: Overrides) -> Fetched:
         left = overrides.retries

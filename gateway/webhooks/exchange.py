@@ -89,6 +89,28 @@ class Exchanger:
         finally:
             response.release()
 
+    async def open_socket(
+        self, target: Target, headers: Mapping[str, str], *, largest: int
+    ) -> aiohttp.ClientWebSocketResponse:
+        """A WebSocket, the caller's to close. largest: octets of a message. Raises FetchError."""
+        authorization = _basic(target)
+        more: dict[str, str] = {} if authorization is None else {hdrs.AUTHORIZATION: authorization}
+        try:
+            return await self._session.ws_connect(
+                target.request_url(),
+                headers={hdrs.USER_AGENT: USER_AGENT, **headers, **more},
+                max_msg_size=largest,
+                compress=0,
+                timeout=aiohttp.ClientWSTimeout(ws_close=_KEEP_OPEN_S),
+            )
+        except _Broken as broken:
+            raise _failure(broken.error, target.url) from broken.error
+        except aiohttp.WSServerHandshakeError as error:
+            message = f"expected 101 Switching Protocols, found {error.status}"
+            raise FetchError(FetchCode.ERROR_STATUS, target.url, message, http_status=error.status) from error
+        except aiohttp.ClientError as error:
+            raise _failure(error, target.url) from error
+
     async def _answer(self, outgoing: Outgoing) -> ClientResponse:
         target = outgoing.target
         response = await self._send(outgoing, _basic(target))

@@ -1,7 +1,7 @@
 """The other side of a session: legs that do what a test tells them, sound that notes who hears whom, an application."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
@@ -9,18 +9,20 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from gateway.beside import Beside
 from gateway.config import Configuration, load
 from gateway.interpreter import Interpreter
 from gateway.parameters import CallDirection, CallFacts, RecordingMention
 from gateway.recordings import ActiveRecording, RecordingOrder, Recordings
 from gateway.rooms.conferences import Conferences
+from gateway.rooms.queues import Queues
 from gateway.routing import Router, Script
 from gateway.services import Services
 from gateway.session import CallSession
 from gateway.sids import new_sid
 from gateway.sounds import Sounds
 from gateway.speech.speaker import Speaker
-from gateway.store.records import CallRecord, EventRecord, LegRecord, Operation, OwedCallback
+from gateway.store.records import CallRecord, EventRecord, LegRecord, Operation, OwedCallback, QueueRecord
 from gateway.verbs.table import VERBS
 from gateway.webhooks.audio import Audio
 from gateway.webhooks.client import Fetched, Request
@@ -28,6 +30,7 @@ from gateway.webhooks.cookies import CallCookies
 from gateway.webhooks.errors import FetchCode, FetchError
 from media.engine import PortStatistics, Silence
 from media.player import Clip
+from media.recognition.recognizer import Final, Finding, Partial, RecognitionError, SpeechBegan
 from media.speech.engine import SpeechError
 from media.speech.utterance import Spoken, Utterance
 from media.speech.voices import Voice
@@ -71,6 +74,7 @@ class PeerPort:
         self.heard: list[Any] = [Silence()]
         self.played: list[Clip] = []
         self.joined: PeerMix | None = None
+        self.heard_by: Sequence[Any] | None = None
         self.loops: list[int] = []
         self.played_to_the_end: list[Clip] = []
 
@@ -84,8 +88,9 @@ class PeerPort:
     def hear(self, source: Any) -> None:
         self.heard.append(source)
 
-    def join(self, mix: "PeerMix | None") -> None:
+    def join(self, mix: "PeerMix | None", *, heard_by: Sequence[Any] | None = None) -> None:
         self.joined = mix
+        self.heard_by = heard_by
 
     def play_nowait(self, clip: Clip, *, loops: int = 0) -> None:
         self.heard.append(clip)
@@ -103,12 +108,15 @@ class PeerPort:
 class PeerFrames:
     """What the caller says, frame by frame: a loud one when ``speaks`` says so for this time of the loop."""
 
+    dropped_frames = 0
+
     def __init__(self, speaks: Callable[[float], bool], frame_s: float) -> None:
         self._frame_s = frame_s
         self._speaks = speaks
         self._clock = asyncio.get_running_loop().time
         self._next_s = self._clock()
         self.is_closed = False
+        self.dropped_frames = 0
 
     def __aiter__(self) -> "PeerFrames":
         return self
@@ -124,11 +132,55 @@ class PeerFrames:
         self.is_closed = True
 
 
+class PeerRecognizer:
+    """Understands whatever ``utterances`` says, one after the other, a word for each half second of speech.
+
+    asked: what was asked of it, once for each utterance. failure: raised instead.
+    """
+
+    def __init__(self) -> None:
+        self.utterances: list[str] = []
+        self.asked: list[dict[str, Any]] = []
+        self.failure: RecognitionError | None = None
+        self.unknown: tuple[str, ...] = ()
+
+    async def recognize(self, frames: AsyncIterable[NDArray[np.int16]], **asked: Any) -> AsyncGenerator[Finding, None]:
+        self.asked.append(asked)
+        if self.failure is not None:
+            raise self.failure
+        spoken, quiet, heard = 0, 0, ""
+        async for frame in frames:
+            is_loud = bool(frame.any())
+            if not spoken and not is_loud:
+                continue
+            spoken, quiet = spoken + 1, 0 if is_loud else quiet + 1
+            if spoken == 1:
+                words = (self.utterances.pop(0) if self.utterances else "").split()
+                yield SpeechBegan()
+            if is_loud and words[: spoken // 25] and heard != " ".join(words[: spoken // 25]):
+                heard = " ".join(words[: spoken // 25])
+                yield Partial(heard)
+            if quiet * 0.02 >= asked["end_pause_s"] or spoken * 0.02 >= asked.get("max_speech_s", 60):
+                yield Final(" ".join(words), 0.75 if words else 0.0, self.unknown)
+                return
+
+    async def close(self) -> None:
+        pass
+
+
 class PeerMix:
-    """A mixing group that mixes nothing."""
+    """A mixing group that mixes nothing; what was played into it."""
 
     def __init__(self) -> None:
         self.is_closed = False
+        self.played: list[Clip] = []
+
+    def play_nowait(self, clip: Clip, *, loops: int = 1) -> None:
+        self.played.append(clip)
+
+    async def play(self, clip: Clip, *, loops: int = 1) -> None:
+        self.played.append(clip)
+        await asyncio.sleep(clip.duration_s * loops)
 
     def close(self) -> None:
         self.is_closed = True
@@ -169,6 +221,7 @@ class PeerLeg:
         self.codec_choices: tuple[str, ...] = ("PCMA",)
         self.is_codec_final = False
         self.preferred: list[tuple[str, ...]] = []
+        self.answered_with: tuple[str, ...] = ()
         self.events = LegEvents()
         self.media: Any = PeerPort(name)
         self.done: list[str] = []
@@ -186,6 +239,7 @@ class PeerLeg:
         self.done.append("early media")
 
     async def answer(self) -> None:
+        self.answered_with = self.preferred[-1] if self.preferred else ()
         self.done.append("answer")
         self.state = LegState.UP
 
@@ -286,6 +340,7 @@ class Scene:
         self.final_urls: dict[str, str] = {}
         self.speech_s: list[tuple[float, float]] = []
         self.listeners: list[PeerFrames] = []
+        self.recognizer = PeerRecognizer()
         self.zero_s = 0.0
         self.frame_s = 0.02
         self.sounds: dict[str, float | bytes] = {}
@@ -301,12 +356,26 @@ class Scene:
         self.caller = PeerLeg("caller", direction=Direction.INBOUND)
         self.speech = PeerSpeech()
         self.on_dial: Callable[[PeerLeg], None] = lambda leg: None
+        self.beside = Beside()
         self._arrived = asyncio.Event()
 
     # What the session sees.
 
     def write_soon(self, *operations: Operation) -> None:
         self.written.extend(operations)
+
+    async def write(self, *operations: Operation) -> None:
+        self.written.extend(operations)
+
+    async def queue_named(self, name: str) -> QueueRecord | None:
+        return self._queue(lambda queue: queue.friendly_name == name)
+
+    async def queue(self, sid: str) -> QueueRecord | None:
+        return self._queue(lambda queue: queue.sid == sid)
+
+    def _queue(self, is_wanted: Callable[[QueueRecord], bool]) -> QueueRecord | None:
+        newest = {each.sid: each for each in self.written if isinstance(each, QueueRecord)}
+        return next((each for each in newest.values() if is_wanted(each) and each.date_deleted is None), None)
 
     async def fetch(self, request: Request) -> Any:
         self.requests.append(request)
@@ -400,7 +469,11 @@ class Scene:
             recordings=cast(Recordings, self),
             interpreter=Interpreter(self.verbs),
             listen=self.listen,
+            recognizer=self.recognizer,
+            open_feed=cast(Any, None),
+            beside=self.beside,
             conferences=Conferences(open_mix=cast(Any, self.open_mix), music=HOLD_MUSIC),
+            queues=Queues(store=cast(Any, self), account_sid=ACCOUNT_SID, music=HOLD_MUSIC, now=lambda: start),
             speaker=Speaker(self.speech, self.configuration.speech.choice),
             sounds=Sounds(cast(Any, self)),
             now=lambda: start + timedelta(seconds=loop.time() - zero),

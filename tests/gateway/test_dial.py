@@ -679,6 +679,7 @@ def test_dial_caller_who_is_answered_first_gets_a_codec_that_the_dialled_speak(
     scene.caller.is_codec_final = is_final
     run(scene.run(_refuse_everybody))
     assert scene.caller.preferred == [preferred]
+    assert scene.caller.answered_with == preferred, "known before the answer"
 
 
 def test_dial_winners_codec_is_what_the_caller_is_asked_to_speak() -> None:

@@ -13,7 +13,7 @@ from gateway.twiml.model import SipUri
 from gateway.twiml.problems import Position
 from gateway.webhooks.guard import permits
 from signaling.leg import HangupCause
-from signaling.location import SipTarget
+from signaling.location import ClientTarget, SipTarget
 from signaling.weight import by_weight
 from tests.gateway.peers import Scene
 from tests.virtual_time import run
@@ -171,3 +171,31 @@ def test_configuration_sims_have_each_sid_once() -> None:
     sims = f'[{{"sid": "{SIM_SID}", "uri": "sip:a@b"}}, {{"sid": "{SIM_SID}", "uri": "sip:c@d"}}]'
     with pytest.raises(ConfigurationError, match=r"sims\[1\].sid"):
         Scene({}, settings={"RINGFORK_SIMS": sims})
+
+
+@pytest.mark.parametrize(
+    ("uri", "is_ours"),
+    [
+        ("sip:alice@voice.example.com", True),
+        ("sip:al%20ice@Voice.Example.com;transport=tcp", True),
+        ("sip:alice@voice.example.com:5090", False),
+        ("sip:alice@example.com", False),
+        ("sip:voice.example.com", False),
+    ],
+)
+def test_sip_user_of_our_own_domain_is_who_registered_here(uri: str, is_ours: bool) -> None:
+    async def story(scene: Scene) -> None:
+        (await scene.any_leg()).hangs_up(HangupCause.BUSY)
+
+    scene = played(f"<Dial><Sip>{uri}</Sip></Dial>", story, settings={"RINGFORK_SIP__DOMAIN": "voice.example.com"})
+    name = "al ice" if "%20" in uri else "alice"
+    assert scene.targets == [ClientTarget(name) if is_ours else SipTarget(uri=uri)]
+
+
+def test_headers_behind_a_number_go_into_its_invite() -> None:
+    async def story(scene: Scene) -> None:
+        (await scene.any_leg()).hangs_up(HangupCause.BUSY)
+
+    scene = played('<Dial callerId="+15550100"><Number>+15550123?X-A=1&amp;Via=no</Number></Dial>', story)
+    request = scene.dialled[0].request
+    assert request is not None and dict(request.headers) == {"X-A": "1"}

@@ -36,8 +36,6 @@ CONTENT = {
     "Enqueue": "<Enqueue>support</Enqueue>",
     "Refer": "<Refer><Sip>sip:bob@example.com</Sip></Refer>",
     "Queue": "<Queue>support</Queue>",
-    "Start": "<Start><Stream url='wss://example.com/'/></Start>",
-    "Connect": "<Connect><Stream url='wss://example.com/'/></Connect>",
 }
 
 
@@ -47,7 +45,7 @@ def test_flow_first_verb_answers_the_call_unless_it_is_one_of_three(tag: str) ->
 
     async def story(scene: Scene) -> None:
         await asyncio.sleep(0.5)
-        done.append(list(scene.caller.done))
+        done.append(scene.caller.done[:1])
         scene.caller.hangs_up()
 
     documents = voice(CONTENT.get(tag, f"<{tag}/>"))

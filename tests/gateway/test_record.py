@@ -166,6 +166,27 @@ def test_record_status_callback(attributes: str, url: str | None, method: str, e
 
 
 @pytest.mark.parametrize(
+    ("attributes", "url"),
+    [
+        ("", None),
+        ("transcribe='true'", None),
+        ("transcribeCallback='/text'", None),
+        ("transcribe='false' transcribeCallback='/text'", None),
+        ("transcribe='yes' transcribeCallback='/text'", None),
+        ("transcribe='true' transcribeCallback='/text'", "http://app.example.com/text"),
+        ("transcribe='true' transcribeCallback='http://a_b.example.com/'", None),
+    ],
+)
+def test_record_transcribe_and_its_callback(attributes: str, url: str | None) -> None:
+    then = recorded(attributes).recordings[0].order.then
+    assert (None if then is None else then.__self__.url) == url  # type: ignore[attr-defined]  # a bound method
+
+
+def test_record_configuration_without_effect_is_told() -> None:
+    assert 13750 in recorded("recordingConfigurationId='x'").codes()
+
+
+@pytest.mark.parametrize(
     ("attributes", "method", "url"),
     [
         ("", "POST", VOICE_URL),

@@ -130,6 +130,17 @@ async def test_recording_of_silence_trimmed_is_absent(studio: Studio) -> None:
     assert list(studio.directory.glob("*.wav*")) == []
 
 
+@pytest.mark.parametrize(("sounds", "status"), [(True, "completed"), (False, "absent")])
+async def test_recording_that_is_settled_is_handed_on(studio: Studio, sounds: bool, status: str) -> None:
+    handed: list[tuple[str, str, bool, str]] = []
+
+    async def then(record: RecordingRecord, file: Path, url: str) -> None:
+        handed.append((record.sid, record.status, file == studio.final(record.sid), url))
+
+    sid = await record_tone(studio, order(is_trimmed=True, then=then), seconds=0.5, sounds=sounds)
+    assert handed == [(sid, status, True, studio.recordings.url(sid))]
+
+
 def unfinished(sid: str, **more: object) -> RecordingRecord:
     now = datetime.now(UTC)
     record = RecordingRecord(

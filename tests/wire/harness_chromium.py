@@ -13,8 +13,9 @@ import json
 import shutil
 import ssl
 import subprocess
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,7 @@ function watch(call, as) {
   calls[as] = call;
   for (const name of ['accept', 'cancel', 'disconnect', 'reject', 'ringing', 'reconnecting', 'reconnected'])
     call.on(name, () => note(as + '.' + name, {sid: call.parameters.CallSid}));
+  call.on('sample', sample => { call.spoken = sample.codecName; });
   call.on('error', error => note(as + '.error', {code: error.code, message: error.message}));
   call.on('messageReceived', message => note(as + '.message', {content: message.content}));
   call.on('messageSent', message => note(as + '.sent', {content: message.content}));
@@ -169,6 +171,12 @@ class Browser:
         self._context = context
         self._url = url
 
+    async def page(self, url: str) -> Page:
+        """A page of somebody else's."""
+        page: Page = await self._context.new_page()
+        await page.goto(url)
+        return page
+
     async def tab(self) -> Tab:
         page = await self._context.new_page()
         tab = Tab(page)
@@ -207,18 +215,77 @@ def page_routes(sdk: Path) -> web.RouteTableDef:
 
 
 @asynccontextmanager
-async def serving(tables: list[web.RouteTableDef], certificate: Certificate) -> AsyncIterator[str]:
+async def serving(tables: list[web.RouteTableDef], certificate: Certificate, *, port: int = 0) -> AsyncIterator[str]:
     """The URL of a TLS server with these routes."""
     application = web.Application()
     for table in tables:
         application.add_routes(table)
     runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=1.0)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=certificate.context).start()
+    await web.TCPSite(runner, "127.0.0.1", port, ssl_context=certificate.context).start()
     try:
         yield f"https://127.0.0.1:{runner.addresses[0][1]}"
     finally:
         await runner.cleanup()
+
+
+def _flags(certificate: Certificate, microphone: Path | None) -> list[str]:
+    return [
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--use-fake-device-for-media-stream",
+        "--use-fake-ui-for-media-stream",
+        "--autoplay-policy=no-user-gesture-required",
+        f"--ignore-certificate-errors-spki-list={certificate.fingerprint}",
+        *([f"--use-file-for-fake-audio-capture={microphone}"] if microphone else []),
+    ]
+
+
+@contextmanager
+def chromium_process(certificate: Certificate, directory: Path, *, microphone: Path | None = None) -> Iterator[str]:
+    """A headless Chromium for many tests; the address of its debugger, for ``visiting``. Blocking."""
+    if CHROMIUM is None:
+        pytest.skip("Chromium is not installed (Debian package chromium)")
+    told = directory / "DevToolsActivePort"
+    command = [CHROMIUM, "--headless=new", "--remote-debugging-port=0", f"--user-data-dir={directory}"]
+    process = subprocess.Popen(
+        [*command, *_flags(certificate, microphone), "about:blank"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        for _ in range(300):
+            if told.exists() and told.read_text().count("\n"):
+                break
+            assert process.poll() is None, f"Chromium ended with {process.returncode}"
+            time.sleep(0.1)
+        yield f"http://127.0.0.1:{told.read_text().split()[0]}"
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+@asynccontextmanager
+async def visiting(debugger: str, url: str) -> AsyncIterator[Browser]:
+    """A fresh profile in a running Chromium, gone afterwards with all its tabs."""
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.connect_over_cdp(debugger)
+        context = await browser.new_context(permissions=["microphone"], ignore_https_errors=True)
+        try:
+            yield Browser(context, url)
+        finally:
+            await context.close()
+    # The driver's transport closes in the background.
+    await asyncio.sleep(0)
 
 
 @asynccontextmanager
@@ -234,20 +301,7 @@ async def chromium(
             executable_path=CHROMIUM,
             headless=True,
             permissions=["microphone"],
-            args=[
-                "--no-sandbox",
-                "--disable-gpu",
-                "--disable-quic",
-                "--no-first-run",
-                "--disable-background-networking",
-                "--disable-component-update",
-                "--disable-sync",
-                "--use-fake-device-for-media-stream",
-                "--use-fake-ui-for-media-stream",
-                "--autoplay-policy=no-user-gesture-required",
-                f"--ignore-certificate-errors-spki-list={certificate.fingerprint}",
-                *([f"--use-file-for-fake-audio-capture={microphone}"] if microphone else []),
-            ],
+            args=_flags(certificate, microphone),
         )
         try:
             yield Browser(context, url)

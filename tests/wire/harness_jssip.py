@@ -15,9 +15,9 @@ _PAGE = """<!doctype html><meta charset="utf-8"><title>jssip</title><script src=
 const log = [], sessions = {};
 const note = (name, detail) => log.push({name, ...(detail || {})});
 let ua;
-function make(identity, password, options) {
-  const socket = new JsSIP.WebSocketInterface(location.origin.replace('http', 'ws') + '/sip');
-  ua = new JsSIP.UA({sockets: [socket], uri: `sip:${identity}@ringfork.test`, password, session_timers: false,
+function make(identity, password, options, domain = 'ringfork.test', origin = location.origin) {
+  const socket = new JsSIP.WebSocketInterface(origin.replace('http', 'ws') + '/sip');
+  ua = new JsSIP.UA({sockets: [socket], uri: `sip:${identity}@${domain}`, password, session_timers: false,
     ...options});
   for (const name of ['connected', 'disconnected', 'registered', 'unregistered'])
     ua.on(name, () => note(name));
@@ -32,6 +32,23 @@ function watch(session, as) {
   sessions[as] = session;
   for (const name of ['progress', 'accepted', 'confirmed', 'ended', 'failed'])
     session.on(name, data => note(as + '.' + name, {cause: data && data.cause, code: data?.message?.status_code}));
+}
+async function hears(as) {
+  const context = new AudioContext(), analyser = context.createAnalyser();
+  analyser.fftSize = 8192;
+  const tracks = sessions[as].connection.getReceivers().map(receiver => receiver.track);
+  context.createMediaStreamSource(new MediaStream(tracks)).connect(analyser);
+  // Chromium gives the sound of a connection to nobody else before an element plays it.
+  const element = new Audio();
+  element.srcObject = new MediaStream(tracks);
+  await element.play();
+  const bins = new Float32Array(analyser.frequencyBinCount);
+  await new Promise(done => setTimeout(done, 700));
+  analyser.getFloatFrequencyData(bins);
+  const top = bins.indexOf(Math.max(...bins));
+  const found = {hz: top * context.sampleRate / analyser.fftSize, db: bins[top]};
+  await context.close();
+  return found;
 }
 function call(target) {
   watch(ua.call(target, {mediaConstraints: {audio: true, video: false}}), 'out');

@@ -101,7 +101,11 @@ async def test_browser_calls_a_phone_and_both_are_heard_and_recorded(scene: Scen
     asked = await scene.application.wait("/voice")
     assert (asked["From"], asked["To"], asked["Mood"]) == ("client:ann", "bob", "good & well")
     assert asked["ApplicationSid"] == APPLICATION_SID
-    await bob.wait("answered")
+    assert (await bob.wait("answered"))["codec"] == "PCMU"
+    await tab.page.wait_for_function("calls.out.spoken")
+    assert await tab.do("calls.out.spoken.toLowerCase()") == "pcmu", (
+        "the same from end to end, whatever the page prefers"
+    )
     assert_near(await tab.do("hears('out')"), PHONE_HZ)
     await asyncio.sleep(0.5)
     await tab.do("calls.out.disconnect()")

@@ -87,9 +87,10 @@ class House(Scene):
 
     def assert_empty(self) -> None:
         assert all(caller.leg.events.ended is not None and caller.task.done() for caller in self.callers)
-        assert len(self.all.conferences) == 0
+        assert (len(self.all.conferences), len(self.all.queues)) == (0, 0)
         assert all(mix.is_closed for mix in self.mixes)
         assert all(not recording.is_running for recording in self.recordings)
+        assert all(listener.is_closed for listener in self.listeners)
 
 
 async def settle() -> None:

@@ -45,6 +45,15 @@ async def test_call_in_opus_a_g711_phone_hears_and_is_heard(desk: Desk, phones: 
     await bridged(call, browser, phones)
 
 
+async def test_call_codec_preferred_before_the_answer_is_answered_and_later_ones_are_too_late(desk: Desk) -> None:
+    call, browser = desk.call("OPUS", "PCMU"), desk.browser(frequency_hz=BROWSER_HZ)
+    call.media.prefer(["PCMU", "PCMA"])
+    answer = await call.media.answer(await browser.offer())
+    assert "PCMU/8000" in answer and "opus" not in answer
+    call.media.prefer(["OPUS"])
+    assert call.media.codec_names == ("PCMU",)
+
+
 async def test_call_two_browsers_in_opus_hear_each_other(desk: Desk) -> None:
     alice, bob = desk.call("OPUS"), desk.call("OPUS")
     alices, bobs = desk.browser(frequency_hz=BROWSER_HZ), desk.browser(frequency_hz=PHONE_HZ)
