@@ -44,14 +44,16 @@ $(VENV)/.test: $(VENV)/bin/python pyproject.toml
 	$(BIN)/pip install --quiet --editable '.[test]'
 	@touch $@ $(VENV)/.demo
 
-# SIPp, baresip and Chromium are peers of the tests. Without root and without them their tests are skipped, and say so.
+# SIPp, baresip, Chromium and PostgreSQL are peers of the tests. Without root and without them their tests are skipped,
+# and say so.
 .PHONY: packages
 packages:
-	@if command -v sipp >/dev/null && command -v baresip >/dev/null && command -v chromium >/dev/null; then :; \
+	@if command -v sipp >/dev/null && command -v baresip >/dev/null && command -v chromium >/dev/null && \
+	    ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then :; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-	    sip-tester baresip-core chromium >/dev/null; \
-	else echo "Not root: install sip-tester, baresip-core and chromium for the tests against real peers."; fi
+	    sip-tester baresip-core chromium postgresql >/dev/null; \
+	else echo "Not root: install sip-tester, baresip-core, chromium and postgresql for the tests against real peers."; fi
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache

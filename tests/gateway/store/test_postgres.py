@@ -21,8 +21,13 @@ from gateway.store import StorageUnavailable, Store
 from gateway.store.records import DeferredCallback, SettledCallback
 from tests.gateway.store.records import START, call, completed, event, leg, owed, recording
 
+# Debian keeps the server's programs out of the way, one folder a version.
+PROGRAMS = os.pathsep.join(
+    [*(str(path) for path in sorted(Path("/usr/lib/postgresql").glob("*/bin"))), os.environ["PATH"]]
+)
+
 pytestmark = pytest.mark.skipif(
-    shutil.which("initdb") is None or importlib.util.find_spec("psycopg") is None,
+    shutil.which("initdb", path=PROGRAMS) is None or importlib.util.find_spec("psycopg") is None,
     reason="no PostgreSQL server or no driver here",
 )
 
@@ -55,7 +60,9 @@ class Server:
         self._run("pg_ctl", "-D", str(self._data), "-w", "-m", "immediate", "stop")
 
     def _run(self, *command: str) -> None:
-        subprocess.run(command, check=True, user=self._user, cwd="/", capture_output=True, timeout=50)
+        program = shutil.which(command[0], path=PROGRAMS)
+        assert program is not None
+        subprocess.run([program, *command[1:]], check=True, user=self._user, cwd="/", capture_output=True, timeout=50)
 
 
 @pytest.fixture(scope="module")
