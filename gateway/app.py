@@ -29,11 +29,13 @@ from gateway.outgoing import CallOrder, OutgoingCall
 from gateway.pace import Pace
 from gateway.parameters import CallDirection, CallFacts
 from gateway.recordings import Recordings
-from gateway.recovery import Heartbeat, end_unfinished_calls
+from gateway.recovery import Heartbeat, end_unfinished_calls, end_unfinished_conferences
 from gateway.rest.auth import Credentials
 from gateway.rest.call_recordings import CallRecordingsApi
 from gateway.rest.calls import CallsApi
+from gateway.rest.conferences import ConferencesApi
 from gateway.rest.dispatch import RestApi
+from gateway.rest.queues import QueuesApi
 from gateway.rest.recordings import RecordingApi
 from gateway.rest.sound import RecordingFiles
 from gateway.rest.token import TokenApi
@@ -168,6 +170,7 @@ class Gateway:
         )
         heartbeat = Heartbeat(directory)
         calls = await end_unfinished_calls(self._store, died_at=await heartbeat.last(), now=_now)
+        await end_unfinished_conferences(self._store, now=_now)
         recordings = await self._recordings.recover()
         if calls or recordings:
             log.warning("finished what a killed process left", calls=calls, recordings=recordings)
@@ -335,7 +338,10 @@ class Gateway:
             files=RecordingFiles(Path(configuration.recordings.directory)),
             public_url=configuration.public_url,
         )
-        resources = [*calls.resources(), *recordings.resources()]
+        services = self._services
+        conferences = ConferencesApi(store=self._store, conferences=services.conferences, calls=self._calls)
+        queues = QueuesApi(store=self._store, queues=services.queues, services=services)
+        resources = [each for api in (calls, recordings, conferences, queues) for each in api.resources()]
         yield RestApi(resources, credentials=self._credentials).routes()
 
     def _twimlets(self) -> Twimlets:

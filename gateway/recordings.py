@@ -45,6 +45,7 @@ class RecordingOrder:
     """
 
     call_sid: str
+    conference_sid: str | None = None
     source: str = "DialVerb"
     track: str = "both"
     is_trimmed: bool = False
@@ -152,6 +153,7 @@ class Recordings:
             sid=new_sid("RE"),
             account_sid=self._account_sid,
             call_sid=order.call_sid,
+            conference_sid=order.conference_sid,
             source=order.source,
             status="in-progress",
             channels=len(channels),
@@ -266,7 +268,7 @@ class Recordings:
             return []
         return [
             OwedCallback(
-                order_key=record.call_sid,
+                order_key=record.conference_sid or record.call_sid,
                 url=record.status_callback,
                 method=record.status_callback_method,
                 params=tuple(recording_parameters(record, self.url(record.sid))),

@@ -1,4 +1,4 @@
-"""What a killed process left: calls without an end.
+"""What a killed process left: calls and conferences without an end.
 
 Decides how such a call is ended on the record and tells whoever subscribed to it. When the process died is read from a
 file it touched while it lived. Recordings are completed by gateway/recordings.py.
@@ -15,8 +15,11 @@ import structlog
 
 from gateway.call import CallStatus, PostStatus, ProgressEvent
 from gateway.parameters import CallDirection, CallFacts, progress_parameters, whole_seconds
+from gateway.rooms.callbacks import conference_parameters
+from gateway.rooms.conference_events import ConferenceState, EndReason, Post
 from gateway.store import Store
-from gateway.store.records import CallRecord, EventRecord, Operation, OwedCallback
+from gateway.store.records import CallRecord, ConferenceRecord, EventRecord, Operation, OwedCallback
+from gateway.twiml.values import ConferenceEvent
 
 log = structlog.get_logger(__name__)
 
@@ -68,6 +71,52 @@ async def end_unfinished_calls(store: Store, *, died_at: datetime | None, now: C
         ended_at = min(died_at or record.date_updated, now())
         await store.write(*_ending(record, max(ended_at, record.start_time or record.date_created), now()))
     return len(records)
+
+
+async def end_unfinished_conferences(store: Store, *, now: Callable[[], datetime]) -> int:
+    """End every conference that the former process left open; returns how many. All its participants have gone."""
+    records = await store.unfinished_conferences()
+    for record in records:
+        post = Post(
+            name="conference-end",
+            subject=ConferenceEvent.END,
+            sequence=record.sequence + 1,
+            more=(
+                ("ReasonConferenceEnded", EndReason.LAST_LEFT.value),
+                ("Reason", "ended by a restart of the gateway"),
+            ),
+        )
+        ended = replace(
+            record,
+            status=ConferenceState.COMPLETED.value,
+            reason_conference_ended=EndReason.LAST_LEFT.value,
+            date_updated=now(),
+            sequence=post.sequence,
+        )
+        await store.write(ended, *_owed_end(ended, post, now()))
+    return len(records)
+
+
+def _owed_end(record: ConferenceRecord, post: Post, now: datetime) -> list[OwedCallback]:
+    if not record.status_callback or post.subject.value not in record.status_callback_events:
+        return []
+    parameters = conference_parameters(
+        post,
+        conference_sid=record.sid,
+        friendly_name=record.friendly_name,
+        account_sid=record.account_sid,
+        at=now,
+        call_status=None,
+    )
+    return [
+        OwedCallback(
+            order_key=record.sid,
+            url=record.status_callback,
+            method=record.status_callback_method,
+            params=tuple(parameters),
+            created_at=now,
+        )
+    ]
 
 
 def _ending(record: CallRecord, ended_at: datetime, now: datetime) -> list[Operation]:

@@ -26,14 +26,15 @@ from media.feed import Feed, FeedFull, Feeds
 from media.kernel import layout
 from media.kernel.digits import KEYS
 from media.listening import Listener, Listeners
+from media.mix import Mix, Mixed
 from media.numbers import PortNumbers
 from media.opus import OpusFormat
 from media.port import (
     DigitReceived,
+    FaxToneReceived,
     FirstPacket,
     Heard,
     MediaPort,
-    Mix,
     PortEvent,
     PortStatistics,
     Received,
@@ -64,6 +65,7 @@ __all__ = [
     "Engine",
     "EngineSettings",
     "EngineStatistics",
+    "FaxToneReceived",
     "Feed",
     "FeedFull",
     "FirstPacket",
@@ -73,6 +75,7 @@ __all__ = [
     "MediaSocket",
     "OpusFormat",
     "Mix",
+    "Mixed",
     "PortEvent",
     "PortStatistics",
     "PortsExhausted",
@@ -182,6 +185,7 @@ class Engine:
         self._generations = itertools.count(1)
         self._ports: dict[int, MediaPort] = {}
         self._recorders: dict[int, Recorder] = {}
+        self._mixes: dict[int, Mix] = {}
         self._open_count = 0
         self._free_slots: list[int] = []
         self._free_mixes: list[int] = []
@@ -249,7 +253,10 @@ class Engine:
         self._feeds.close()
         for port in list(self._ports.values()):
             port.note_sockets_returned()
+        for mix in self._mixes.values():
+            mix.note_closed()
         self._ports.clear()
+        self._mixes.clear()
 
     def open_port(self, on_event: Callable[[PortEvent], None]) -> MediaPort:
         """A port for one more phone; on_event is called on the loop, never after close(). Raises PortsExhausted."""
@@ -298,8 +305,8 @@ class Engine:
             raise PortsExhausted(f"expected less than {MAX_MIXES} mixes open, found all in use")
         number = self._free_mixes.pop()
         self._running().command(layout.DO_OPEN_MIX, number)
-        # Commands are obeyed in order, so the number of a closed mix is free for the next at once.
-        return Mix(number, self._running(), self._free_mixes.append)
+        mix = self._mixes[number] = Mix(number, self._running())
+        return mix
 
     def record(self, path: Path, channels: Channels, *, rate_hz: int = layout.RATE_HZ) -> Recorder:
         """Begins a recording at once. The directory must exist, the file must not; both are told by stop().
@@ -325,7 +332,7 @@ class Engine:
         return recorder
 
     def listen(self, tap: Tap) -> Listener:
-        """What the tap sounds like from now on, while the call goes on; of a closed port nothing.
+        """What the tap sounds like from now on, while the call goes on; of a closed port or mix nothing.
 
         Some 50 ms behind what came in, more on a line that jitters; with what is made here at once.
         Raises PortsExhausted when two for each port are taken.
@@ -400,6 +407,9 @@ class Engine:
 
     def _on_event(self, words: NDArray[np.int64]) -> None:
         kind, slot, generation, first, second = words[:5].tolist()
+        if kind in (layout.MIX_SOUND_OVER, layout.MIX_CLOSED):
+            self._on_mix_event(kind, slot, first)
+            return
         if kind >= layout.FRAMES_READY:
             self._on_pcm_event(kind, first, second)
             return
@@ -411,6 +421,10 @@ class Engine:
                 self._deliver(port, FirstPacket())
             case layout.DIGIT:
                 self._deliver(port, DigitReceived(KEYS[first], second))
+            case layout.TONE_DIGIT:
+                self._deliver(port, DigitReceived(KEYS[first], second, is_tone=True))
+            case layout.FAX_TONE:
+                self._deliver(port, FaxToneReceived(first))
             case layout.SILENCE:
                 self._deliver(port, SilenceTimeout())
             case layout.SOURCE_LEARNED:
@@ -427,6 +441,13 @@ class Engine:
             case layout.FREED:
                 del self._ports[slot]
                 self._free_slots.append(slot)
+
+    def _on_mix_event(self, kind: int, number: int, serial: int) -> None:
+        if kind == layout.MIX_SOUND_OVER:
+            self._mixes[number].release_sound(serial)
+        else:
+            self._mixes.pop(number).note_closed()
+            self._free_mixes.append(number)
 
     def _on_pcm_event(self, kind: int, first: int, second: int) -> None:
         match kind:

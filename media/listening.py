@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from media.kernel import layout
-from media.port import Heard, Tap
+from media.mix import Mixed
+from media.port import Tap, tapped
 from media.thread import MediaThread
 
 QUEUED_FRAMES = 250
@@ -131,8 +132,8 @@ class Listeners:
             lambda: self._thread.command(layout.DO_STOP_LISTENING, number),
         )
         self._listeners[number] = listener
-        self._thread.command(layout.DO_LISTEN, number, tap.port.slot, int(isinstance(tap, Heard)))
-        if tap.port.is_closed:
+        self._thread.command(layout.DO_LISTEN, number, *tapped(tap))
+        if (tap.mix if isinstance(tap, Mixed) else tap.port).is_closed:
             listener.close()
         return listener
 

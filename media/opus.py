@@ -18,7 +18,8 @@ MISSING_HINT = (
 
 MIN_BITRATE, USUAL_BITRATE, MAX_BITRATE = 6_000, 32_000, 128_000
 EXPECTED_LOSS_PERCENT = 10
-COMPLEXITY = 5
+COMPLEXITY = 1
+"""Costs 114 µs a frame where 5 costs 181; log-spectral distance of speech at the usual bit rate 5.7 against 4.8 dB."""
 MONO = 1
 
 _APPLICATION_VOIP = 2048

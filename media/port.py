@@ -8,7 +8,7 @@ Source: RFC 3550 (RTP, RTCP); RFC 4733 (digits); RFC 4961 (symmetric RTP).
 import asyncio
 import ipaddress
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias, Union
 from weakref import WeakKeyDictionary
@@ -20,6 +20,7 @@ from media.codec import CODECS, OPUS, Codec
 from media.feed import Feed
 from media.kernel import layout
 from media.kernel.digits import KEYS, LONG_PAUSE, SHORT_PAUSE
+from media.mix import Mix, Mixed
 from media.opus import OpusCoders, OpusFormat
 from media.player import Clip
 from media.srtp import SrtpKeys, SrtpSessions
@@ -70,10 +71,18 @@ class FirstPacket:
 
 @dataclass(frozen=True)
 class DigitReceived:
-    """One key of ``0-9 A-D # *``, told once, when it is over."""
+    """One key of ``0-9 A-D # *``, told once, when it is over. is_tone: it was heard, and no event said it."""
 
     digit: str
     duration_ms: int
+    is_tone: bool = False
+
+
+@dataclass(frozen=True)
+class FaxToneReceived:
+    """A fax machine is at the other end. frequency_hz: 1100, it calls (told for each burst); 2100, it answers."""
+
+    frequency_hz: int
 
 
 @dataclass(frozen=True)
@@ -88,7 +97,7 @@ class SourceLearned:
     address: tuple[str, int]
 
 
-PortEvent: TypeAlias = FirstPacket | DigitReceived | SilenceTimeout | SourceLearned
+PortEvent: TypeAlias = FirstPacket | DigitReceived | FaxToneReceived | SilenceTimeout | SourceLearned
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,31 +136,6 @@ class Silence:
     """A port that hears this gets packets of silence."""
 
 
-class Mix:
-    """A mixing group: who hears it hears all who joined it, but not themselves."""
-
-    def __init__(self, number: int, thread: MediaThread, on_close: Callable[[int], None]) -> None:
-        self._number = number
-        self._thread = thread
-        self._on_close = on_close
-        self._is_closed = False
-
-    @property
-    def number(self) -> int:
-        return self._number
-
-    @property
-    def is_closed(self) -> bool:
-        return self._is_closed
-
-    def close(self) -> None:
-        """Idempotent. Its members leave it; who heard it hears silence."""
-        if not self._is_closed:
-            self._is_closed = True
-            self._thread.command(layout.DO_CLOSE_MIX, self._number)
-            self._on_close(self._number)
-
-
 Source: TypeAlias = Union[Silence, Tone, "MediaPort", Mix, Feed]
 
 
@@ -169,7 +153,14 @@ class Heard:
     port: "MediaPort"
 
 
-Tap: TypeAlias = Received | Heard
+Tap: TypeAlias = Received | Heard | Mixed
+
+
+def tapped(tap: Tap) -> tuple[int, int]:
+    """For the engine: slot of the port or number of the mix, and what of it."""
+    if isinstance(tap, Mixed):
+        return tap.mix.number, layout.MIX_TAP
+    return tap.port.slot, layout.HEARD_TAP if isinstance(tap, Heard) else layout.RECEIVED_TAP
 
 
 class ToneSamples:
@@ -345,9 +336,24 @@ class MediaPort:
                 kind = layout.HEARS_SILENCE if source.is_closed else layout.HEARS_FEED
                 self._hear(kind, source.number)
 
-    def join(self, mix: Mix | None) -> None:
-        """What this port receives goes into the mix; None leaves. Independent of what it hears."""
-        self._command(layout.DO_JOIN, 0 if mix is None or mix.is_closed else mix.number + 1)
+    def join(self, mix: Mix | None, *, heard_by: "Sequence[MediaPort] | None" = None) -> None:
+        """What this port receives goes into the mix; None leaves. Independent of what it hears.
+
+        heard_by: only these hear it, while they hear the mix, and no recording of the mix does; None: everybody.
+        Joining again changes that without a gap. Raises ValueError for more than MAX_HEARD_BY.
+        """
+        if heard_by is not None and len(heard_by) > layout.MAX_HEARD_BY:
+            raise ValueError(f"expected at most {layout.MAX_HEARD_BY} ports to be heard by, found {len(heard_by)}")
+        words = [port.generation << layout.SLOT_BITS | port.slot for port in heard_by or () if not port.is_closed]
+        count = -1 if heard_by is None else len(words)
+        self._command(layout.DO_JOIN, 0 if mix is None or mix.is_closed else mix.number + 1, count, *words)
+
+    def detect_tones(self, is_on: bool) -> None:
+        """Whether keys that are heard as tones are told (DigitReceived), and fax machines (FaxToneReceived).
+
+        Keys of a phone that sends telephone-events are those alone: its tones are the same keys again.
+        """
+        self._command(layout.DO_DETECT_TONES, int(is_on))
 
     async def play(self, clip: Clip, *, loops: int = 1) -> None:
         """The phone hears the clip, then silence. loops 0: without end.

@@ -15,7 +15,8 @@ from typing import TypeAlias
 import numpy as np
 
 from media.kernel import layout
-from media.port import Heard, Tap
+from media.mix import Mixed
+from media.port import Tap, tapped
 from media.recorder import WriterHandle
 from media.thread import MediaThread
 
@@ -100,10 +101,9 @@ class Recorder:
     def tap_words(channels: Channels) -> list[int]:
         """For the engine: a word for each tap. Raises ValueError for more channels or taps than there may be."""
         words = [
-            tap.port.slot << 8 | channel << 1 | isinstance(tap, Heard)
+            number << 8 | channel << 2 | kind
             for channel, taps in enumerate(channels)
-            for tap in taps
-            if not tap.port.is_closed
+            for number, kind in (tapped(tap) for tap in taps if not _is_closed(tap))
         ]
         if not 0 < len(channels) <= layout.MAX_CHANNELS or len(words) > layout.MAX_TAPS:
             raise ValueError(
@@ -111,6 +111,10 @@ class Recorder:
                 f" found {len(channels)} and {len(words)}"
             )
         return words
+
+
+def _is_closed(tap: Tap) -> bool:
+    return tap.mix.is_closed if isinstance(tap, Mixed) else tap.port.is_closed
 
 
 @dataclass

@@ -25,6 +25,8 @@ from gateway.verbs.outcome import Fetch, Given
 WRONG_STATE: Final = 21220
 NOT_OVER: Final = 20009
 TOO_MANY: Final = 20429
+NOT_EXECUTED: Final = 13750
+WITHOUT_EFFECT: Final = ("MachineDetection", "AsyncAmd", "Byoc", "CallToken", "ClientNotificationUrl")
 STATUSES: Final = ("queued", "ringing", "in-progress", *FINAL_CALL_STATUSES)
 
 Launch = Callable[[CallOrder], LiveCall | None]
@@ -72,6 +74,10 @@ class CallsApi:
         call = self._launch(order)
         if call is None:
             raise RestError(429, TOO_MANY, "Too many calls wait to be placed")
+        # Told on the record: a client that counts on one of these must be able to find out.
+        for name in WITHOUT_EFFECT:
+            if ask.form.has(name):
+                call.progress.timeline.warn(NOT_EXECUTED, f"{name} has no effect on calls that are placed here")
         return Reply(resource=call_resource(call.progress.record()), name="Call", status=201)
 
     async def _fetch(self, ask: Ask) -> Reply:

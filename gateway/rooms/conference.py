@@ -1,30 +1,31 @@
-"""A conference while it lives: the shell of ConferenceModel on ports, documents, callbacks and records.
+"""A conference while it lives: the shell of ConferenceModel on a mix, callbacks, recordings and records.
 
-Owns the mix and what belongs to each participant while he is in: what he hears, and the document that plays it.
-A participant is a call whose <Dial> waits in ``Attendance.until_over``; whatever ends that tells the room, and what
-the room does then is done at once, so that nothing of a conference survives its last call.
+Owns the mix and the announcements to all. What each participant hears is attendance.py's. Whatever happens is told to
+the model, and what it says then is done at once, so that nothing of a conference survives its last call.
 Source: Twilio <Conference>; Twilio Conference and Participant resources.
 """
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from gateway.call import CallStatus
 from gateway.interpreter import ScriptError
 from gateway.parameters import Parameters
-from gateway.recordings import ActiveRecording
-from gateway.rooms.ambience import WAITING, Ambience, Music, Quiet
+from gateway.recordings import ActiveRecording, RecordingOrder
+from gateway.rooms.ambience import ANNOUNCEMENT, Ambience
+from gateway.rooms.announcing import RoomVoice
+from gateway.rooms.attendance import Admission, Attendance, RecordingWish, RoomSettings
 from gateway.rooms.callbacks import conference_parameters
 from gateway.rooms.conference_events import (
+    Announced,
     Beep,
     Close,
+    ConferenceState,
     Dismiss,
     EndedByApi,
     Entered,
-    Hears,
     Held,
     LeaveReason,
     Left,
@@ -47,10 +48,11 @@ from gateway.store.records import ConferenceRecord, Operation, OwedCallback
 from gateway.twiml.values import ConferenceEvent
 from gateway.verbs.outcome import Fetch
 from gateway.webhooks.errors import FetchError
-from media.engine import Mix, Silence
+from media.engine import MediaPort, Mix, Mixed, PortsExhausted
+from media.music import entry_chime, exit_chime
 from media.player import Clip
 
-WIDEST_RECORDING_HZ: Final = 16000
+NOT_RECORDED: Final = 13750
 
 
 class RoomRefused(Exception):
@@ -60,122 +62,6 @@ class RoomRefused(Exception):
         super().__init__(f"{code} {message}")
         self.code = code
         self.message = message
-
-
-@dataclass(frozen=True, kw_only=True)
-class RecordingWish:
-    """How the conference is to be recorded; of the first participant who asks for it."""
-
-    is_trimmed: bool = True
-    callback_url: str | None = None
-    callback_method: str = "POST"
-    callback_events: frozenset[str] = frozenset({"completed"})
-
-
-@dataclass(frozen=True, kw_only=True)
-class RoomSettings:
-    """What of the first participant's noun holds for the whole conference."""
-
-    max_participants: int = 250
-    region: str | None = None
-    callback_url: str | None = None
-    callback_method: str = "POST"
-    callback_events: frozenset[ConferenceEvent] = frozenset()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Admission:
-    """How a call wants to take part."""
-
-    participant: Participant
-    waiting: Ambience = Music()
-    recording: RecordingWish | None = None
-    settings: RoomSettings = RoomSettings()
-
-
-class Attendance:
-    """One call in a room. Its verb waits in ``until_over`` and calls ``leave`` whatever happens."""
-
-    def __init__(self, room: "Room", call: ScriptedCall, admission: Admission) -> None:
-        self.call = call
-        self.admission = admission
-        self.hold: Ambience = Music()
-        self.was_connected = False
-        self.joined_at = call.services.now()
-        self.has_failed = False
-        self._room = room
-        self._seat: Seat | None = None
-        self._is_over = asyncio.Event()
-        self._ambience: asyncio.Task[None] | None = None
-
-    async def until_over(self) -> None:
-        """Returns when the call is in the room no more."""
-        await self._is_over.wait()
-
-    def leave(self, reason: LeaveReason = LeaveReason.HUNG_UP) -> None:
-        """Idempotent."""
-        self._room.tell(Left(call_sid=self.call.facts.sid, reason=reason))
-
-    def take(self, seat: Seat, mix: Mix) -> None:
-        """Hear and be heard as the room says from now on."""
-        port, before = self.call.leg.media, self._seat
-        self._seat = seat
-        port.join(mix if seat.speaks and seat.heard_by is None else None)
-        if before is not None and before.hears is seat.hears:
-            return
-        self._stop_ambience()
-        match seat.hears:
-            case Hears.WAITING:
-                self._start_ambience(self.admission.waiting, is_waiting=True)
-            case Hears.HOLD:
-                self._start_ambience(self.hold, is_waiting=False)
-            case Hears.ROOM:
-                self.was_connected = True
-                port.hear(mix)
-
-    def change_hold(self, ambience: Ambience) -> None:
-        """What is heard on hold; at once if it is on hold now."""
-        self.hold = ambience
-        if self._seat is not None and self._seat.hears is Hears.HOLD:
-            self._stop_ambience()
-            self._start_ambience(ambience, is_waiting=False)
-
-    def dismiss(self) -> None:
-        """For the room: it has no place for this call any more."""
-        self._stop_ambience()
-        self.call.leg.media.join(None)
-        self.call.leg.media.hear(Silence())
-        self._is_over.set()
-
-    def _start_ambience(self, ambience: Ambience, *, is_waiting: bool) -> None:
-        match ambience:
-            case Music():
-                self.call.leg.media.play_nowait(self._room.music)
-            case Quiet():
-                self.call.leg.media.hear(Silence())
-            case Fetch():
-                self._ambience = self.call.spawn(
-                    self._perform(ambience, is_waiting=is_waiting), name="waits" if is_waiting else "on hold"
-                )
-
-    def _stop_ambience(self) -> None:
-        if self._ambience is not None:
-            self._ambience.cancel()
-            self._ambience = None
-
-    async def _perform(self, document: Fetch, *, is_waiting: bool) -> None:
-        """Run out of verbs, there is silence. A waiting document that fails costs the place in the room."""
-        try:
-            await self.call.services.interpreter.perform(self.call, document, WAITING)
-        except (FetchError, ScriptError) as error:
-            self.call.timeline.warn(int(error.code), error.message, level="error", url=error.url)
-            if is_waiting:
-                self.has_failed = True
-                # This task is the ambience: it must not be cancelled by what its own failure leads to.
-                self._ambience = None
-                self.leave(LeaveReason.ADD_FAILED)
-                return
-        self.call.leg.media.hear(Silence())
 
 
 class Room:
@@ -208,12 +94,17 @@ class Room:
         self._attendances: dict[str, Attendance] = {}
         self._wish: RecordingWish | None = None
         self._recording: ActiveRecording | None = None
+        self._announcements: set[asyncio.Task[None]] = set()
         self._created_at: datetime = services.now()
         self._ended: Close | None = None
 
     @property
     def participants(self) -> list[Participant]:
         return list(self._model.participants.values())
+
+    @property
+    def state(self) -> ConferenceState:
+        return self._model.state
 
     @property
     def recording(self) -> ActiveRecording | None:
@@ -233,7 +124,14 @@ class Room:
         refusal = self._model.refusal_of(admission.participant)
         if refusal is not None:
             raise RoomRefused(refusal.code, refusal.message)
-        attendance = self._attendances[call.facts.sid] = Attendance(self, call, admission)
+        attendance = self._attendances[call.facts.sid] = Attendance(
+            call,
+            admission,
+            tell=self.tell,
+            music=self.music,
+            tells_speakers=self._settings.callback_url is not None
+            and ConferenceEvent.SPEAKER in self._settings.callback_events,
+        )
         if self._wish is None:
             self._wish = admission.recording
         wants_recording = admission.recording is not None
@@ -266,6 +164,21 @@ class Room:
     def kick(self, call_sid: str) -> None:
         self.tell(Left(call_sid=call_sid, reason=LeaveReason.UPDATED_VIA_API, was_kicked=True))
 
+    def announce(self, document: Fetch) -> None:
+        """Everybody in the room hears the document beside the others. Nothing happens before the room has begun."""
+        member = next(iter(self._attendances.values()), None)
+        if member is None or self.state is not ConferenceState.IN_PROGRESS:
+            return
+        task = asyncio.create_task(self._announce(member.call, document), name=f"{self.sid} announcement")
+        self._announcements.add(task)
+        task.add_done_callback(self._announcements.discard)
+
+    def announce_to(self, call_sid: str, document: Fetch) -> None:
+        """One participant hears the document, and nothing else meanwhile."""
+        attendance = self._attendances.get(call_sid)
+        if attendance is not None:
+            attendance.announce(document)
+
     def end(self) -> None:
         self.tell(EndedByApi())
 
@@ -281,14 +194,16 @@ class Room:
                 case Post():
                     facts += self._owed(effect)
                 case Seated(call_sid, seat):
-                    self._attendances[call_sid].take(seat, self._mix)
+                    self._attendances[call_sid].take(seat, self._mix, self._listeners(seat))
                 case StartRecording():
                     self._start_recording()
                 case Dismiss(call_sid):
                     self._attendances.pop(call_sid).dismiss()
                 case Close():
                     self._close(effect)
-                case Beep() | Refuse():
+                case Beep(is_entry):
+                    self._mix.play_nowait(entry_chime() if is_entry else exit_chime())
+                case Refuse():
                     pass
         if self._model.state is not before or isinstance(event, Entered):
             facts.insert(0, self.record())
@@ -314,14 +229,49 @@ class Room:
             sequence=self._model.sequence,
         )
 
+    def _listeners(self, seat: Seat) -> list[MediaPort] | None:
+        """Of a coach: the one he speaks to, who may have gone."""
+        if seat.heard_by is None:
+            return None
+        coached = self._attendances.get(seat.heard_by)
+        return [] if coached is None else [coached.port]
+
     def _start_recording(self) -> None:
-        pass
+        wish = self._wish or RecordingWish()
+        order = RecordingOrder(
+            call_sid=self._owner_sid,
+            conference_sid=self.sid,
+            source="Conference",
+            is_trimmed=wish.is_trimmed,
+            callback_url=wish.callback_url,
+            callback_method=wish.callback_method,
+            callback_events=wish.callback_events,
+        )
+        # As wide as the best of those who are there at its start.
+        rate_hz = max(attendance.port.rate_hz for attendance in self._attendances.values())
+        try:
+            self._recording = self._services.recordings.begin(order, [[Mixed(self._mix)]], rate_hz=rate_hz)
+        except PortsExhausted as error:
+            member = next(iter(self._attendances.values()))
+            member.call.timeline.warn(NOT_RECORDED, f"conference not recorded: {error}", level="error")
+
+    async def _announce(self, member: ScriptedCall, document: Fetch) -> None:
+        voice = RoomVoice(member, self._mix, conference_sid=self.sid, friendly_name=self.name)
+        failure = None
+        try:
+            await self._services.interpreter.perform(voice, document, ANNOUNCEMENT)
+        except (FetchError, ScriptError) as error:
+            member.timeline.warn(int(error.code), error.message, level="error", url=error.url)
+            failure = error.message
+        self.tell(Announced(url=document.url, failure=failure))
 
     def _close(self, effect: Close) -> None:
         self._ended = effect
         if self._recording is not None:
             self._recording.finish()
             self._recording = None
+        for announcement in self._announcements:
+            announcement.cancel()
         self._mix.close()
         self._on_close(self)
 

@@ -6,7 +6,8 @@ Source: Twilio <Conference>: rooms are named within an account.
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from gateway.rooms.conference import Admission, Attendance, Room, RoomRefused
+from gateway.rooms.attendance import Admission, Attendance
+from gateway.rooms.conference import Room, RoomRefused
 from gateway.rooms.conference_model import FULL
 from gateway.scripted import ScriptedCall
 from media.engine import Mix, PortsExhausted

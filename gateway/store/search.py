@@ -1,4 +1,4 @@
-"""What lists are asked for: filters on calls and recordings, and a place in the list. Pure.
+"""What lists are asked for: filters on calls, recordings, conferences and queues, and a place in the list. Pure.
 
 Lists run newest first; sids sort by time.
 """
@@ -9,7 +9,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from gateway.store.schema import CALLS, RECORDINGS
+from gateway.store.schema import CALLS, CONFERENCES, QUEUES, RECORDINGS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,3 +82,31 @@ class RecordingSearch:
         yield from self.created.conditions(RECORDINGS.c.date_created)
         if not self.with_deleted:
             yield RECORDINGS.c.status != "deleted"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConferenceSearch:
+    """None: any."""
+
+    account_sid: str
+    friendly_name: str | None = None
+    status: str | None = None
+    created: Between = Between()
+    updated: Between = Between()
+
+    def conditions(self) -> "Iterator[sa.ColumnElement[bool]]":
+        yield CONFERENCES.c.account_sid == self.account_sid
+        for column, wanted in ((CONFERENCES.c.friendly_name, self.friendly_name), (CONFERENCES.c.status, self.status)):
+            if wanted is not None:
+                yield column == wanted
+        yield from self.created.conditions(CONFERENCES.c.date_created)
+        yield from self.updated.conditions(CONFERENCES.c.date_updated)
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueueSearch:
+    account_sid: str
+
+    def conditions(self) -> "Iterator[sa.ColumnElement[bool]]":
+        yield QUEUES.c.account_sid == self.account_sid
+        yield QUEUES.c.date_deleted.is_(None)

@@ -51,7 +51,7 @@ from gateway.store.schema import (
     UNFINISHED_RECORDINGS,
     migrate,
 )
-from gateway.store.search import CallSearch, Place, RecordingSearch
+from gateway.store.search import CallSearch, ConferenceSearch, Place, QueueSearch, RecordingSearch
 from gateway.store.writer import Outcome, StorageUnavailable, Submission, Writer
 
 _log = structlog.get_logger()
@@ -159,6 +159,14 @@ class Store:
     async def search_recordings(self, search: RecordingSearch, place: Place) -> tuple[list[RecordingRecord], bool]:
         """As search_calls."""
         return await self._page(RECORDING_ROWS, RECORDINGS.c.sid, search.conditions(), place)
+
+    async def search_conferences(self, search: ConferenceSearch, place: Place) -> tuple[list[ConferenceRecord], bool]:
+        """As search_calls."""
+        return await self._page(CONFERENCE_ROWS, CONFERENCES.c.sid, search.conditions(), place)
+
+    async def search_queues(self, search: QueueSearch, place: Place) -> tuple[list[QueueRecord], bool]:
+        """As search_calls."""
+        return await self._page(QUEUE_ROWS, QUEUES.c.sid, search.conditions(), place)
 
     async def unfinished_calls(self) -> list[CallRecord]:
         """Calls that nobody ended: at start, what a crash left behind. Oldest first."""

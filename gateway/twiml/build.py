@@ -7,7 +7,7 @@ Source: Twilio TwiML for Programmable Voice (names are case-sensitive); Error an
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from gateway.twiml.kinds import BadValue, Use
 from gateway.twiml.problems import SCHEMA_WARNING, ProblemLog, quoted
@@ -42,6 +42,10 @@ def _build_children(node: Node, classes: Mapping[str, type], log: ProblemLog) ->
         if value is not None:
             built.append(value)
     return tuple(built)
+
+
+MOST_CHILDREN: Final = 100
+"""Of one element. What nobody writes by hand need not be read: it costs time that calls want."""
 
 
 def build(node: Node, cls: type, log: ProblemLog, *, codes: Mapping[int, int] = NO_CODES) -> object | None:
@@ -114,6 +118,13 @@ def _add_content(draft: Draft, shape: Shape, cls: type) -> None:
             _note_unknown(element, node, log, getattr(cls, "nested_code", SCHEMA_WARNING))
             continue
         spec, child_class = known
+        if len(nested.get(spec.target, ())) == MOST_CHILDREN:
+            log.add(
+                SCHEMA_WARNING,
+                f"{node.tag}: at most {MOST_CHILDREN} elements expected; those from here on are left out",
+                element.position,
+            )
+            break
         value = build(element, child_class, log, codes=spec.codes)
         if value is not None:
             nested.setdefault(spec.target, []).append(value)

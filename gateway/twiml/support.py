@@ -62,7 +62,8 @@ EXECUTED: Mapping[str, frozenset[str]] = {
     "Echo": frozenset(),
     "Dial/Conference": _STATUS_CALLBACK
     | {"name", "muted", "startConferenceOnEnter", "endConferenceOnExit", "participantLabel", "waitUrl", "waitMethod"}
-    | {"maxParticipants", "region"},
+    | {"maxParticipants", "region", "beep", "coach", "record", "trim", "recordingStatusCallback"}
+    | {"recordingStatusCallbackMethod", "recordingStatusCallbackEvent"},
     "Dial/Queue": _WHISPER,
     "Enqueue": frozenset({"action", "method", "waitUrl", "waitUrlMethod", "maxQueueSize"}),
     "Gather": frozenset(

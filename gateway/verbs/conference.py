@@ -10,12 +10,13 @@ from typing import Final
 
 from gateway.parameters import Parameters
 from gateway.rooms.ambience import Ambience, Music, Quiet
-from gateway.rooms.conference import Admission, Attendance, RecordingWish, RoomRefused, RoomSettings
+from gateway.rooms.attendance import Admission, Attendance, RecordingWish, RoomSettings
+from gateway.rooms.conference import RoomRefused
 from gateway.rooms.conference_events import Participant
 from gateway.scripted import ScriptedCall
 from gateway.twiml import TwimlError, resolve_url
 from gateway.twiml.model import Conference, Dial
-from gateway.twiml.values import Beep
+from gateway.twiml.values import Beep, JitterBufferSize
 from gateway.verbs.dial_sound import BAD_RECORDING_CALLBACK, DialSound
 from gateway.verbs.outcome import Continue, Fetch, Next
 from signaling.leg import DigitReceived
@@ -93,9 +94,14 @@ class _Visit:
 
 def admission_of(call: ScriptedCall, noun: Conference, base_url: str | None) -> Admission:
     """The noun made ready. A waitUrl that cannot be requested is an error of the document."""
-    for name, is_given in (("record", noun.record), ("coach", noun.coach is not None)):
+    ignored = {
+        "jitterBufferSize": noun.jitter_buffer_size is not JitterBufferSize.LARGE,
+        "recordingConfigurationId": noun.recording_configuration_id is not None,
+        "eventCallbackUrl": noun.event_callback_url is not None,
+    }
+    for name, is_given in ignored.items():
         if is_given:
-            call.timeline.warn(NOT_EXECUTED, f"<Conference {name}> is not executed yet")
+            call.timeline.warn(NOT_EXECUTED, f"<Conference {name}> has no effect here")
     status = noun.status
     callback = None if status is None or not status.url else _callback(call, base_url, status.url, BAD_STATUS_CALLBACK)
     return Admission(

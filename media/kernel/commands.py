@@ -6,7 +6,7 @@ other side of this file is media/thread.py. A command for a slot that is not LIV
 
 from typing import Any
 
-from media.kernel import digits, feed, g711, g722, handback, listen, record, rtcp, sockets, source
+from media.kernel import clips, digits, feed, g711, g722, handback, listen, mix, record, rtcp, sockets, source, tones
 from media.kernel.compiled import compiled
 from media.kernel.concealment import FADED
 from media.kernel.events import post
@@ -22,6 +22,7 @@ from media.kernel.layout import (
     DO_CLOSE_FEED,
     DO_CLOSE_MIX,
     DO_CONNECT,
+    DO_DETECT_TONES,
     DO_DIGITS,
     DO_FEED,
     DO_HEAR,
@@ -30,12 +31,14 @@ from media.kernel.layout import (
     DO_OPEN,
     DO_OPEN_FEED,
     DO_OPEN_MIX,
+    DO_PLAY_IN_MIX,
     DO_RECORD,
     DO_RETAP,
     DO_RETURN_BLOCKS,
     DO_SKIP,
     DO_STOP,
     DO_STOP_DIGITS,
+    DO_STOP_IN_MIX,
     DO_STOP_LISTENING,
     DO_STOP_RECORDING,
     DO_TRANSPORT,
@@ -82,10 +85,13 @@ def _obey(state: State, words: Any) -> None:
     elif what == DO_OPEN:
         _open(state, slot)
     elif what == DO_OPEN_MIX:
-        state.mixes[slot].state = LIVE
-        engine.mix_count = max(engine.mix_count, slot + 1)
+        mix.open_mix(engine, state.mixes[slot], slot)
     elif what == DO_CLOSE_MIX:
         _close_mix(state, slot)
+    elif what == DO_PLAY_IN_MIX:
+        clips.play(engine, state.mixes[slot], words)
+    elif what == DO_STOP_IN_MIX:
+        clips.stop(state.mixes[slot], words[2])
     elif what == DO_RECORD:
         record.begin(state, slot, words[2] & 255, words[2] >> 8)
         record.retap(state, slot, words[4:], words[3])
@@ -129,7 +135,7 @@ def _obey_port(state: State, port: Record, words: Any) -> None:
         port.sound_length, port.sound_loops, port.sound_serial = words[4], words[5], words[6]
         port.sound_scale, port.sound_position = words[7], 0
     elif what == DO_JOIN:
-        _join(port, first)
+        _join(state, port, words)
     elif what == DO_DIGITS:
         port.digits_serial = first
         for index in range(words[3]):
@@ -140,6 +146,8 @@ def _obey_port(state: State, port: Record, words: Any) -> None:
     elif what == DO_WATCH:
         port.watch_first_ns, port.watch_silence_ns = first, words[3]
         port.watch_since_ns = engine.now_ns
+    elif what == DO_DETECT_TONES:
+        _detect_tones(engine, port, first)
     elif what == DO_CLOSE:
         _close(state, port)
 
@@ -158,6 +166,7 @@ def _open(state: State, slot: Any) -> None:
     port.last_sent_ns = engine.now_ns
     port.talk_resumes = 1
     port.digit_budget = digits.DIGIT_BURST
+    port.heard_by_count = mix.EVERYBODY
     state.live[engine.live_count] = slot
     engine.live_count += 1
     port.direct_fd = sockets.NONE
@@ -226,6 +235,8 @@ def _connect(engine: Record, port: Record, words: Any) -> None:
     port.encoder, port.decoder = words[14], words[15]
     port.send_type, port.receive_type = words[5], words[6]
     port.send_digits_type, port.receive_digits_type = words[7], words[8]
+    if port.receive_digits_type < 0:
+        port.has_events = 0
     port.sends, port.receives, port.rtcp_mux = words[9], words[10], words[11]
     if port.packet_samples != words[12]:
         port.packet_samples = words[12]
@@ -305,27 +316,46 @@ def _leave_speaker(state: State, port: Record) -> None:
 
 
 @compiled
-def _join(port: Record, number: Any) -> None:
-    """number: mix + 1, 0 to leave."""
-    if port.mix == 0 and number:
-        record.use_received(port, 1)
-    elif port.mix and number == 0:
-        record.use_received(port, -1)
-    port.mix = number
-    if port.received_listenings == 0:
-        port.mix_delay = 0
+def _join(state: State, port: Record, words: Any) -> None:
+    """words: mix + 1 or 0 to leave, and by how many of it, and which, it is heard; -1 for all."""
+    number = words[2]
+    port.next_mix = number if number > 0 and state.mixes[number - 1].state == LIVE else 0
+    port.next_heard_by_count = words[3]
+    for index in range(words[3]):
+        port.next_heard_by[index] = words[4 + index]
+    port.mix_changes = 1 if port.mix or port.next_mix else 0
+
+
+@compiled
+def _detect_tones(engine: Record, port: Record, is_on: Any) -> None:
+    if is_on == port.detects_tones:
+        return
+    port.detects_tones = is_on
+    record.use_received(port, 1 if is_on else -1)
+    mix.begin_reading(engine, port)
+    tones.begin(port.tones, port.tone_window)
+    for index in range(HISTORY_SAMPLES):
+        port.to_detector[index] = 0
 
 
 @compiled
 def _close_mix(state: State, number: Any) -> None:
+    """Who is in it has left, at once; what recorders still want of it they get."""
     engine = state.engine[0]
-    state.mixes[number].state = FREE
+    record.end_taps_on(state, number, True)
+    listen.end_all_on(state, number, True)
+    clips.stop_all(engine, state.mixes[number])
     for index in range(engine.live_count):
         port = state.ports[state.live[index]]
+        if port.next_mix == number + 1:
+            port.next_mix = 0
         if port.mix == number + 1:
-            _join(port, 0)
+            mix.leave(engine, port)
+        port.mix_changes = 1 if port.mix or port.next_mix else 0
         if port.hears == HEARS_MIX and port.source == number:
             hear(state, port, HEARS_SILENCE, 0)
+    state.mixes[number].state = CLOSING
+    mix.let_go(engine, state.mixes[number], number)
 
 
 @compiled
@@ -346,12 +376,14 @@ def _close(state: State, port: Record) -> None:
     rtcp.report(engine, port, True)
     sockets.close_direct(port)
     _take_in_no_more(engine, port)
-    record.end_taps_on(state, port.slot)
-    listen.end_all_on(state, port.slot)
+    record.end_taps_on(state, port.slot, False)
+    listen.end_all_on(state, port.slot, False)
     hear(state, port, HEARS_SILENCE, 0)
     while port.first_listener:
         hear(state, state.ports[port.first_listener - 1], HEARS_SILENCE, 0)
-    _join(port, 0)
+    mix.leave(engine, port)
+    port.mix_changes = 0
+    _detect_tones(engine, port, 0)
     port.state = CLOSING
     let_go(engine, port)
 

@@ -24,6 +24,8 @@ END_PACKETS = 3
 VOLUME = 10
 """Level of sent events in -dBm0."""
 LOST_END_NS = 200_000_000
+LATE_EVENT_NS = 400_000_000
+"""How long after a tone's end its event may begin to come."""
 DIGIT_PACE, DIGIT_BURST = 1, 50
 """A phone may have one key told a tick in the long run: a flood costs no more."""
 
@@ -55,6 +57,8 @@ def take_event(engine: Record, port: Record, packet: Record) -> Any:
             ended = close_event(engine, port)
             port.digit_carried = 0
             port.digit_is_open = 1
+            port.event_is_told = _is_told(port, code, packet.arrival_ns)
+            port.has_events = 1
         port.digit_has = 1
         port.digit_code = code
         port.digit_timestamp = packet.timestamp
@@ -69,11 +73,19 @@ def take_event(engine: Record, port: Record, packet: Record) -> Any:
 
 
 @compiled
+def _is_told(port: Record, code: Any, now_ns: Any) -> Any:
+    """Whether the phone's first event is a key of which the tone was heard before: from now on events alone count."""
+    return port.has_events == 0 and port.tone_told == code + 1 and now_ns - port.tone_told_ns < LATE_EVENT_NS
+
+
+@compiled
 def close_event(engine: Record, port: Record) -> Any:
     """Tells the key of the event that is open; says its code, -1 if none is or keys come too fast."""
     if port.digit_is_open == 0:
         return -1
     port.digit_is_open = 0
+    if port.event_is_told:
+        return -1
     if port.digit_budget <= 0:
         port.refused += 1
         return -1

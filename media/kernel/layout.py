@@ -67,6 +67,14 @@ MAX_PACKET_SAMPLES = 480
 MAX_OPUS_SAMPLES = 960
 QUEUED_DIGITS = 256
 MAX_TAPS = 12
+RECEIVED_TAP, HEARD_TAP, MIX_TAP = 0, 1, 2
+MAX_MIX_SOUNDS = 8
+"""Clips that may sound in one mix at once."""
+MAX_HEARD_BY = 10
+"""Members of a mix one member may speak to alone."""
+SLOT_BITS = 20
+"""A port that must be the same still: generation << SLOT_BITS | slot."""
+SAID_SPANS = 4
 MAX_CHANNELS = 8
 BLOCK_FRAMES, BLOCK_SAMPLES = 3200, 6400
 """What a recording collects before it hands it over: 0.4 s, less with more than two channels."""
@@ -79,6 +87,9 @@ LATENESS_BINS = 1000
 HISTORY_SAMPLES = 64
 """What a filter between scales keeps of what it has read."""
 G722_WORDS = 128
+TONE_WINDOW = 102
+"""Samples at RATE_HZ in which tones are looked for (tones.py)."""
+TONE_WORDS = 20
 
 FREE, LIVE, CLOSING, DRAINING = 0, 1, 2, 3
 
@@ -110,7 +121,10 @@ COMMAND_WORDS = 16
     DO_CLEAR_FEED,
     DO_AWAIT_FEED,
     DO_CLOSE_FEED,
-) = range(24)
+    DO_PLAY_IN_MIX,
+    DO_STOP_IN_MIX,
+    DO_DETECT_TONES,
+) = range(27)
 
 EVENT_BYTES = 64
 EVENT_WORDS_64 = 8
@@ -125,12 +139,16 @@ EVENT_WORDS_64 = 8
     CLOSED,
     FREED,
     TRANSPORT_RETURNED,
+    TONE_DIGIT,
+    FAX_TONE,
+    MIX_SOUND_OVER,
+    MIX_CLOSED,
     FRAMES_READY,
     LISTENING_OVER,
     FEED_REACHED,
     FEED_CLOSED,
-) = range(14)
-"""Events, 8 words each: kind, slot, generation, then what the kind says.
+) = range(18)
+"""Events, 8 words each: kind, slot, generation, then what the kind says. MIX_*: number for slot.
 
 FRAMES_READY says up to which position, LISTENING_OVER and FEED_* which number and which position.
 """
@@ -158,7 +176,7 @@ ENGINE = np.dtype(
         *_words("frame_address pcm_address"),
         # The thread's own.
         *_words("now_ns next_tick_ns tick_position stopping live_count recording_count mix_count random"),
-        *_words("free_block_count ready_count frame_scale listening_count feed_count"),
+        *_words("free_block_count ready_count frame_scale listening_count feed_count mix_sounds recorded_mixes"),
         *_words("ticks packets_in packets_out octets_in octets_out dropped foreign malformed unsent events_lost"),
         *_words("intakes forged handed_back handbacks_lost"),
         ("lateness", np.int64, (LATENESS_BINS,)),
@@ -231,7 +249,19 @@ PORT = np.dtype(
         *_words("digits_head digits_serial digit_step digit_start pending_samples pending_timestamp"),
         *_words("sound_length sound_position sound_loops sound_serial sound_scale"),
         # What it speaks into: mix + 1, 0 none. mix_delay: at which mixes, listenings and other codecs read it.
-        *_words("mix mix_delay received_listenings"),
+        # heard_by_count: -1 everybody there, else the ports of heard_by. next_*: from the next tick on (mix.py).
+        # *_at: when its frame was last in a mix, which was mixed_into, and when it was last whispered to.
+        *_words("mix mix_delay received_listenings heard_by_count mix_changes next_mix next_heard_by_count"),
+        *_words("mixed_at mixed_into whispered_at"),
+        ("heard_by", np.int64, (MAX_HEARD_BY,)),
+        ("next_heard_by", np.int64, (MAX_HEARD_BY,)),
+        # For recorders of a mix: into which it spoke (as mix), newest first, and the position from which (said.py).
+        *_words("keeps_said"),
+        ("said_mix", np.int64, (SAID_SPANS,)),
+        ("said_from", np.int64, (SAID_SPANS,)),
+        # Tones in what it says (tones.py). tone_told: the last key told as a tone, code + 1, and when.
+        *_words("detects_tones has_events event_is_told tone_told tone_told_ns"),
+        ("tones", np.int64, (TONE_WORDS,)),
         # Digits from the phone: the last event by its timestamp. carried: length of its earlier segments.
         *_words("digit_has digit_is_open digit_code digit_timestamp digit_duration digit_carried digit_last_ns"),
         *_words("digit_budget"),
@@ -259,6 +289,9 @@ PORT = np.dtype(
         ("mix_frame", np.int16, (WIDE * FRAME,)),
         ("to_mix", np.int16, (HISTORY_SAMPLES,)),
         ("to_phone", np.int16, (HISTORY_SAMPLES,)),
+        ("to_detector", np.int16, (HISTORY_SAMPLES,)),
+        ("tone_window", np.int16, (TONE_WINDOW,)),
+        ("whispered", np.int16, (WIDE * FRAME,)),
         ("g722_in", np.int64, (G722_WORDS,)),
         ("g722_out", np.int64, (G722_WORDS,)),
         ("received", np.int16, (WIDE * RING,)),
@@ -276,14 +309,37 @@ def offset_of(record: np.dtype[np.void], field: str) -> int:
 PORT_SCALAR_BYTES = offset_of(PORT, "digits")
 """What is zeroed for a new port; the rest is cleared when it comes into use, so that unused memory stays untouched."""
 
-MIX = np.dtype([*_words("state scale"), ("total", np.int32, (WIDE * FRAME,))], align=True)
+MIX = np.dtype(
+    [
+        *_words("state scale sounds sounds_on total_at"),
+        ("sound_address", np.int64, (MAX_MIX_SOUNDS,)),
+        ("sound_length", np.int64, (MAX_MIX_SOUNDS,)),
+        ("sound_position", np.int64, (MAX_MIX_SOUNDS,)),
+        ("sound_loops", np.int64, (MAX_MIX_SOUNDS,)),
+        ("sound_serial", np.int64, (MAX_MIX_SOUNDS,)),
+        # What is said in it and played into it in the tick total_at; played: at RATE_HZ.
+        ("total", np.int32, (WIDE * FRAME,)),
+        ("played", np.int16, (FRAME,)),
+        ("played_before", np.int16, (HISTORY_SAMPLES,)),
+        # Recordings of it by their scale, and for them the clips, and all that was said RECORD_DELAY ago (said.py).
+        *_words("narrow_users wide_users"),
+        ("clips", np.int16, (RING,)),
+        ("said_narrow", np.int32, (FRAME,)),
+        ("said_wide", np.int32, (WIDE * FRAME,)),
+    ],
+    align=True,
+)
+"""FREE, LIVE, or CLOSING until no recorder wants it and the loop could be told; the number is the loop's again then.
+
+sounds: clips in it; a place with sound_serial 0 is empty. sounds_on: the tick before had some.
+"""
 
 RECORDING = np.dtype(
     [
         *_words("state channels scale position end_position skip_from skip_to"),
         *_words("block filled lost held_blocks lost_frames taps"),
         ("tap_slot", np.int64, (MAX_TAPS,)),
-        ("tap_heard", np.int64, (MAX_TAPS,)),
+        ("tap_kind", np.int64, (MAX_TAPS,)),
         ("tap_channel", np.int64, (MAX_TAPS,)),
         ("tap_from", np.int64, (MAX_TAPS,)),
         ("tap_to", np.int64, (MAX_TAPS,)),
@@ -296,7 +352,7 @@ NEVER = 1 << 62
 
 LISTENING = np.dtype(
     [
-        *_words("state slot is_heard scale delay begin_position end_position"),
+        *_words("state slot kind scale delay begin_position end_position"),
         ("gap", np.int64, (1,)),
         ("period", np.int64, (1,)),
         ("history", np.int16, (HISTORY_SAMPLES,)),

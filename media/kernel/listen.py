@@ -1,4 +1,4 @@
-"""Listenings: every tick one frame at 8 kHz of what a port receives or hears, for the event loop to read.
+"""Listenings: every tick one frame at 8 kHz of what a port receives or hears, or of a mix, for the loop to read.
 
 Decides how far behind the clock that is: what a phone says is read as a mix reads it, at the delay that follows the
 jitter; what is made here is there at once; what is relayed to a phone waits as its speaker's sound does. A frame lies
@@ -18,12 +18,15 @@ from media.kernel.layout import (
     FRAME,
     FRAMES_READY,
     FREE,
+    HEARD_TAP,
     HEARS_PORT,
     HISTORY_SAMPLES,
     LISTEN_FRAMES,
     LISTENING_OVER,
     LIVE,
     MISSING,
+    MIX_TAP,
+    RECEIVED_TAP,
     RING,
     Record,
     State,
@@ -32,25 +35,24 @@ from media.kernel.record import use_heard, use_received
 
 
 @compiled
-def begin(state: State, number: Any, slot: Any, is_heard: Any) -> None:
-    """Of a port that is not there any more there is nothing to listen to: it is over at once."""
-    engine, listening, port = state.engine[0], state.listenings[number], state.ports[slot]
+def begin(state: State, number: Any, slot: Any, kind: Any) -> None:
+    """Of a port or mix that is not there any more there is nothing to listen to: it is over at once."""
+    engine, listening = state.engine[0], state.listenings[number]
     state.live_listenings[engine.listening_count] = number
     engine.listening_count += 1
-    listening.slot, listening.is_heard = slot, is_heard
+    listening.slot, listening.kind = slot, kind
     listening.end_position = engine.tick_position
-    if port.state != LIVE:
+    if (state.mixes[slot].state if kind == MIX_TAP else state.ports[slot].state) != LIVE:
         listening.state = CLOSING
         return
     listening.state = LIVE
-    if is_heard:
-        use_heard(port, 1)
-        listening.delay = _heard_delay(state, port)
-    else:
-        if port.received_users == 0:
-            port.mix_delay = 0
-        use_received(port, 1)
-        port.received_listenings += 1
+    if kind == HEARD_TAP:
+        use_heard(state.ports[slot], 1)
+        listening.delay = _heard_delay(state, state.ports[slot])
+    elif kind == RECEIVED_TAP:
+        mix.begin_reading(engine, state.ports[slot])
+        use_received(state.ports[slot], 1)
+        state.ports[slot].received_listenings += 1
     listening.begin_position = engine.tick_position
 
 
@@ -60,23 +62,22 @@ def end(state: State, number: Any) -> None:
     listening = state.listenings[number]
     if listening.state != LIVE:
         return
-    port = state.ports[listening.slot]
-    if listening.is_heard:
-        use_heard(port, -1)
-    else:
-        use_received(port, -1)
-        port.received_listenings -= 1
+    if listening.kind == HEARD_TAP:
+        use_heard(state.ports[listening.slot], -1)
+    elif listening.kind == RECEIVED_TAP:
+        use_received(state.ports[listening.slot], -1)
+        state.ports[listening.slot].received_listenings -= 1
     listening.end_position = state.engine[0].tick_position
     listening.state = CLOSING
 
 
 @compiled
-def end_all_on(state: State, slot: Any) -> None:
-    """A port closes."""
+def end_all_on(state: State, slot: Any, is_mix: Any) -> None:
+    """A port (or mix) closes."""
     engine = state.engine[0]
     for index in range(engine.listening_count):
         number = state.live_listenings[index]
-        if state.listenings[number].slot == slot:
+        if state.listenings[number].slot == slot and (state.listenings[number].kind == MIX_TAP) == is_mix:
             end(state, number)
 
 
@@ -106,9 +107,15 @@ def take_all(state: State) -> None:
 
 @compiled
 def _take(state: State, listening: Record, frames: Any) -> None:
-    engine, port = state.engine[0], state.ports[listening.slot]
+    engine = state.engine[0]
     frame = frames[(engine.tick_position // FRAME - 1) % LISTEN_FRAMES]
-    if listening.is_heard:
+    if listening.kind == MIX_TAP:
+        group = state.mixes[listening.slot]
+        mix.take_all(engine, group)
+        _give(engine, listening, group.scale, engine.frame, frame)
+        return
+    port = state.ports[listening.slot]
+    if listening.kind == HEARD_TAP:
         _read_heard(state, listening, port)
         _give(engine, listening, port.scale, engine.frame, frame)
     else:

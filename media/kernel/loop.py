@@ -20,7 +20,7 @@ def run(state: State) -> None:
     engine = state.engine[0]
     next_intake_ns = _align(engine)
     while engine.stopping == 0:
-        if engine.live_count == 0 and engine.recording_count == 0 and engine.listening_count == 0:
+        if _is_idle(engine):
             epoll_wait(engine.epoll_fd, engine.epoll_address, MAX_BATCH, -1)
             next_intake_ns = _align(engine)
             read_commands(state)
@@ -36,6 +36,11 @@ def run(state: State) -> None:
             next_intake_ns = _next_intake_ns(engine, now_ns)
         sleep_until(engine, next_intake_ns)
     post(engine, DID_STOP, 0, 0, 0, 0)
+
+
+@compiled
+def _is_idle(engine: Record) -> Any:
+    return engine.live_count + engine.recording_count + engine.listening_count + engine.mix_sounds == 0
 
 
 @compiled

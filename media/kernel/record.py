@@ -7,7 +7,7 @@ frames, which the next block tells, so that its time stays right.
 
 from typing import Any
 
-from media.kernel import resample
+from media.kernel import resample, said
 from media.kernel.compiled import compiled
 from media.kernel.concealment import FADED
 from media.kernel.jitter import open_ring
@@ -18,9 +18,11 @@ from media.kernel.layout import (
     FRAME,
     FREE,
     HEARD_READER,
+    HEARD_TAP,
     LIVE,
     MAX_TAPS,
     MIX_READER,
+    MIX_TAP,
     READY_BATCH,
     READY_WORDS,
     RECEIVED_READER,
@@ -31,7 +33,7 @@ from media.kernel.layout import (
     State,
 )
 from media.kernel.libc import write
-from media.kernel.mix import clipped
+from media.kernel.resample import clipped
 
 FOREVER = 1 << 62
 
@@ -55,6 +57,18 @@ def use_heard(port: Record, by: Any) -> None:
 
 
 @compiled
+def _use(state: State, recording: Record, tap: Any, by: Any) -> None:
+    """A tap begins (or ends) to want what it reads."""
+    slot, kind = recording.tap_slot[tap], recording.tap_kind[tap]
+    if kind == MIX_TAP:
+        said.use(state.engine[0], state.mixes[slot], recording.scale, by)
+    elif kind == HEARD_TAP:
+        use_heard(state.ports[slot], by)
+    else:
+        use_received(state.ports[slot], by)
+
+
+@compiled
 def begin(state: State, number: Any, channels: Any, scale: Any) -> None:
     engine, recording = state.engine[0], state.recordings[number]
     recording.state = LIVE
@@ -71,7 +85,7 @@ def begin(state: State, number: Any, channels: Any, scale: Any) -> None:
 
 @compiled
 def retap(state: State, number: Any, taps: Any, count: Any) -> None:
-    """From now on these taps instead of those before. taps: words of slot << 8 | channel << 1 | is heard."""
+    """From now on these taps instead of those before. taps: words of slot (or mix) << 8 | channel << 2 | kind."""
     engine, recording = state.engine[0], state.recordings[number]
     now = engine.tick_position
     for index in range(recording.taps):
@@ -80,21 +94,17 @@ def retap(state: State, number: Any, taps: Any, count: Any) -> None:
         # Changed many times within the delay of recorders: the oldest give way.
         _drop_taps(state, recording, FOREVER)
     for index in range(count):
-        slot = taps[index] >> 8
-        port = state.ports[slot]
-        if port.state != LIVE:
+        slot, kind = taps[index] >> 8, taps[index] & 3
+        if (state.mixes[slot].state if kind == MIX_TAP else state.ports[slot].state) != LIVE:
             continue
         at = recording.taps
         recording.tap_slot[at] = slot
-        recording.tap_channel[at] = taps[index] >> 1 & 127
-        recording.tap_heard[at] = taps[index] & 1
+        recording.tap_channel[at] = taps[index] >> 2 & 63
+        recording.tap_kind[at] = kind
         recording.tap_from[at] = now
         recording.tap_to[at] = FOREVER
         recording.taps += 1
-        if taps[index] & 1:
-            use_heard(port, 1)
-        else:
-            use_received(port, 1)
+        _use(state, recording, at, 1)
 
 
 @compiled
@@ -102,16 +112,12 @@ def _drop_taps(state: State, recording: Record, position: Any) -> None:
     """Forgets the taps that ended at `position` or before."""
     kept = 0
     for index in range(recording.taps):
-        slot = recording.tap_slot[index]
         if recording.tap_to[index] <= position and recording.tap_to[index] != FOREVER:
-            if recording.tap_heard[index]:
-                use_heard(state.ports[slot], -1)
-            else:
-                use_received(state.ports[slot], -1)
+            _use(state, recording, index, -1)
             continue
-        recording.tap_slot[kept] = slot
+        recording.tap_slot[kept] = recording.tap_slot[index]
         recording.tap_channel[kept] = recording.tap_channel[index]
-        recording.tap_heard[kept] = recording.tap_heard[index]
+        recording.tap_kind[kept] = recording.tap_kind[index]
         recording.tap_from[kept] = recording.tap_from[index]
         recording.tap_to[kept] = recording.tap_to[index]
         kept += 1
@@ -119,13 +125,13 @@ def _drop_taps(state: State, recording: Record, position: Any) -> None:
 
 
 @compiled
-def end_taps_on(state: State, slot: Any) -> None:
-    """A port closes: it is silence in every recording from here on."""
+def end_taps_on(state: State, slot: Any, is_mix: Any) -> None:
+    """A port (or mix) closes: it is silence in every recording from here on."""
     engine = state.engine[0]
     for index in range(engine.recording_count):
         recording = state.recordings[state.live_recordings[index]]
         for tap in range(recording.taps):
-            if recording.tap_slot[tap] == slot:
+            if recording.tap_slot[tap] == slot and (recording.tap_kind[tap] == MIX_TAP) == is_mix:
                 recording.tap_to[tap] = min(recording.tap_to[tap], engine.tick_position)
 
 
@@ -159,6 +165,7 @@ def cut_all(state: State) -> None:
     """Every tick: the frame that is now RECORD_DELAY old, of every recording."""
     engine = state.engine[0]
     position = engine.tick_position - RECORD_DELAY - FRAME
+    said.gather(state, position)
     index = 0
     while index < engine.recording_count:
         number = state.live_recordings[index]
@@ -201,8 +208,16 @@ def _cut_channel(state: State, recording: Record, channel: Any) -> None:
         is_due = recording.tap_from[tap] <= position and position < recording.tap_to[tap]
         if not is_due or recording.tap_channel[tap] != channel:
             continue
+        if recording.tap_kind[tap] == MIX_TAP:
+            mix = state.mixes[recording.tap_slot[tap]]
+            if recording.scale == 1:
+                _add(samples, start, channels, mix.said_narrow, 0, size, is_first)
+            else:
+                _add(samples, start, channels, mix.said_wide, 0, size, is_first)
+            is_first = False
+            continue
         port = state.ports[recording.tap_slot[tap]]
-        ring = port.heard if recording.tap_heard[tap] else port.received
+        ring = port.heard if recording.tap_kind[tap] == HEARD_TAP else port.received
         if port.scale == recording.scale:
             _add(samples, start, channels, ring, position % RING * port.scale, size, is_first)
         else:
@@ -218,7 +233,7 @@ def _cut_channel(state: State, recording: Record, channel: Any) -> None:
 def _add(samples: Any, start: Any, channels: Any, sound: Any, read_from: Any, size: Any, is_first: Any) -> None:
     if is_first:
         for index in range(size):
-            samples[start + index * channels] = sound[read_from + index]
+            samples[start + index * channels] = clipped(sound[read_from + index])
     else:
         for index in range(size):
             at = start + index * channels

@@ -31,6 +31,11 @@ TAPS = _half_band()
 
 
 @compiled
+def clipped(value: Any) -> Any:
+    return min(max(value, -32767), 32767)
+
+
+@compiled
 def _rounded(value: Any) -> Any:
     return int(min(max(round(value), -32767), 32767))
 

@@ -6,7 +6,22 @@ recordings go on: their time is the wall's.
 
 from typing import Any
 
-from media.kernel import commands, digits, feed, handback, intake, jitter, listen, mix, record, rtcp, send
+from media.kernel import (
+    clips,
+    commands,
+    digits,
+    feed,
+    handback,
+    intake,
+    jitter,
+    listen,
+    mix,
+    record,
+    rtcp,
+    said,
+    send,
+    tones,
+)
 from media.kernel.compiled import compiled
 from media.kernel.concealment import conceal
 from media.kernel.events import post
@@ -15,6 +30,7 @@ from media.kernel.layout import (
     CLOSING,
     DRAINING,
     FRAME,
+    FREE,
     HEARD_READER,
     HEARS_FEED,
     HEARS_MIX,
@@ -49,6 +65,7 @@ def tick(state: State, late_ns: Any) -> None:
     engine.ticks += 1
     engine.lateness[min(late_ns // 100_000, LATENESS_BINS - 1)] += 1
     _keep_ports(state)
+    _keep_mixes(state)
     if late_ns < MAX_LATE_NS:
         _mix(state)
         _produce(state)
@@ -88,6 +105,22 @@ def _keep_rings(engine: Record, port: Record) -> None:
     if port.heard_users > 0:
         conceal(port.heard, port.scale, position, port.gap, port.period, HEARD_READER)
         jitter.forget_frame(port.heard, port.scale, oldest)
+    if port.keeps_said and said.is_past(engine, port):
+        port.keeps_said = 0
+        record.use_received(port, -1)
+
+
+@compiled
+def _keep_mixes(state: State) -> None:
+    engine = state.engine[0]
+    for number in range(engine.mix_count):
+        group = state.mixes[number]
+        if group.state == CLOSING:
+            mix.let_go(engine, group, number)
+        if group.narrow_users + group.wide_users > 0:
+            clips.forget(engine, group)
+    while engine.mix_count > 0 and state.mixes[engine.mix_count - 1].state == FREE:
+        engine.mix_count -= 1
 
 
 @compiled
@@ -118,18 +151,33 @@ def _watch(engine: Record, port: Record) -> None:
 @compiled
 def _mix(state: State) -> None:
     engine = state.engine[0]
-    for number in range(engine.mix_count):
-        mix.clear(state.mixes[number])
     if engine.mix_count == 0:
         return
+    for number in range(engine.mix_count):
+        state.mixes[number].scale = 1
+    for index in range(engine.live_count):
+        port = state.ports[state.live[index]]
+        if port.state == LIVE:
+            if port.mix == 0 and port.mix_changes:
+                _enter(engine, port)
+            if port.mix:
+                state.mixes[port.mix - 1].scale = max(state.mixes[port.mix - 1].scale, port.scale)
+    for number in range(engine.mix_count):
+        if state.mixes[number].state == LIVE:
+            clips.begin_total(engine, state.mixes[number], number)
     for index in range(engine.live_count):
         port = state.ports[state.live[index]]
         if port.state == LIVE and port.mix:
-            state.mixes[port.mix - 1].scale = max(state.mixes[port.mix - 1].scale, port.scale)
-    for index in range(engine.live_count):
-        port = state.ports[state.live[index]]
-        if port.state == LIVE and port.mix:
-            mix.add_member(engine, port, state.mixes[port.mix - 1])
+            mix.take_turn(state, port)
+
+
+@compiled
+def _enter(engine: Record, port: Record) -> None:
+    """The port's sound is wanted from this tick on, and for the recorders of the mix some more after it has left."""
+    if port.keeps_said == 0:
+        port.keeps_said = 1
+        record.use_received(port, 1)
+    mix.enter(engine, port)
 
 
 @compiled
@@ -139,6 +187,8 @@ def _produce(state: State) -> None:
         port = state.ports[state.live[index]]
         if port.state != LIVE:
             continue
+        if port.detects_tones:
+            tones.listen(engine, port)
         last_sent_ns = port.last_sent_ns
         is_fill = not digits.send_digits(engine, port) and _choose_frame(state, port)
         if engine.frame_scale:
@@ -179,8 +229,7 @@ def _transcodes(state: State, port: Record) -> Any:
     wanted = not send.can_relay(speaker.codec, port.codec)
     if wanted and not port.transcodes:
         record.use_received(speaker, 1)
-        if speaker.mix == 0 and speaker.received_listenings == 0:
-            speaker.mix_delay = 0
+        mix.begin_reading(state.engine[0], speaker)
         port.transcodes = 1
     elif port.transcodes and not wanted:
         record.use_received(speaker, -1)

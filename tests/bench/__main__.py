@@ -1,4 +1,4 @@
-"""``python -m tests.bench engine|calls|setup|sockets|loss|menu``: load from another process, figures as tables or JSON.
+"""``python -m tests.bench engine|conference|calls|setup|sockets|loss|menu``: load from another process, tables or JSON.
 
 Everything is bounded in count and time and ends by itself; what was started is ended by its process id.
 """
@@ -13,10 +13,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.bench.calls import Plan, measure_calls, measure_setup
+from tests.bench.conference import measure_conference
 from tests.bench.loss import measure_loss
 from tests.bench.media import measure_media
 from tests.bench.menu import measure_menu
 from tests.bench.pairs import Pair
+from tests.bench.parties import MOST_PARTIES
 from tests.bench.process import BenchError
 from tests.bench.report import Report, show
 from tests.bench.sockets import measure_sockets
@@ -65,6 +67,9 @@ async def _measure(options: argparse.Namespace, run: Path) -> Report:
             listen=options.listen,
             pair=Pair.of(options.pair),
         )
+    if options.bench == "conference":
+        _allow_files(options.parties)
+        return await measure_conference(parties=options.parties, seconds=options.seconds, run=run)
     if options.bench == "calls":
         plan = Plan(calls=options.calls, rate=options.rate, record=options.record, seconds=options.seconds)
         _allow_files(plan.most_at_once)
@@ -97,6 +102,8 @@ def _parser() -> argparse.ArgumentParser:
     for bench, most in ((engine, MAX_CALLS), (calls, MAX_CALLS), (setup, MAX_SET_UPS)):
         bench.add_argument("--calls", type=_whole(most), default=100, metavar="N")
         bench.add_argument("--record", choices=("none", "mono", "dual"), default="none")
+    conference = benches.add_parser("conference", help="one conference of µ-law parties through the media engine")
+    conference.add_argument("--parties", type=_whole(MOST_PARTIES), default=100, metavar="N")
     sockets = benches.add_parser("sockets", help="registered browsers that do nothing: what their sockets cost")
     sockets.add_argument("--sockets", type=_whole(MAX_SOCKETS), default=1000, metavar="N")
     sockets.add_argument("--seconds", type=_seconds, default=30.0, metavar="S", help="each socket refreshes every 30 s")
@@ -105,10 +112,10 @@ def _parser() -> argparse.ArgumentParser:
     loss.add_argument("--seconds", type=_seconds, default=10.0, metavar="S", help="how long they are lost")
     menu = benches.add_parser("menu", help="a <Gather> menu: how soon it answers its last digit, webhook apart")
     menu.add_argument("--rounds", type=_whole(MAX_ROUNDS), default=20, metavar="N")
-    for bench in (engine, calls, setup, sockets, loss, menu):
+    for bench in (engine, conference, calls, setup, sockets, loss, menu):
         bench.add_argument("--json", action="store_true", help="one JSON object with fixed keys")
         bench.add_argument("--keep", metavar="DIRECTORY", help="leave logs, database and recordings here")
-    for bench in (engine, calls):
+    for bench in (engine, conference, calls):
         bench.add_argument("--seconds", type=_seconds, default=10.0, metavar="S", help="length of the measured window")
     engine.add_argument("--bare", action="store_true", help="a bare compiled relay instead: the floor of this machine")
     engine.add_argument("--listen", action="store_true", help="the event loop follows every leg")

@@ -1,7 +1,7 @@
 """The product's media engine as a process, without SIP: ports are opened by request and bridged two by two.
 
-Run as ``python -m tests.bench.engine_host none|mono|dual DIRECTORY``; speaks the requests of tests/bench/media.py on
-standard input. Uses the engine as the gateway does, through media/engine.py only.
+Run as ``python -m tests.bench.engine_host none|mono|dual|conference DIRECTORY``; speaks the requests of
+tests/bench/media.py on standard input. Uses the engine as the gateway does, through media/engine.py only.
 """
 
 import asyncio
@@ -17,10 +17,11 @@ from tests.bench.process import aserve_requests
 from tests.bench.rtp import ADDRESS
 
 _CAPACITY = 8192
+CONFERENCE = "conference"
 
 
 class EngineHost:
-    """Ports 2k and 2k + 1 hear each other, and are recorded together."""
+    """Ports 2k and 2k + 1 hear each other, and are recorded together; or all of them are in one conference."""
 
     def __init__(self, record: str, directory: Path) -> None:
         self._record, self._directory = record, directory
@@ -53,15 +54,27 @@ class EngineHost:
                 )
             )
             self._ports.append(media)
+        if self._record == CONFERENCE:
+            self._confer()
+        else:
+            self._bridge()
+        if request.get("listen"):
+            self._listeners = [self._engine.listen(Received(media)) for media in self._ports]
+            self._listening = [asyncio.create_task(_follow(listener)) for listener in self._listeners]
+        return [media.address for media in self._ports]
+
+    def _confer(self) -> None:
+        mix = self._engine.open_mix()
+        for media in self._ports:
+            media.join(mix)
+            media.hear(mix)
+
+    def _bridge(self) -> None:
         for parent, child in zip(self._ports[::2], self._ports[1::2], strict=True):
             parent.hear(child)
             child.hear(parent)
         if self._record != "none":
             self._start_recorders()
-        if request.get("listen"):
-            self._listeners = [self._engine.listen(Received(media)) for media in self._ports]
-            self._listening = [asyncio.create_task(_follow(listener)) for listener in self._listeners]
-        return [media.address for media in self._ports]
 
     def _start_recorders(self) -> None:
         for number, (parent, child) in enumerate(zip(self._ports[::2], self._ports[1::2], strict=True)):

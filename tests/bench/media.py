@@ -22,7 +22,7 @@ SETTLE_S = 2.0
 LATENESS_BIN_MS = 0.1
 _DRAIN_S = 0.4
 _DRAIN_TRIES = 10
-_START_S = 180.0  # the first start compiles
+START_S = 180.0  # the first start compiles
 
 
 async def measure_media(
@@ -44,7 +44,7 @@ async def measure_media(
         children.append(gateway)
         load = await Child.start("load", ["tests.bench.load", str(2 * calls)], log=run / "load.log")
         children.append(load)
-        await asyncio.gather(gateway.ask("start", within_s=_START_S), load.ask("start", within_s=_START_S))
+        await asyncio.gather(gateway.ask("start", within_s=START_S), load.ask("start", within_s=START_S))
         window = Window(gateway.pid, load.pid)
         await asyncio.sleep(settle_s)
         await window.idle(settle_s)
@@ -76,8 +76,8 @@ async def measure_media(
             calls=calls,
             rtp=rtp,
             drops=(drops["media host"], drops["load"]),
-            ticks=_ticks(before, after),
-            statistics={**_difference(before, after), **(closed or {})},
+            ticks=tick_figures(before, after),
+            statistics={**counted_between(before, after), **(closed or {})},
             recordings=await asyncio.to_thread(recordings.summarise, run),
             aim_percent=pair.aim_percent,
             made_of=None if pair.is_relayed else rtp["sent"],
@@ -100,12 +100,12 @@ async def settled_figures(load: Child) -> dict[str, Any]:
     return figures
 
 
-def _difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, int]:
+def counted_between(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, int]:
     """What was counted in the window."""
     return {name: value - before[name] for name, value in after.items() if isinstance(value, int)}
 
 
-def _ticks(before: Mapping[str, Any], after: Mapping[str, Any]) -> TickFigures:
+def tick_figures(before: Mapping[str, Any], after: Mapping[str, Any]) -> TickFigures:
     if "tick_lateness" not in after:
         return TickFigures()
     bins = np.array(after["tick_lateness"], np.int64) - np.array(before["tick_lateness"], np.int64)

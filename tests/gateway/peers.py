@@ -74,6 +74,7 @@ class PeerPort:
         self.heard: list[Any] = [Silence()]
         self.played: list[Clip] = []
         self.joined: PeerMix | None = None
+        self.heard_by: Sequence[Any] | None = None
         self.loops: list[int] = []
         self.played_to_the_end: list[Clip] = []
 
@@ -87,8 +88,9 @@ class PeerPort:
     def hear(self, source: Any) -> None:
         self.heard.append(source)
 
-    def join(self, mix: "PeerMix | None") -> None:
+    def join(self, mix: "PeerMix | None", *, heard_by: Sequence[Any] | None = None) -> None:
         self.joined = mix
+        self.heard_by = heard_by
 
     def play_nowait(self, clip: Clip, *, loops: int = 0) -> None:
         self.heard.append(clip)
@@ -167,10 +169,18 @@ class PeerRecognizer:
 
 
 class PeerMix:
-    """A mixing group that mixes nothing."""
+    """A mixing group that mixes nothing; what was played into it."""
 
     def __init__(self) -> None:
         self.is_closed = False
+        self.played: list[Clip] = []
+
+    def play_nowait(self, clip: Clip, *, loops: int = 1) -> None:
+        self.played.append(clip)
+
+    async def play(self, clip: Clip, *, loops: int = 1) -> None:
+        self.played.append(clip)
+        await asyncio.sleep(clip.duration_s * loops)
 
     def close(self) -> None:
         self.is_closed = True

@@ -38,7 +38,8 @@ def _coder(codec: Codec, mode: Literal["r", "w"]) -> av.AudioCodecContext:
 
 @dataclass
 class CodedPhone:
-    """A phone of phone.py with another codec. frequency_hz: what it says; speaks: with a voice's overtones."""
+    """A phone of phone.py with another codec. frequency_hz: what it says; speaks: with a voice's overtones;
+    chord_hz: these together instead."""
 
     phone: Phone
     codec: Codec
@@ -48,6 +49,7 @@ class CodedPhone:
     timestamp: int = 5000
     lose_every: int = 0
     speaks: bool = False
+    chord_hz: tuple[float, ...] = ()
     _sent: int = 0
     _encoder: av.AudioCodecContext = field(init=False)
 
@@ -66,6 +68,8 @@ class CodedPhone:
             await asyncio.sleep(begun + number * 0.02 - loop.time())
             tones = range(1, 12 if self.speaks else 2)
             parts = [wide_sine(n * self.frequency_hz, size, start=self.said, rate_hz=rate) / n for n in tones]
+            if self.chord_hz:
+                parts = [wide_sine(hz, size, start=self.said, rate_hz=rate) / 2 for hz in self.chord_hz]
             samples = np.sum(parts, axis=0).astype(np.int16)
             frame = av.AudioFrame.from_ndarray(samples.reshape(1, -1), format="s16", layout="mono")
             frame.sample_rate = rate

@@ -106,6 +106,7 @@ class Phone:
     _rtcp_socket: _Socket
     frequency_hz: float = 440.0
     packet_samples: int = FRAME
+    peak: int = 8000
     sequence: int = 65000
     timestamp: int = 0xFFFFF000
     ssrc: int = 7
@@ -151,7 +152,7 @@ class Phone:
     def packet(self, *, marker: bool = False) -> bytes:
         """The next packet of its tone."""
         size = self.packet_samples
-        payload = encode(sine(self.frequency_hz, size, start=self.said), self.codec)
+        payload = encode(sine(self.frequency_hz, size, start=self.said, peak=self.peak), self.codec)
         octets = rtp(
             payload,
             sequence=self.sequence,

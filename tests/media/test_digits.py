@@ -7,8 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from media.engine import DigitReceived
-from tests.media.phone import DIGITS_TYPE, Phone, PhoneBooth, Rtp, loudness, rtp, strength, until
+from media.codec import Codec
+from media.engine import DigitReceived, FaxToneReceived
+from media.kernel.digits import COLUMN_OF, COLUMNS_HZ, KEYS, ROW_OF, ROWS_HZ
+from tests.media.coded_phone import G722, OPUS, coded_phone
+from tests.media.phone import DIGITS_TYPE, Phone, PhoneBooth, Rtp, encode, loudness, rtp, sine, strength, until
 
 
 def event_packet(phone: Phone, code: int, *, timestamp: int, duration: int, end: bool = False) -> bytes:
@@ -175,3 +178,85 @@ async def test_digits_end_when_the_port_closes(phone: Phone) -> None:
 async def test_digits_other_characters_are_refused(phone: Phone) -> None:
     with pytest.raises(ValueError, match="found 'x'"):
         await phone.port.send_digits("12x")
+
+
+def key_sound(code: int, packets: int) -> list[bytes]:
+    """Payloads of a key that sounds, and of 60 ms of silence."""
+    tones = [sine(hz, 160 * packets, peak=6000) for hz in (ROWS_HZ[ROW_OF[code]], COLUMNS_HZ[COLUMN_OF[code]])]
+    sound = np.concatenate((tones[0] + tones[1], np.zeros(480, np.int16)))
+    return [encode(sound[start : start + 160]) for start in range(0, len(sound), 160)]
+
+
+async def say(phone: Phone, payloads: Sequence[bytes], *, beside: Sequence[bytes] = ()) -> None:
+    """In real time, and with each packet one of what stands beside it."""
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
+    for number, payload in enumerate(payloads):
+        await asyncio.sleep(begun + 0.02 * number - loop.time())
+        if number < len(beside):
+            phone.send(beside[number])
+        phone.sequence += 1
+        phone.send(rtp(payload, sequence=phone.sequence, timestamp=phone.timestamp))
+        phone.timestamp += 160
+
+
+async def test_digits_heard_as_tones_are_told_when_asked_for(phone: Phone) -> None:
+    await say(phone, key_sound(3, 4))
+    assert digits(phone) == []
+    phone.port.detect_tones(True)
+    for code in (1, 1, 0, 11, 15):
+        await say(phone, key_sound(code, 4))
+    heard = await told(phone, 5)
+    assert "".join(digit.digit for digit in heard) == "110#D"
+    assert all(digit.is_tone and 60 <= digit.duration_ms <= 110 for digit in heard)
+    phone.port.detect_tones(False)
+    await say(phone, key_sound(5, 4))
+    await asyncio.sleep(0.1)
+    assert len(digits(phone)) == 5
+
+
+async def test_digits_of_a_phone_that_sends_events_are_not_counted_twice(phone: Phone) -> None:
+    phone.port.detect_tones(True)
+    for number, code in enumerate((4, 2, 4)):
+        beside = event(phone, code, timestamp=5000 * number, packets=6, ends=1)
+        await say(phone, key_sound(code, 6), beside=beside)
+    await asyncio.sleep(0.3)
+    assert [(digit.digit, digit.is_tone) for digit in digits(phone)] == [("4", False), ("2", False), ("4", False)]
+
+
+async def test_digits_event_that_comes_after_its_tone_is_not_counted_twice(phone: Phone) -> None:
+    phone.port.detect_tones(True)
+    await say(phone, key_sound(9, 5))
+    await told(phone, 1)
+    for octets in event(phone, 9, timestamp=70000):
+        phone.send(octets)
+    for octets in event(phone, 9, timestamp=80000):
+        phone.send(octets)
+    assert [(digit.digit, digit.is_tone) for digit in await told(phone, 2)] == [("9", True), ("9", False)]
+    await say(phone, key_sound(9, 5))
+    await asyncio.sleep(0.2)
+    assert len(digits(phone)) == 2
+
+
+@pytest.mark.parametrize("codec", [OPUS, G722], ids=lambda codec: codec.name)
+async def test_digits_are_heard_as_tones_of_wideband_phones(phones: PhoneBooth, codec: Codec) -> None:
+    alice = await coded_phone(phones, codec)
+    alice.phone.port.detect_tones(True)
+    code = KEYS.index("8")
+    alice.chord_hz = (float(ROWS_HZ[ROW_OF[code]]), float(COLUMNS_HZ[COLUMN_OF[code]]))
+    await alice.talk(0.2)
+    alice.chord_hz = (10.0,)
+    await alice.talk(0.3)
+    (heard,) = await told(alice.phone, 1)
+    assert (heard.digit, heard.is_tone) == ("8", True)
+    # A phone that stumbles has the key made longer by what is concealed.
+    assert 150 <= heard.duration_ms <= 280
+
+
+async def test_digits_fax_tone_is_told(phone: Phone) -> None:
+    phone.port.detect_tones(True)
+    phone.frequency_hz = 1100
+    await phone.talk(0.5)
+    phone.frequency_hz = 10
+    await phone.talk(0.2)
+    assert await phone.told(FaxToneReceived) == FaxToneReceived(1100)

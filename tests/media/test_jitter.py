@@ -28,6 +28,7 @@ class Receiver:
         self.engine["tick_position"] = 100 * FRAME
         self.port["received_users"] = 0
         self.port["scale"] = self.port["clock_factor"] = 1
+        self.port["mix"], self.port["heard_by_count"] = 1, mix.EVERYBODY
         record.use_received(self.port, 1)
         self.mixed: list[NDArray[np.int16]] = []
 
@@ -58,7 +59,7 @@ class Receiver:
         concealment.conceal(self.port["received"], 1, position, self.port["gap"], self.port["period"], 0)
         jitter.forget_frame(self.port["received"], 1, self.now + layout.AHEAD - FRAME - RING)
         self.mix["total"][:], self.mix["scale"] = 0, 1
-        mix.add_member(self.engine, self.port, self.mix)
+        mix.take_turn(self.state, self.port)
         self.mixed.append(np.array(self.port["mix_frame"][:FRAME]))
 
     def run(self, arrivals: Iterable[tuple[int, int, int, bytes]]) -> None:

@@ -90,6 +90,7 @@ class House(Scene):
         assert (len(self.all.conferences), len(self.all.queues)) == (0, 0)
         assert all(mix.is_closed for mix in self.mixes)
         assert all(not recording.is_running for recording in self.recordings)
+        assert all(listener.is_closed for listener in self.listeners)
 
 
 async def settle() -> None:

@@ -2,8 +2,10 @@
 
 import asyncio
 
+from gateway.store.records import ConferenceRecord
 from gateway.verbs.outcome import Fetch
-from media.engine import Silence
+from media.engine import Mixed, Silence
+from media.music import entry_chime, exit_chime
 from tests.gateway.peers import HOLD_MUSIC, PeerMix
 from tests.gateway.rooms.house import House, settle, visited
 
@@ -194,7 +196,7 @@ def test_conference_label_in_use_and_coach_of_nobody_are_refused() -> None:
         assert (await house.call("d", room(f'coach="CA{"0" * 32}"', name="empty"))).task.done()
         assert len(house.all.conferences) == 1
 
-    assert visited(House(), story).codes() == [16025, 13750, 13240, 13750, 13240]
+    assert visited(House(), story).codes() == [16025, 13240, 13240]
 
 
 def test_conference_name_of_the_element_counts_where_it_has_no_text() -> None:
@@ -327,3 +329,140 @@ def test_conference_hold_url_is_performed_while_on_hold() -> None:
         assert alice.hears is house.mixes[0]
 
     visited(House({"/hold": "<Response><Pause length='5'/><Redirect method='GET'/></Response>"}), story)
+
+
+def test_conference_beeps_when_somebody_comes_and_goes_unless_told_not_to() -> None:
+    async def story(house: House) -> None:
+        await house.call("a", room())
+        (mix,) = house.mixes
+        assert mix.played == []
+        await house.call("b", room('beep="onExit"'))
+        await house.call("c", room('beep="onEnter"'))
+        await house.call("d", room('beep="false"'))
+        assert mix.played == [entry_chime()]
+        for caller in house.callers[1:]:
+            await caller.hangs_up()
+        assert mix.played == [entry_chime(), exit_chime()]
+
+    visited(House(), story)
+
+
+def test_conference_coach_is_heard_by_one_participant_alone() -> None:
+    async def story(house: House) -> None:
+        await house.call("customer", room())
+        agent = await house.call("agent", room())
+        coach = await house.call("coach", room(f'coach="{agent.sid}"'))
+        assert (coach.hears, coach.joined, coach.leg.media.heard_by) == (*house.mixes * 2, [agent.leg.media])
+        assert agent.leg.media.heard_by is None
+        await agent.hangs_up()
+        conference = house.all.conferences.named("Room 1")
+        assert conference is not None
+        conference.mute(coach.sid, is_muted=True)
+        conference.mute(coach.sid, is_muted=False)
+        assert coach.leg.media.heard_by == []
+
+    visited(House(), story)
+
+
+def test_conference_is_recorded_from_its_start_to_its_end() -> None:
+    attributes = (
+        'record="record-from-start" trim="do-not-trim" recordingStatusCallback="/recorded"'
+        ' recordingStatusCallbackMethod="GET" recordingStatusCallbackEvent="in-progress absent"'
+    )
+
+    async def story(house: House) -> None:
+        await house.call("a", room(attributes))
+        assert house.recordings == []
+        await house.call("b", room('record="true"'))
+        (recording,) = house.recordings
+        assert recording.channels == [[[Mixed(house.mixes[0])]]]  # type: ignore[arg-type]
+        await house.callers[0].hangs_up()
+        assert recording.is_running
+        await house.callers[1].hangs_up()
+        assert not recording.is_running
+
+    house = visited(House(), story)
+    order = house.recordings[0].order
+    sid = next(each.sid for each in house.written if isinstance(each, ConferenceRecord))
+    assert (order.conference_sid, order.call_sid, order.source) == (sid, house.callers[0].sid, "Conference")
+    assert (order.is_trimmed, order.callback_url) == (False, "http://app.example.com/recorded")
+    assert (order.callback_method, order.callback_events) == ("GET", frozenset({"in-progress", "absent"}))
+
+
+def test_conference_recording_is_trimmed_unless_told_not_to() -> None:
+    async def story(house: House) -> None:
+        await house.call("a", room('record="record-from-start"'))
+        await house.call("b", room())
+        assert house.recordings[0].order.is_trimmed
+
+    visited(House(), story)
+
+
+def test_conference_announcement_is_heard_by_all_beside_the_others() -> None:
+    async def story(house: House) -> None:
+        await house.call("a", room(EVENTS))
+        await house.call("b", room('beep="false"'))
+        conference = house.all.conferences.named("Room 1")
+        assert conference is not None
+        conference.announce(Fetch(url="http://app.example.com/say", method="POST"))
+        await asyncio.sleep(5)
+        assert len(house.mixes[0].played) == 1
+        conference.announce(Fetch(url="http://app.example.com/gone", method="POST"))
+        await settle()
+
+    house = visited(House({"/say": "<Response><Say>three words here</Say></Response>"}), story)
+    ended, failed = (told for told in house.told("/events") if told["StatusCallbackEvent"].startswith("announcement"))
+    assert (ended["StatusCallbackEvent"], ended["AnnounceUrl"]) == ("announcement-end", "http://app.example.com/say")
+    assert failed["StatusCallbackEvent"] == "announcement-fail"
+    assert "404" in failed["ReasonAnnouncementFailed"]
+    assert house.asked("/say")[0]["ConferenceSid"] == ended["ConferenceSid"]
+    assert "CallSid" not in house.asked("/say")[0]
+
+
+def test_conference_announcement_to_one_is_heard_by_that_one_who_then_hears_the_room() -> None:
+    async def story(house: House) -> None:
+        a, b = await house.call("a", room(EVENTS)), await house.call("b", room())
+        conference = house.all.conferences.named("Room 1")
+        assert conference is not None
+        conference.announce_to(b.sid, Fetch(url="http://app.example.com/say", method="POST"))
+        await settle()
+        assert (b.hears, a.hears, b.joined) == (Silence(), house.mixes[0], house.mixes[0])
+        await asyncio.sleep(5)
+        assert len(b.leg.media.played) == 1
+        assert b.hears is house.mixes[0]
+
+    house = visited(House({"/say": "<Response><Say>three words here</Say></Response>"}), story)
+    (told,) = (told for told in house.told("/events") if told["StatusCallbackEvent"] == "announcement-end")
+    assert told["CallSid"] == house.callers[1].sid
+
+
+def test_conference_tells_who_speaks_to_those_who_want_to_know() -> None:
+    async def story(house: House) -> None:
+        house.speech_s = [(2.0, 5.0)]
+        await house.call("a", room('statusCallback="/events" statusCallbackEvent="speaker"'))
+        assert house.listeners == []
+        b = await house.call("b", room('muted="true"'))
+        assert len(house.listeners) == 1
+        await asyncio.sleep(10)
+        assert house.names("/events") == ["participant-speech-start", "participant-speech-stop"]
+        await b.hangs_up()
+
+    house = visited(House(), story)
+    assert {told["CallSid"] for told in house.told("/events")} == {house.callers[0].sid}
+    assert all(listener.is_closed for listener in house.listeners)
+
+
+def test_conference_speakers_nobody_asked_for_cost_nothing() -> None:
+    async def story(house: House) -> None:
+        for name in "ab":
+            await house.call(name, room('statusCallback="/events" statusCallbackEvent="start"'))
+        assert house.listeners == []
+
+    visited(House(), story)
+
+
+def test_conference_attributes_without_effect_are_told() -> None:
+    async def story(house: House) -> None:
+        await house.call("a", room('jitterBufferSize="off" eventCallbackUrl="/old" recordingConfigurationId="x"'))
+
+    assert visited(House(), story).codes() == [13750] * 3

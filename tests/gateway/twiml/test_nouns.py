@@ -8,6 +8,7 @@ from gateway.twiml.model import (
     Application,
     Client,
     Conference,
+    Dial,
     MachineDetection,
     Number,
     Queue,
@@ -312,3 +313,10 @@ def test_whatsapp_and_sim() -> None:
     assert whats_app.number == "+15550100"
     sim, _ = read_noun("<Sim> DE1 </Sim>", Sim)
     assert sim.sim_sid == "DE1"
+
+
+def test_dial_with_more_elements_than_anybody_writes_reads_the_first_hundred() -> None:
+    document = parse(b"<Response><Dial>" + b"<Client>a</Client>" * 150 + b"</Dial></Response>")
+    assert [problem.code for problem in document.warnings].count(12200) == 1
+    (dial,) = document.verbs
+    assert isinstance(dial, Dial) and len(dial.nouns) == 10
