@@ -11,7 +11,7 @@ from typing import Final, Protocol
 
 from gateway.hearing import Frames
 from gateway.interpreter import ScriptError
-from gateway.rooms.ambience import ANNOUNCEMENT, WAITING, Ambience, Music, Quiet
+from gateway.rooms.ambience import ANNOUNCEMENT, WAITING, Ambience, Music, Quiet, started
 from gateway.rooms.conference_events import (
     Announced,
     Hears,
@@ -109,7 +109,7 @@ class Attendance:
         """This participant alone hears the document, then what it heard before."""
         self._stop_document()
         self.port.hear(Silence())
-        self._document = self.call.spawn(self._announce(document), name="announcement")
+        self._document = started(self.call, self._announce(document), name="announcement")
 
     def change_hold(self, ambience: Ambience) -> None:
         """What is heard on hold; at once if it is on hold now."""
@@ -158,7 +158,7 @@ class Attendance:
             case Fetch():
                 self.port.hear(Silence())
                 work = self._perform(ambience, is_waiting=is_waiting)
-                self._document = self.call.spawn(work, name="waits" if is_waiting else "on hold")
+                self._document = started(self.call, work, name="waits" if is_waiting else "on hold")
 
     def _stop_document(self) -> None:
         if self._document is not None:
@@ -197,7 +197,7 @@ class Attendance:
             except PortsExhausted as error:
                 self.call.timeline.log.warning("speakers not told", reason=str(error))
                 return
-            self.call.spawn(follow_speech(self._frames, self._spoke), name="speaks")
+            started(self.call, follow_speech(self._frames, self._spoke), name="speaks")
         elif not is_on and self._frames is not None:
             # That ends whoever reads them.
             self._frames.close()

@@ -13,7 +13,7 @@ from typing import Final
 
 from gateway.interpreter import ScriptError
 from gateway.parameters import Parameters, whole_seconds
-from gateway.rooms.ambience import ANNOUNCEMENT, QUEUED, Ambience, Music, Quiet
+from gateway.rooms.ambience import ANNOUNCEMENT, QUEUED, Ambience, Music, Quiet, started
 from gateway.rooms.queue_events import (
     Connect,
     Enqueued,
@@ -137,13 +137,13 @@ class Membership:
             case Quiet():
                 self.call.leg.media.hear(Silence())
             case Fetch() as document:
-                self._sound = self.call.spawn(self._perform(document), name="waits")
+                self._sound = started(self.call, self._perform(document), name="waits")
 
     def prepare(self, taker: "Taking") -> None:
         """Hear the taker's document, then be ready."""
         self._stop_sound()
         self.call.leg.media.hear(Silence())
-        self._sound = self.call.spawn(self._get_ready(taker), name="is taken")
+        self._sound = started(self.call, self._get_ready(taker), name="is taken")
 
     def finish(self, stay: Stay) -> None:
         self.stay = Stay(

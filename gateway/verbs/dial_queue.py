@@ -11,6 +11,7 @@ from typing import Final
 
 from gateway.call import CallStatus
 from gateway.parameters import Parameters, whole_seconds
+from gateway.rooms.ambience import started
 from gateway.rooms.queue import GivenUp, Joined, LiveQueue, Lost, Membership, Parted, Taking
 from gateway.scripted import ScriptedCall
 from gateway.store import StorageUnavailable
@@ -157,4 +158,4 @@ class _Talk:
     def _pass_on(self, pressed: DigitReceived, leg: Leg) -> None:
         """Keys that came beside the sound (SIP INFO) are not carried by the bridge."""
         if not pressed.is_in_media and leg.events.ended is None:
-            self._call.spawn(leg.send_digits(pressed.digit), name="digit")
+            started(self._call, leg.send_digits(pressed.digit), name="digit")

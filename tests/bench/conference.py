@@ -10,6 +10,7 @@ from typing import Any
 
 from tests.bench.engine_host import CONFERENCE
 from tests.bench.media import START_S, counted_between, tick_figures
+from tests.bench.pairs import Pair, new_keys
 from tests.bench.process import Child
 from tests.bench.report import Goal, Report, build
 from tests.bench.window import Window
@@ -32,7 +33,9 @@ async def measure_conference(*, parties: int, seconds: float, run: Path, settle_
         window = Window(gateway.pid, load.pid)
         await asyncio.sleep(settle_s)
         await window.idle(settle_s)
-        addresses = await gateway.ask("open", legs=await load.ask("open"))
+        legs = await load.ask("open")
+        keys = new_keys(Pair.PHONES, parties)
+        addresses = await gateway.ask("open", legs=legs, pair=Pair.PHONES.called, keys=keys)
         await load.ask("connect", addresses=addresses)
         await asyncio.sleep(settle_s)
         before = await gateway.ask("statistics")

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from gateway.verbs.outcome import Fetch
@@ -75,6 +75,7 @@ def happen(house: House, caller: Caller, step: str) -> None:
                 queue.dequeue(caller.sid, ELSE)
 
 
+@example([("calls", 3), ("calls", 6), ("calls", 3)])
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(STEPS)
 def test_rooms_any_schedule_leaves_nothing_behind(steps: list[tuple[str, int]]) -> None:
