@@ -37,6 +37,7 @@ from gateway.twiml.model import Gather
 from gateway.twiml.values import Auto, GatherInput
 from gateway.verbs.attempt import NOT_EXECUTED
 from gateway.verbs.gather_speech import PartialResults, hear_speech
+from gateway.verbs.keys import asking_for_keys
 from gateway.verbs.outcome import Continue, Fetch, Next
 from gateway.verbs.prompts import prepare_all
 from gateway.webhooks.errors import FetchCode, FetchError
@@ -100,7 +101,7 @@ class _GatherRun:
         self._outcome: Outcome | None = None
 
     async def until_finished(self) -> Outcome:
-        with self._call.listening(self._key):
+        with asking_for_keys(self._call, self._key):
             self._prompts = self._start(self._prompt(), name="prompts", over=PromptsOver())
             try:
                 self._tell(Started())

@@ -20,6 +20,7 @@ from gateway.twiml import TwimlError, resolve_url
 from gateway.twiml.model import Record
 from gateway.verbs.attempt import NOT_EXECUTED
 from gateway.verbs.dial_sound import BAD_RECORDING_CALLBACK
+from gateway.verbs.keys import asking_for_keys
 from gateway.verbs.outcome import Continue, Fetch, Next
 from media.activity import SpeechActivity
 from media.engine import PortsExhausted, Received
@@ -146,7 +147,7 @@ class _Take:
         """The key that ended it, or None: silence, or its time."""
         hearing = asyncio.create_task(self._hear(), name=f"{self._call.facts.sid} record")
         try:
-            with self._call.listening(self._key):
+            with asking_for_keys(self._call, self._key):
                 async with asyncio.timeout(self._longest_s):
                     return (await self._over).key
         except TimeoutError:

@@ -1,4 +1,4 @@
-"""``python -m tests.bench engine|conference|calls|setup|sockets|loss``: load from another process, tables or JSON.
+"""``python -m tests.bench engine|conference|calls|setup|sockets|loss|menu``: load from another process, tables or JSON.
 
 Everything is bounded in count and time and ends by itself; what was started is ended by its process id.
 """
@@ -16,6 +16,7 @@ from tests.bench.calls import Plan, measure_calls, measure_setup
 from tests.bench.conference import measure_conference
 from tests.bench.loss import measure_loss
 from tests.bench.media import measure_media
+from tests.bench.menu import measure_menu
 from tests.bench.pairs import Pair
 from tests.bench.parties import MOST_PARTIES
 from tests.bench.process import BenchError
@@ -27,6 +28,7 @@ _FILES_SPARE = 200
 MAX_CALLS = 4000
 MAX_SET_UPS = 100_000
 MAX_SOCKETS = 5000
+MAX_ROUNDS = 1000
 MAX_SECONDS = 3600.0
 MAX_RATE = 1000.0
 
@@ -77,6 +79,8 @@ async def _measure(options: argparse.Namespace, run: Path) -> Report:
         return await measure_sockets(sockets=options.sockets, seconds=options.seconds, run=run)
     if options.bench == "loss":
         return await measure_loss(percent=options.percent, seconds=options.seconds, run=run)
+    if options.bench == "menu":
+        return await measure_menu(rounds=options.rounds)
     plan = Plan(
         calls=options.calls,
         rate=options.rate,
@@ -106,7 +110,9 @@ def _parser() -> argparse.ArgumentParser:
     loss = benches.add_parser("loss", help="one Opus call over a path that loses packets: sound delivered, delay after")
     loss.add_argument("--percent", type=_percent, default=5.0, metavar="P", help="chance of each packet to be lost")
     loss.add_argument("--seconds", type=_seconds, default=10.0, metavar="S", help="how long they are lost")
-    for bench in (engine, conference, calls, setup, sockets, loss):
+    menu = benches.add_parser("menu", help="a <Gather> menu: how soon it answers its last digit, webhook apart")
+    menu.add_argument("--rounds", type=_whole(MAX_ROUNDS), default=20, metavar="N")
+    for bench in (engine, conference, calls, setup, sockets, loss, menu):
         bench.add_argument("--json", action="store_true", help="one JSON object with fixed keys")
         bench.add_argument("--keep", metavar="DIRECTORY", help="leave logs, database and recordings here")
     for bench in (engine, conference, calls):

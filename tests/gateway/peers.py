@@ -77,6 +77,7 @@ class PeerPort:
         self.heard_by: Sequence[Any] | None = None
         self.loops: list[int] = []
         self.played_to_the_end: list[Clip] = []
+        self.looks_for_tones: list[bool] = []
 
     def __repr__(self) -> str:
         return f"<port {self.name}>"
@@ -94,6 +95,9 @@ class PeerPort:
 
     def play_nowait(self, clip: Clip, *, loops: int = 0) -> None:
         self.heard.append(clip)
+
+    def detect_tones(self, is_on: bool) -> None:
+        self.looks_for_tones.append(is_on)
 
     def statistics(self) -> PortStatistics:
         return PortStatistics(packets_received=50)

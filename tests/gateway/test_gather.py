@@ -247,3 +247,8 @@ def test_gather_say_is_spoken_and_a_key_stops_it() -> None:
     assert (text, voice.gender.value, scene.caller.media.loops) == ("press one or two", "female", [2])
     assert scene.caller.media.played_to_the_end == []
     assert scene.last_request["Digits"] == "1"
+
+
+def test_gather_looks_for_tones_while_it_asks() -> None:
+    scene = gathered("action='/got'", pressing("1#"))
+    assert scene.caller.media.looks_for_tones == [True, False]

@@ -3,18 +3,23 @@
 import asyncio
 from pathlib import Path
 
+import numpy as np
 import pytest
 from aiohttp import web
 
+from media.recognition.sphinx import IS_INSTALLED
+from media.speech.espeak import EspeakSynthesizer
 from signaling.endpoints.commands import DigitMethod
 from signaling.endpoints.process import Phone
-from tests.media.sounds import sine, write_wav
+from tests.media.recognition.test_sphinx import spoken
+from tests.media.sounds import silence, sine, write_wav
 from tests.wire.harness_application import Application
 from tests.wire.harness_gateway import Phones, RunningGateway, heard_by
 
 pytestmark = pytest.mark.wire
 
 PROMPT_HZ, CALLER_HZ, BEEP_HZ = 700, 440, 1000
+GAP = silence(seconds=0.1)
 
 
 @pytest.fixture
@@ -47,6 +52,46 @@ async def test_gather_takes_keys_however_a_phone_sends_them(prompt: Application,
     heard = await heard_by(phone)
     assert heard.has(PROMPT_HZ)
     assert heard.part(-0.8).lacks(PROMPT_HZ), "the first key stops the prompt"
+
+
+async def test_gather_takes_keys_that_are_only_tones(prompt: Application, phones: Phones, tmp_path: Path) -> None:
+    prompt.on("/voice", "<Response><Gather action='/got' numDigits='4'/></Response>")
+    pairs = ((697, 1209), (852, 1477), (941, 1336), (770, 1336))
+    parts = [part for low, high in pairs for part in (sine(low, seconds=0.1) + sine(high, seconds=0.1), GAP)]
+    keys = await asyncio.to_thread(write_wav, tmp_path / "keys.wav", np.concatenate([*parts, silence(seconds=20)]))
+    phone = await caller(phones, "RFC 4733")
+    await asyncio.sleep(0.5)
+    phone.play(str(keys), once=True)
+    assert (await prompt.wait("/got"))["Digits"] == "1905"
+    await phone.wait("ended")
+
+
+@pytest.mark.skipif(not IS_INSTALLED, reason="pocketsphinx has no wheel for this Python and machine")
+async def test_gather_understands_what_is_said_and_stops_its_prompt(
+    prompt: Application, phones: Phones, tmp_path: Path
+) -> None:
+    prompt.on(
+        "/voice",
+        "<Response><Gather action='/got' input='dtmf speech' speechTimeout='1' hints='cancel my order, support'"
+        " partialResultCallback='/partial'><Play>/prompt.wav</Play></Gather></Response>",
+    )
+    prompt.on("/partial", web.Response(status=204))
+    voice = EspeakSynthesizer()
+    try:
+        words = await asyncio.to_thread(write_wav, tmp_path / "words.wav", await spoken(voice, "cancel my order"))
+    finally:
+        await voice.close()
+    phone = await caller(phones, "RFC 4733")
+    await prompt.wait("/prompt.wav")
+    await asyncio.sleep(1.0)
+    phone.play(str(words), once=True)
+    told = await prompt.wait("/got")
+    assert told["SpeechResult"] == "cancel my order"
+    assert 0 <= float(told["Confidence"]) <= 1
+    assert prompt.requests("/partial")
+    await phone.wait("ended")
+    heard = await heard_by(phone)
+    assert heard.has(PROMPT_HZ) and heard.part(-1.0).lacks(PROMPT_HZ)
 
 
 async def test_record_is_beeped_trimmed_and_told(
