@@ -9,11 +9,13 @@ BIN := $(VENV)/bin
 
 ## demo: a whole recorded call on loopback, ending with the recording
 demo: $(VENV)/.demo
+	$(BIN)/ringfork compile
 	$(BIN)/ringfork demo
 
 ## test: style, types and every test, against real peers
 test: $(VENV)/.test packages
 	$(MAKE) --no-print-directory check
+	$(BIN)/ringfork compile
 	$(BIN)/python -m pytest
 
 ## check: style and types only

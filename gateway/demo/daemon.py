@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-READY_S = 180.0  # the first start of all compiles the audio engine
+READY_S = 600.0  # the first start of all compiles the audio engine: minutes on a slow or busy machine
 STOP_S = 10.0
 PROBE_S = 0.1
 LOG_TAIL = 60

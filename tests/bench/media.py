@@ -22,7 +22,7 @@ SETTLE_S = 2.0
 LATENESS_BIN_MS = 0.1
 _DRAIN_S = 0.4
 _DRAIN_TRIES = 10
-START_S = 180.0  # the first start compiles
+START_S = 600.0  # the first start compiles
 
 
 async def measure_media(

@@ -285,11 +285,27 @@ async def test_recording_api_key_opens_it_too(served: Served) -> None:
     assert (await served.ask(served.url(record.sid), "GET", headers)).status == 200
 
 
-@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "TRACE", "PATCH"])
+@pytest.mark.parametrize("method", ["POST", "PUT", "OPTIONS", "TRACE", "PATCH"])
 async def test_recording_other_methods_are_405(served: Served, method: str) -> None:
     record = await served.add()
     answer = await served.get(record.sid, method=method)
-    assert (answer.status, answer.json["code"], answer.headers["Allow"]) == (405, 20004, "GET, HEAD")
+    assert (answer.status, answer.json["code"], answer.headers["Allow"]) == (405, 20004, "GET, HEAD, DELETE")
+
+
+async def test_recording_that_is_deleted_is_gone_with_what_was_made_of_it(served: Served) -> None:
+    record = await served.add()
+    assert (await served.get(f"{record.sid}.mp3")).status == 200
+    assert (await served.get(f"{record.sid}.json", method="DELETE")).status == 204
+    assert (await served.get(f"{record.sid}.json")).status == 404
+    assert list(served.directory.glob(f"{record.sid}*")) == []
+    kept = await served.store.recording(record.sid)
+    assert kept is not None and kept.status == "deleted"
+
+
+async def test_recording_that_still_runs_cannot_be_deleted(served: Served) -> None:
+    record = await served.add(status="in-progress")
+    answer = await served.get(record.sid, method="DELETE")
+    assert (answer.status, answer.json["code"]) == (400, 20009)
 
 
 @pytest.mark.parametrize(
