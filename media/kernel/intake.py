@@ -48,16 +48,30 @@ def take_in(state: State) -> None:
             if tag == sockets.COMMANDS_TAG:
                 read_commands(state)
             else:
-                _read_socket(state, tag >> 2, tag & 3)
+                _read_in_order(state, tag >> 2, tag & 3)
         if monotonic_ns(engine) >= engine.next_tick_ns:
             return
 
 
 @compiled
-def _read_socket(state: State, slot: Any, which: Any) -> None:
+def _read_in_order(state: State, slot: Any, which: Any) -> None:
+    """One datagram. If it brought the port a direct socket, what had come before that is read ahead of what it gets."""
+    port = state.ports[slot]
+    direct_before = port.direct_fd
+    is_there = _read_socket(state, slot, which)
+    if which == sockets.SOUND and port.direct_fd != direct_before:
+        for _ in range(MAX_BATCH):
+            if not is_there:
+                return
+            is_there = _read_socket(state, slot, which)
+
+
+@compiled
+def _read_socket(state: State, slot: Any, which: Any) -> Any:
+    """Says whether there was a datagram."""
     engine, port = state.engine[0], state.ports[slot]
     if port.state != LIVE:
-        return
+        return False
     descriptor = port.rtp_fd
     if which == sockets.DIRECT:
         descriptor = port.direct_fd
@@ -73,7 +87,7 @@ def _read_socket(state: State, slot: Any, which: Any) -> None:
         engine.source_length_address,
     )
     if length < 0:
-        return
+        return False
     sender = source.read_sockaddr(engine.source)
     if port.shares_socket and not rtp.is_rtp_or_rtcp(engine.octets, length):
         handback.give_back(engine, port, length, sender)
@@ -84,6 +98,7 @@ def _read_socket(state: State, slot: Any, which: Any) -> None:
             _refuse_foreign(engine, port)
     else:
         _take_sound(state, port, length, sender)
+    return True
 
 
 @compiled

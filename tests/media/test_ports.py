@@ -240,3 +240,11 @@ async def test_engine_that_was_not_started_says_so() -> None:
     with pytest.raises(RuntimeError, match="running"):
         engine.statistics()
     await engine.stop()
+
+
+async def test_port_reads_a_burst_at_its_start_in_the_order_it_came(phone: Phone) -> None:
+    """The first packet brings the port a second socket; those behind it are spread over both."""
+    for _ in range(40):
+        phone.send(phone.packet())
+    await until(lambda: phone.port.statistics().packets_received == 40)
+    assert phone.port.statistics().reordered == 0

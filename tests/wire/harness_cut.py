@@ -25,10 +25,11 @@ class Wire:
         assert task is not None
         self._passing.add(task)
         ends = [writer]
+        self._writers.add(writer)
         try:
             there, back = await asyncio.open_connection(*self._target)
             ends.append(back)
-            self._writers.update(ends)
+            self._writers.add(back)
             copies = [asyncio.create_task(_copy(reader, back)), asyncio.create_task(_copy(there, writer))]
             await asyncio.wait(copies, return_when=asyncio.FIRST_COMPLETED)
             for end in ends:
@@ -52,9 +53,16 @@ class Wire:
             yield wire
         finally:
             server.close()
-            while wire._passing:
-                wire.cut()
-                await asyncio.wait(set(wire._passing), timeout=0.1)
+            await wire._end()
+
+    async def _end(self) -> None:
+        """A page that goes on trying may have one more connection accepted while the server closes."""
+        for _ in range(100):
+            await asyncio.sleep(0.05)
+            if not self._passing:
+                return
+            self.cut()
+            await asyncio.wait(set(self._passing), timeout=0.1)
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
