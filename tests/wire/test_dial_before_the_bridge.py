@@ -1,5 +1,6 @@
 """What a called phone goes through before it is connected, and how it hands its caller on: real phones and SIPp."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,8 @@ async def test_callee_decides_by_a_key_whether_he_is_connected(
     whisper = await application.wait("/whisper")
     assert (whisper["CallStatus"], whisper["Direction"]) == ("in-progress", "outbound-dial")
     assert not alice.seen("answered"), "the caller's phone still rings"
+    # The request has come, its answer is on the way: keys pressed before the <Gather> begins are lost.
+    await asyncio.sleep(0.5)
     bob.digits(key)
     chosen = await application.wait("/choice")
     assert chosen["Digits"] == key and chosen["CallSid"] == whisper["CallSid"]
