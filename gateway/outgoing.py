@@ -9,6 +9,7 @@ specification.
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from gateway.call import Alerted, CallStatus, PickedUp, Placed, unanswered_status
 from gateway.call_progress import CallProgress
@@ -22,7 +23,9 @@ from gateway.telling import Telling
 from gateway.timeline import Timeline
 from gateway.verbs.outcome import Fetch, Given
 from signaling.leg import Answered, EarlyMedia, Ended, HangupCause, Leg, LegEvent, OutboundCall, Party, Ringing
-from signaling.location import Target
+from signaling.location import NumberTarget, Target
+
+NO_TRUNK: Final = 13224
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +113,9 @@ class OutgoingCall:
             return Ended(HangupCause.CANCELED)
         self.progress.advance(Placed())
         self._legs = self._services.location.place(self._order.target, self._request())
+        if not self._legs and isinstance(self._order.target, NumberTarget):
+            self.progress.timeline.warn(NO_TRUNK, f"no trunk takes {self._order.target.number}", level="error")
+            return Ended(HangupCause.FAILED, sip_status=404)
         if not self._legs:
             # An identity without a device is not picked up. Source: dial.md 4 of the specification.
             return Ended(HangupCause.NO_ANSWER, sip_status=404)

@@ -140,6 +140,15 @@ def test_outgoing_call_to_an_identity_without_device_is_not_answered() -> None:
     assert (last(scene).status, last(scene).sip_status) == ("no-answer", 404)
 
 
+def test_outgoing_call_to_a_number_that_no_trunk_takes_has_failed() -> None:
+    async def story(scene: Scene, call: OutgoingCall) -> None:
+        pass
+
+    scene, _ = placed(story, scene=Scene({}, has_trunk=False), target=NumberTarget("+15550199"))
+    assert (last(scene).status, last(scene).sip_status) == ("failed", 404)
+    assert scene.codes() == [13224]
+
+
 def test_outgoing_call_canceled_while_it_rings() -> None:
     async def story(scene: Scene, call: OutgoingCall) -> None:
         (await scene.any_leg()).rings()
