@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 from xml.etree import ElementTree
 
 import aiohttp
@@ -16,17 +16,21 @@ from twilio.base.exceptions import TwilioRestException
 from twilio.rest import Client
 
 from gateway.live_calls import LiveCalls
+from gateway.outgoing import CallOrder, OutgoingCall
 from gateway.rest.auth import Credentials
 from gateway.rest.calls import CallsApi
 from gateway.rest.dispatch import RestApi
+from gateway.routing import Router
 from gateway.store import Store
 from gateway.store.records import CallRecord
+from tests.gateway.peers import Scene
 from tests.gateway.rest.test_recordings import TOKEN, basic
 from tests.gateway.store.records import ACCOUNT, START, call, completed, url_of
 
 
 class Served:
-    def __init__(self, store: Store, base: str) -> None:
+    def __init__(self, store: Store, base: str, scene: Scene) -> None:
+        self.scene = scene
         self.store = store
         self.base = base
         self.client = Client(ACCOUNT, TOKEN)
@@ -49,7 +53,14 @@ class Served:
 @pytest_asyncio.fixture
 async def served(tmp_path: Path) -> AsyncIterator[Served]:
     store = await Store.open(url_of(tmp_path))
-    api = CallsApi(store=store, calls=LiveCalls(), router=cast(Any, None), launch=lambda order: None)
+    placed: list[OutgoingCall] = []
+    scene = Scene({})
+
+    def launch(order: CallOrder) -> OutgoingCall:
+        placed.append(OutgoingCall(scene.services(), order))
+        return placed[-1]
+
+    api = CallsApi(store=store, calls=LiveCalls(), router=Router(scene.configuration), launch=launch)
     app = web.Application()
     credentials = Credentials(account_sid=ACCOUNT, auth_token=TOKEN)
     app.add_routes(RestApi(api.resources(), credentials=credentials).routes())
@@ -57,7 +68,7 @@ async def served(tmp_path: Path) -> AsyncIterator[Served]:
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
-    yield Served(store, f"http://127.0.0.1:{runner.addresses[0][1]}")
+    yield Served(store, f"http://127.0.0.1:{runner.addresses[0][1]}", scene)
     await runner.cleanup()
     await store.close()
 
@@ -167,3 +178,13 @@ async def test_call_that_is_over_can_be_forgotten(served: Served) -> None:
     (record,) = await served.add(1)
     assert await asyncio.to_thread(served.client.calls(record.sid).delete)
     assert await served.store.call(record.sid) is None
+
+
+async def test_call_asked_for_with_what_has_no_effect_says_so_on_its_record(served: Served) -> None:
+    def create(**more: str) -> Any:
+        return served.client.calls.create(to="client:bob", from_="client:desk", twiml="<Response/>", **more)
+
+    assert (await asyncio.to_thread(create)).status == "queued"
+    assert served.scene.codes() == []
+    await asyncio.to_thread(create, machine_detection="Enable", async_amd="true")
+    assert served.scene.codes() == [13750, 13750]
