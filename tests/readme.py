@@ -10,8 +10,10 @@ from typing import Any
 
 from gateway.call import TRANSITIONS, CallStatus
 from gateway.fork import MOVES
+from gateway.interpreter import FOREIGN
 from gateway.rooms.conference_model import MOVES as CONFERENCE_MOVES
 from gateway.rooms.queue_model import MOVES as QUEUE_MOVES
+from gateway.twiml.schema import tag_of
 from gateway.twiml.support import Status, language
 
 README = Path(__file__).parent.parent / "README.md"
@@ -68,10 +70,13 @@ def support() -> str:
     top = list(dict.fromkeys(path.partition("/")[0] if "/" not in path else path for path in parsed))
     verbs = [path for path in top if "/" not in path]
     nouns = [path for path in top if path.startswith("Dial/") and path.count("/") == 1]
-    lines += [
-        "",
-        f"Read and checked with Twilio's codes, and skipped with warning 13750: {_list(verbs + nouns)}.",
-    ]
+    not_voice = {tag_of(verb) for verb in FOREIGN}
+    foreign = [verb for verb in verbs if verb in not_voice]
+    skipped = [path for path in verbs + nouns if path not in not_voice]
+    lines.append("")
+    if skipped:
+        lines.append(f"Read and checked with Twilio's codes, and skipped with warning 13750: {_list(skipped)}.")
+    lines.append(f"Not of a voice call, skipped with warning 12200: {_list(foreign)}.")
     return "\n".join(lines)
 
 
