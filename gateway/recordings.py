@@ -25,7 +25,7 @@ from gateway.store import Store
 from gateway.store.records import EventRecord, Operation, OwedCallback, RecordingRecord
 from gateway.webhooks.callbacks import recording_parameters
 from media import disk, trim, wav
-from media.engine import Engine, Recorder, Tap
+from media.engine import Engine, PortsExhausted, Recorder, Tap
 
 log = structlog.get_logger(__name__)
 
@@ -58,34 +58,35 @@ class RecordingOrder:
 class ActiveRecording:
     """A recording that runs. ``finish`` may be called again; only the first call counts.
 
-    status: in-progress or paused, stopped when it is finished.
+    status: in-progress or paused, stopped when it is finished; absent where the engine had no room for it.
     """
 
     def __init__(
         self,
         owner: "Recordings",
         record: RecordingRecord,
-        recorder: Recorder,
+        recorder: Recorder | None,
         started_s: float,
         channels: Sequence[Sequence[Tap]],
     ) -> None:
+        """recorder None: nothing is recorded; whoever asked goes on all the same."""
         self._owner = owner
         self._recorder = recorder
         self._started_s = started_s
         self._channels = channels
         self._mention: RecordingMention | None = None
         self._is_silent = False
-        self.status = "in-progress"
+        self.status = "in-progress" if recorder is not None else "absent"
         self.record = record
 
     def retap(self, channels: Sequence[Sequence[Tap]]) -> None:
         self._channels = channels
-        if not self._is_silent:
+        if self._recorder is not None and not self._is_silent:
             self._recorder.retap(channels)
 
     def pause(self, *, is_skipping: bool) -> None:
         """Until it is resumed the file gets silence, or nothing where the stretch is skipped."""
-        if self.status != "in-progress":
+        if self._recorder is None or self.status != "in-progress":
             return
         self.status = "paused"
         if is_skipping:
@@ -95,7 +96,7 @@ class ActiveRecording:
             self._recorder.retap([[] for _ in self._channels])
 
     def resume(self) -> None:
-        if self.status != "paused":
+        if self._recorder is None or self.status != "paused":
             return
         self.status = "in-progress"
         if self._is_silent:
@@ -106,9 +107,12 @@ class ActiveRecording:
 
     def finish(self) -> RecordingMention:
         """Stop now; the file, its record and its callback are completed in the background."""
-        if self._mention is None:
+        if self._mention is None and self._recorder is None:
+            self._mention = RecordingMention(sid=self.record.sid, url=self._owner.url(self.record.sid), duration_s=0)
+        elif self._mention is None and self._recorder is not None:
             self.status = "stopped"
             self._mention = self._owner.complete_later(self, self._recorder, self._started_s)
+        assert self._mention is not None
         return self._mention
 
 
@@ -147,7 +151,10 @@ class Recordings:
     def begin(
         self, order: RecordingOrder, channels: Sequence[Sequence[Tap]], *, rate_hz: int = 8000
     ) -> ActiveRecording:
-        """Start recording; ``channels`` holds the taps of each channel of the file."""
+        """Start recording; ``channels`` holds the taps of each channel of the file.
+
+        Where the engine has no room the recording is ``absent``, and its receiver told so; the call goes on.
+        """
         now = self._now()
         record = RecordingRecord(
             sid=new_sid("RE"),
@@ -167,9 +174,14 @@ class Recordings:
             status_callback_events=tuple(sorted(order.callback_events)),
         )
         self._store.write_soon(record, *self._owed(record))
-        recorder = self._engine.record(self._part(record.sid), channels, rate_hz=rate_hz)
         if order.then is not None:
             self._then[record.sid] = order.then
+        try:
+            recorder = self._engine.record(self._part(record.sid), channels, rate_hz=rate_hz)
+        except PortsExhausted as error:
+            log.error("no room for a recording", recording_sid=record.sid, call_sid=order.call_sid, reason=str(error))
+            self._background.start(self._complete(record, str(error)), name=f"recording {record.sid}")
+            return ActiveRecording(self, record, None, self._monotonic(), channels)
         active = ActiveRecording(self, record, recorder, self._monotonic(), channels)
         self._active[record.sid] = active
         return active
@@ -208,9 +220,13 @@ class Recordings:
             return
         await self._finish_file(record, repaired.duration_s)
 
-    async def _complete(self, record: RecordingRecord, recorder: Recorder) -> None:
+    async def _complete(self, record: RecordingRecord, recorder: Recorder | str) -> None:
+        """recorder: or why there is none."""
         then = self._then.pop(record.sid, None)
-        settled = await self._complete_file(record, recorder)
+        if isinstance(recorder, str):
+            settled = await self._settle(record, 0.0, error=recorder)
+        else:
+            settled = await self._complete_file(record, recorder)
         if then is not None:
             await then(settled, self._final(record.sid), self.url(record.sid))
 

@@ -24,6 +24,7 @@ from gateway.store.search import RecordingSearch
 
 CURRENT: Final = "Twilio.CURRENT"
 NOT_IN_STATE: Final = 16114
+MOST_AT_ONCE: Final = 16
 
 
 class CallRecordingsApi:
@@ -76,6 +77,8 @@ class CallRecordingsApi:
         call = self._calls.get(call_sid)
         if call is None or call.session is None or call.status is not CallStatus.IN_PROGRESS:
             raise bad_parameter(WRONG_STATE, "The call is not in progress: it cannot be recorded")
+        if len(self._recordings.active(call_sid)) >= MOST_AT_ONCE:
+            raise bad_parameter(NOT_IN_STATE, f"Expected at most {MOST_AT_ONCE} recordings of a call at once")
         session = call.session
         active = session.recordings.begin(order.order, session.leg.media, is_dual=order.is_dual)
         return self._reply(active.record, active.status, status=201)

@@ -207,3 +207,24 @@ async def test_recovery_one_bad_file_does_not_stop_the_others(studio: Studio) ->
     await studio.settle()
     told = {words(callback)["RecordingSid"]: words(callback)["RecordingStatus"] for callback in studio.owed}
     assert told == {missing: "absent", empty: "absent", junk: "absent", good: "completed"}
+
+
+async def test_recording_that_the_engine_has_no_room_for_is_absent_and_told(studio: Studio) -> None:
+    port = studio.engine.open_port(lambda event: None)
+    running = [studio.recordings.begin(order(callback_url=None), [[Heard(port)]]) for _ in range(16)]
+    wanted = order(callback_events=frozenset({"absent"}))
+    beyond = studio.recordings.begin(wanted, [[Heard(port)]])
+    assert (beyond.status, [each.status for each in running]) == ("absent", ["in-progress"] * 16)
+    beyond.retap([[]])
+    beyond.pause(is_skipping=True)
+    mention = beyond.finish()
+    assert (mention.sid, mention.duration_s) == (beyond.record.sid, 0)
+    assert studio.recordings.active(wanted.call_sid) == []
+    for each in running:
+        each.finish()
+    port.close()
+    await studio.settle()
+    record = await studio.store.recording(beyond.record.sid)
+    assert record is not None and record.status == "absent"
+    (callback,) = studio.owed
+    assert words(callback)["RecordingStatus"] == "absent"
