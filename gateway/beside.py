@@ -5,58 +5,49 @@ Owns no sound; a task each, which belongs to its call. Source: Twilio <Start>, <
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, Final
 
 from gateway.scripted import ScriptedCall
 
+MOST: Final = 16
+"""Of one call at once: each takes its share of the media engine, which others want too."""
 
-class NameTaken(Exception):
-    """Something of that kind and name runs for the call already."""
 
-
-class _Running:
-    """task None: it has not begun yet."""
-
-    def __init__(self) -> None:
-        self.task: asyncio.Task[None] | None = None
-        self.is_stopped = False
+class NotStarted(Exception):
+    """Something of that kind and name runs for the call already, or too much does."""
 
 
 class Beside:
     """All of the process; a call that is over has none."""
 
     def __init__(self) -> None:
-        self._running: dict[tuple[str, str, str], _Running] = {}
+        self._tasks: dict[tuple[str, str, str], asyncio.Task[Any]] = {}
 
     def __len__(self) -> int:
-        return len(self._running)
+        return len(self._tasks)
 
     def start(self, call: ScriptedCall, kind: str, name: str, work: Coroutine[Any, Any, None]) -> None:
-        """Run it until it ends, is stopped, or the call is over. Raises NameTaken, and then never runs it."""
+        """Run it until it ends, is stopped, or the call is over. Raises NotStarted, and then never runs it."""
         key = (call.facts.sid, kind, name)
-        if key in self._running:
+        refusal = None
+        if key in self._tasks:
+            refusal = f"{kind} {name!r} is running already"
+        elif sum(sid == call.facts.sid for sid, _, _ in self._tasks) >= MOST:
+            refusal = f"expected at most {MOST} streams and recordings at once"
+        if refusal is not None:
             work.close()
-            raise NameTaken(f"{kind} {name!r} is running already")
-        running = self._running[key] = _Running()
-
-        async def run() -> None:
-            running.task = asyncio.current_task()
-            try:
-                if running.is_stopped:
-                    work.close()
-                else:
-                    await work
-            finally:
-                del self._running[key]
-
-        call.spawn(run(), name=f"{kind} {name}")
+            raise NotStarted(refusal)
+        task = self._tasks[key] = call.spawn(work, name=f"{kind} {name}")
+        # Also of one that is cancelled before its first step.
+        task.add_done_callback(lambda done: self._forget(key, done))
 
     def stop(self, call: ScriptedCall, kind: str, name: str) -> bool:
-        """Whether there was one to stop."""
-        running = self._running.get((call.facts.sid, kind, name))
-        if running is None or running.is_stopped:
-            return False
-        running.is_stopped = True
-        if running.task is not None:
-            running.task.cancel()
-        return True
+        """Whether there was one to stop. Its name is free at once."""
+        task = self._tasks.pop((call.facts.sid, kind, name), None)
+        if task is not None:
+            task.cancel()
+        return task is not None
+
+    def _forget(self, key: tuple[str, str, str], done: asyncio.Task[Any]) -> None:
+        if self._tasks.get(key) is done:
+            del self._tasks[key]

@@ -19,7 +19,7 @@ from gateway.sids import new_sid
 from gateway.streams.protocol import Clear, Mark, Misunderstood, Sound, Writer, understood
 from gateway.webhooks.errors import FetchError
 from media import ulaw
-from media.engine import Feed, Heard, Received, Silence
+from media.engine import Feed, Heard, PortsExhausted, Received, Silence
 from signaling.leg import DigitReceived
 
 GOODBYE_S: Final = 2.0
@@ -71,6 +71,9 @@ class MediaStream:
             await self._talk(socket)
         except (ClientError, ConnectionError) as error:
             self._call.timeline.log.info("stream broken", stream_sid=self.sid, reason=str(error))
+        except PortsExhausted as error:
+            self._call.timeline.log.error("stream without sound", stream_sid=self.sid, reason=str(error))
+            self._tell("stream-error", StreamError="no room for another stream")
         finally:
             await self._say_goodbye(socket)
             self._tell("stream-stopped")

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, Final
 
-from gateway.beside import NameTaken
+from gateway.beside import NotStarted
 from gateway.call_recordings import channels_of
 from gateway.recordings import RecordingOrder
 from gateway.scripted import ScriptedCall
@@ -81,7 +81,7 @@ async def connect(call: ScriptedCall, verb: Connect, base_url: str | None) -> Ne
 def _begin(call: ScriptedCall, kind: str, name: str, work: Coroutine[Any, Any, None]) -> None:
     try:
         call.services.beside.start(call, kind, name, work)
-    except NameTaken as error:
+    except NotStarted as error:
         call.timeline.warn(BAD_VALUE, f"<Start>: {error}")
 
 

@@ -26,6 +26,8 @@ from signaling.sip.auth import ChallengeError, answer_challenge
 
 USER_AGENT: Final = "TwilioProxy/1.1"
 FORM_TYPE: Final = "application/x-www-form-urlencoded; charset=UTF-8"
+SOCKET_HEARTBEAT_S: Final = 30.0
+"""A WebSocket that does not answer a ping in half that time is dead: a call must not wait for it for ever."""
 _KEEP_OPEN_S: Final = 2.0
 _NEVER_S: Final = 1e9
 
@@ -101,6 +103,7 @@ class Exchanger:
                 headers={hdrs.USER_AGENT: USER_AGENT, **headers, **more},
                 max_msg_size=largest,
                 compress=0,
+                heartbeat=SOCKET_HEARTBEAT_S,
                 timeout=aiohttp.ClientWSTimeout(ws_close=_KEEP_OPEN_S),
             )
         except _Broken as broken:
