@@ -350,7 +350,7 @@ class Gateway:
             public_url=configuration.public_url,
         )
         services = self._services
-        conferences = ConferencesApi(store=self._store, conferences=services.conferences, calls=self._calls)
+        conferences = ConferencesApi(store=self._store, services=services, calls=self._calls, launch=self._place)
         queues = QueuesApi(store=self._store, queues=services.queues, services=services)
         resources = [each for api in (calls, recordings, conferences, queues) for each in api.resources()]
         yield RestApi(resources, credentials=self._credentials).routes()
