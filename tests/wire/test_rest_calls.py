@@ -127,7 +127,12 @@ async def test_rest_dialled_party_and_its_caller_go_their_own_ways(
     client: Client, application: Application, phones: Phones
 ) -> None:
     """Alice has dialled bob. Bob is sent to carol, alice goes on with dave; then alice is sent on alone."""
-    application.on("/voice", '<Response><Dial action="/after"><Client>bob</Client></Dial></Response>')
+    application.on(
+        "/voice",
+        """<Response><Dial action="/after"><Client statusCallback="/bob" statusCallbackEvent="answered">bob</Client>
+        </Dial></Response>""",
+    )
+    application.on("/bob", "<Response/>")
     application.on("/after", "<Response><Dial><Client>dave</Client></Dial></Response>")
     application.on("/own", "<Response><Dial><Client>carol</Client></Dial></Response>")
     alice = await phones("alice", play="tone:600")
@@ -137,10 +142,8 @@ async def test_rest_dialled_party_and_its_caller_go_their_own_ways(
     await alice.dial("anything")
     await bob.wait("answered")
     parent_sid = (await application.wait("/voice"))["CallSid"]
-    async with asyncio.timeout(10):
-        while not (children := await ask(client.calls.list, parent_call_sid=parent_sid, status="in-progress")):
-            await asyncio.sleep(0.1)
-    (child,) = children
+    await application.wait("/bob", CallStatus="in-progress")
+    (child,) = await ask(client.calls.list, parent_call_sid=parent_sid, status="in-progress")
     moved = await ask(client.calls(child.sid).update, url=application.url("/own"))
     assert (moved.sid, moved.status, moved.parent_call_sid) == (child.sid, "in-progress", parent_sid)
     assert (await application.wait("/own"))["CallSid"] == child.sid
