@@ -8,7 +8,7 @@ from gateway.parameters import CallDirection, CallFacts
 from gateway.routing import Script
 from gateway.session import CallSession
 from gateway.sids import new_sid
-from gateway.store.records import OwedCallback, QueueRecord
+from gateway.store.records import CallRecord, OwedCallback, QueueRecord
 from signaling.leg import Direction
 from tests.gateway.peers import ACCOUNT_SID, PeerLeg, Scene
 from tests.virtual_time import run
@@ -91,7 +91,12 @@ class House(Scene):
     def keys(self, path: str) -> set[str]:
         return {each.order_key for each in self.written if isinstance(each, OwedCallback) and each.url.endswith(path)}
 
+    def call_sids(self) -> set[str]:
+        """Every call on record, those of dialled parties too."""
+        return {each.sid for each in self.written if isinstance(each, CallRecord)}
+
     def assert_empty(self) -> None:
+        assert all(leg.events.ended is not None for leg in self.dialled)
         assert all(caller.leg.events.ended is not None and caller.task.done() for caller in self.callers)
         assert (len(self.all.conferences), len(self.all.queues)) == (0, 0)
         assert all(mix.is_closed for mix in self.mixes)
