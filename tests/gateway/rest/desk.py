@@ -74,8 +74,8 @@ class Desk(House):
         finally:
             self.calls.remove(call)
 
-    async def call(self, name: str, body: str, *, media: Any = None) -> Caller:
-        caller = await super().call(name, body, media=media)
+    async def call(self, name: str, body: str) -> Caller:
+        caller = await super().call(name, body)
         self.calls.add(caller.session)
         caller.task.add_done_callback(lambda _task: self.calls.remove(caller.session))
         return caller
