@@ -34,6 +34,7 @@ from gateway.recovery import Heartbeat, end_unfinished_calls, end_unfinished_con
 from gateway.rest.auth import Credentials
 from gateway.rest.call_recordings import CallRecordingsApi
 from gateway.rest.calls import CallsApi
+from gateway.rest.conference_recordings import ConferenceRecordingsApi
 from gateway.rest.conferences import ConferencesApi
 from gateway.rest.dispatch import RestApi
 from gateway.rest.queues import QueuesApi
@@ -356,8 +357,17 @@ class Gateway:
             public_url=configuration.public_url,
         )
         conferences = ConferencesApi(store=self._store, services=services, calls=self._calls, launch=self._place)
+        conference_recordings = ConferenceRecordingsApi(
+            store=self._store,
+            conferences=services.conferences,
+            recordings=self._recordings,
+            files=RecordingFiles(Path(configuration.recordings.directory)),
+            public_url=configuration.public_url,
+        )
         queues = QueuesApi(store=self._store, queues=services.queues, services=services)
-        resources = [each for api in (calls, recordings, conferences, queues) for each in api.resources()]
+        resources = [
+            each for api in (calls, recordings, conferences, conference_recordings, queues) for each in api.resources()
+        ]
         yield RestApi(resources, credentials=self._credentials).routes()
 
     def _twimlets(self) -> Twimlets:
