@@ -18,7 +18,7 @@ DECODERS: Final = 4
 
 
 class Fetcher(Protocol):
-    async def fetch_audio(self, url: str, *, cookies: CallCookies | None = None) -> Audio: ...
+    async def fetch_audio(self, url: str, *, account_sid: str = "", cookies: CallCookies | None = None) -> Audio: ...
 
 
 class Sounds:
@@ -29,9 +29,9 @@ class Sounds:
         self._decoded = ClipCache(capacity=memory_bytes)
         self._decoding = asyncio.Semaphore(DECODERS)
 
-    async def clip(self, url: str, *, cookies: CallCookies | None = None) -> Clip:
-        """Raises FetchError, UnplayableAudio."""
-        audio = await self._fetcher.fetch_audio(url, cookies=cookies)
+    async def clip(self, url: str, *, account_sid: str, cookies: CallCookies | None = None) -> Clip:
+        """Raises FetchError, UnplayableAudio. account_sid: whose call plays it."""
+        audio = await self._fetcher.fetch_audio(url, account_sid=account_sid, cookies=cookies)
         clip = self._decoded.get(audio.version) if audio.version else None
         if clip is None:
             async with self._decoding:

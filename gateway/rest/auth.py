@@ -1,45 +1,59 @@
 """Who may use the REST API: account sid with auth token, or an API key with its secret, by HTTP Basic.
 
-Pure. An unknown user costs the same and gets the same answer as a wrong password.
-Source: rest-api.md 1 of the specification; RFC 7617.
+Pure. An unknown user costs the same and gets the same answer as a wrong password. Nobody learns that another account
+exists: what is not his is not found.
+Source: rest-api.md 1 and 9 of the specification; RFC 7617; Twilio "API keys" (a key manages no accounts and keys).
 """
 
 import base64
 import binascii
-import hmac
-from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from aiohttp import hdrs, web
 
-from gateway.rest.errors import unauthorized
+from gateway.accounts.directory import Directory
+from gateway.accounts.entries import Account
+from gateway.rest.errors import RestError, not_found, unauthorized
 
 MAX_HEADER: Final = 4_096
-_NOBODY: Final = "\0"
+NOT_ACTIVE: Final = 20005
+
+
+@dataclass(frozen=True, kw_only=True)
+class Principal:
+    """Who asks. is_key: by an API key, not by the account's token."""
+
+    account_sid: str
+    is_key: bool
 
 
 class Credentials:
-    """account_sid, auth_token: the account's. api_keys: secret by sid of the key."""
+    """directory: whose tokens and keys count, now."""
 
-    def __init__(self, *, account_sid: str, auth_token: str, api_keys: Mapping[str, str] | None = None) -> None:
-        self._account_sid = account_sid
-        self._secrets = {account_sid: auth_token, **(api_keys or {})}
+    def __init__(self, directory: Directory) -> None:
+        self._directory = directory
 
-    @property
-    def account_sid(self) -> str:
-        return self._account_sid
-
-    def require(self, request: web.Request) -> None:
-        """Raises RestError 401 unless the request carries valid credentials."""
+    def require(self, request: web.Request) -> Principal:
+        """Raises RestError 401 unless the request carries valid credentials, 403 for an account that is not active."""
         found = _basic(request.headers.get(hdrs.AUTHORIZATION, ""))
         if found is None:
             raise unauthorized()
-        user, password = found
-        secret = self._secrets.get(user)
-        # Compared with something in any case, so that time tells nothing about users.
-        is_right = hmac.compare_digest(password.encode(), (secret or _NOBODY).encode())
-        if not is_right or not secret:
+        login = self._directory.login(*found)
+        if login is None:
             raise unauthorized()
+        account_sid, is_key = login
+        if not self._directory.is_active(account_sid):
+            raise RestError(403, NOT_ACTIVE, "Account is not active")
+        return Principal(account_sid=account_sid, is_key=is_key)
+
+    def require_for(self, request: web.Request, account_sid: str) -> tuple[Principal, Account]:
+        """As require; RestError 404 as well, for an account that there is not, or that is none of the caller's."""
+        principal = self.require(request)
+        account = self._directory.account(account_sid)
+        if account is None or not self._directory.may_act_for(principal.account_sid, account_sid):
+            raise not_found(request.path)
+        return principal, account
 
 
 def _basic(header: str) -> tuple[str, str] | None:

@@ -88,14 +88,14 @@ def order_of(form: Form, *, account_sid: str, router: Router) -> CallOrder:
     facts = CallFacts(
         sid=new_sid("CA"),
         account_sid=account_sid,
-        caller=_caller(caller, callee, router),
+        caller=_caller(caller, callee, router, account_sid),
         callee=callee.address,
         direction=CallDirection.OUTBOUND_API,
     )
     shown = form.text("CallerId", longest=256, code=BAD_FROM)
     application_sid = form.text("ApplicationSid")
     if application_sid is not None:
-        script, document = _of_application(application_sid, router, callee.address), None
+        script, document = _of_application(application_sid, router, callee.address, account_sid), None
         telling = Telling(url=script.status_callback or None, method=script.status_callback_method)
     else:
         script, document = _script(form, callee.address)
@@ -112,7 +112,7 @@ def order_of(form: Form, *, account_sid: str, router: Router) -> CallOrder:
         time_limit_s=form.integer("TimeLimit", default=None, lowest=1, highest=86_400),
         shown=shown,
         digits=_digits(form),
-        recording=recording_of(form, facts.sid, source="OutboundAPI", trim="trim-silence")
+        recording=recording_of(form, facts.sid, account_sid=account_sid, source="OutboundAPI", trim="trim-silence")
         if form.boolean("Record", default=False)
         else None,
         headers=callee.headers,
@@ -130,10 +130,11 @@ def telling_of(form: Form) -> Telling:
     )
 
 
-def recording_of(form: Form, call_sid: str, *, source: str, trim: str) -> CallRecordingOrder:
+def recording_of(form: Form, call_sid: str, *, account_sid: str, source: str, trim: str) -> CallRecordingOrder:
     """The Recording… parameters. trim: what holds where none is given. Raises RestError."""
     order = RecordingOrder(
         call_sid=call_sid,
+        account_sid=account_sid,
         source=source,
         track=form.choice("RecordingTrack", ("inbound", "outbound", "both"), default="both") or "both",
         is_trimmed=form.choice("Trim", ("trim-silence", "do-not-trim"), default=trim) == "trim-silence",
@@ -179,14 +180,14 @@ def _script(form: Form, dialled: str) -> tuple[Script, Given | None]:
     return script, document
 
 
-def _of_application(sid: str, router: Router, dialled: str) -> Script:
-    application = router.application(sid) if is_sid("AP", sid) else None
+def _of_application(sid: str, router: Router, dialled: str, account_sid: str) -> Script:
+    application = router.application(sid, account_sid=account_sid) if is_sid("AP", sid) else None
     if application is None:
         raise bad_parameter(BAD_APPLICATION, f"ApplicationSid: {sid[:40]!r} is no application of this account")
     return Script.of(application, dialled, sid)
 
 
-def _caller(written: str, callee: Callee, router: Router) -> str:
+def _caller(written: str, callee: Callee, router: Router, account_sid: str) -> str:
     """A number where a number is called, one of our own if there are any; else whatever the far end may be shown."""
     if not isinstance(callee.target, NumberTarget):
         if not written.isprintable():
@@ -197,10 +198,10 @@ def _caller(written: str, callee: Callee, router: Router) -> str:
     except BadAddress as error:
         raise bad_parameter(BAD_FROM, f"From: {error} expected, found {written[:100]!r}") from None
     asking = CallFacts(
-        sid="", account_sid="", caller=number, callee=callee.address, direction=CallDirection.OUTBOUND_API
+        sid="", account_sid=account_sid, caller=number, callee=callee.address, direction=CallDirection.OUTBOUND_API
     )
     allowed = caller_id.for_number(number, asking, router)
-    if isinstance(allowed, CallerIdRefused) or (router.first_number is not None and not router.owns(number)):
+    if isinstance(allowed, CallerIdRefused) or not router.may_show(number, account_sid=account_sid):
         raise RestError(400, FROM_NOT_OURS, f"From: {number} is no number of this account")
     return allowed
 

@@ -4,8 +4,7 @@ A live conference is asked itself; one that is over is read from its record, and
 Source: rest-api.md 6 of the specification; Twilio Conference and Participant resources.
 """
 
-from collections.abc import Sequence
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from gateway.live_calls import LiveCalls
 from gateway.parameters import API_VERSION, rfc2822
@@ -13,7 +12,7 @@ from gateway.rest.calls import between, place_of
 from gateway.rest.dispatch import ROOT, Ask, Reply, Resource
 from gateway.rest.errors import not_found
 from gateway.rest.form import Form, bad_parameter
-from gateway.rest.paging import Asked, Page, asked_page
+from gateway.rest.paging import Page, asked_page, paged
 from gateway.rooms.attendance import Attendance
 from gateway.rooms.conference import Room, RoomRefused
 from gateway.rooms.conference_events import Modified, Participant
@@ -28,8 +27,6 @@ STATUSES: Final = ("init", "in-progress", "completed")
 BAD_URL: Final = 21402
 BAD_METHOD: Final = 21403
 BAD_PARAMETER: Final = 20001
-
-RowT = TypeVar("RowT")
 
 
 class ConferencesApi:
@@ -140,7 +137,7 @@ class ConferencesApi:
     async def _record(self, ask: Ask) -> ConferenceRecord:
         """By sid, or the conference of that name that is going on now."""
         asked = ask.parts["conference_sid"]
-        room = self._conferences.get(asked) or self._conferences.named(asked)
+        room = self._conferences.get(asked) or self._conferences.named(asked, account_sid=ask.account_sid)
         if room is not None:
             record: ConferenceRecord | None = room.record()
         else:
@@ -188,21 +185,6 @@ class ConferencesApi:
             "queue_time": str(0 if call is None else call.progress.queue_time_ms),
             "uri": uri,
         }
-
-
-def paged(rows: Sequence[RowT], sids: Sequence[str], asked: Asked) -> tuple[list[RowT], bool]:
-    """The page of a list that is in memory: its rows, and whether there are more in the direction asked for.
-
-    A sid that is in the list no more begins the page at its end.
-    """
-    if asked.before is not None:
-        end = sids.index(asked.before) if asked.before in sids else len(rows)
-        start = max(0, end - asked.size)
-        return list(rows[start:end]), start > 0
-    start = 0
-    if asked.after is not None:
-        start = sids.index(asked.after) + 1 if asked.after in sids else len(rows)
-    return list(rows[start : start + asked.size]), start + asked.size < len(rows)
 
 
 def _shown(record: ConferenceRecord) -> Reply:

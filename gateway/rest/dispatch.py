@@ -14,7 +14,8 @@ from urllib.parse import parse_qsl
 
 from aiohttp import hdrs, web
 
-from gateway.rest.auth import Credentials
+from gateway.accounts.entries import Account
+from gateway.rest.auth import Credentials, Principal
 from gateway.rest.errors import RestError, answering, method_not_allowed, not_found
 from gateway.rest.form import Form
 from gateway.rest.paging import Page
@@ -29,13 +30,19 @@ _PARAMETER = re.compile(r"\{(\w+)\}")
 class Ask:
     """A request that may be made: its account is the caller's. parts: what stood for the path's parameters.
 
+    account: the one named in the path, which the caller is or owns; without one there, the caller's own.
     form: the body's parameters, of a GET the query's.
     """
 
-    account_sid: str
+    account: Account
+    principal: Principal
     parts: Mapping[str, str]
     form: Form
     path: str
+
+    @property
+    def account_sid(self) -> str:
+        return self.account.sid
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,10 +59,14 @@ Handler = Callable[[Ask], Awaitable[Reply]]
 
 @dataclass(frozen=True)
 class Resource:
-    """path: below the account, without suffix; ``{name}`` stands for one segment. methods: by HTTP method."""
+    """path: below the account, without suffix; ``{name}`` stands for one segment. methods: by HTTP method.
+
+    is_top: the path is below the API's root, as that of accounts themselves.
+    """
 
     path: str
     methods: Mapping[str, Handler]
+    is_top: bool = False
     pattern: re.Pattern[str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -66,26 +77,30 @@ class RestApi:
     """resources: tried in order."""
 
     def __init__(self, resources: Sequence[Resource], *, credentials: Credentials) -> None:
-        self._resources = tuple(resources)
+        self._resources = tuple(each for each in resources if not each.is_top)
+        self._tops = tuple(each for each in resources if each.is_top)
         self._credentials = credentials
 
     def routes(self) -> web.RouteTableDef:
         table = web.RouteTableDef()
         table.route("*", f"{ROOT}/Accounts/{{account_sid}}/{{path:.+}}")(answering(self._serve))
-        table.route("*", f"{ROOT}/{{path:.*}}")(answering(self._unknown))
+        table.route("*", f"{ROOT}/{{path:.*}}")(answering(self._serve_top))
         return table
 
-    async def _unknown(self, request: web.Request) -> web.StreamResponse:
-        self._credentials.require(request)
-        raise not_found(request.path)
+    async def _serve_top(self, request: web.Request) -> web.StreamResponse:
+        principal = self._credentials.require(request)
+        _, account = self._credentials.require_for(request, principal.account_sid)
+        return await self._answer(request, self._tops, principal, account)
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
-        self._credentials.require(request)
-        account_sid, path = request.match_info["account_sid"], request.match_info["path"]
-        if account_sid != self._credentials.account_sid:
-            raise not_found(request.path)
-        bare, suffix = _split(path)
-        for resource in self._resources:
+        principal, account = self._credentials.require_for(request, request.match_info["account_sid"])
+        return await self._answer(request, self._resources, principal, account)
+
+    async def _answer(
+        self, request: web.Request, resources: Sequence[Resource], principal: Principal, account: Account
+    ) -> web.StreamResponse:
+        bare, suffix = _split(request.match_info["path"])
+        for resource in resources:
             found = resource.pattern.fullmatch(bare)
             if found is not None and suffix is not None:
                 break
@@ -95,7 +110,9 @@ class RestApi:
         if handler is None:
             raise method_not_allowed(", ".join(resource.methods))
         pairs = await _pairs(request)
-        ask = Ask(account_sid=account_sid, parts=found.groupdict(), form=Form(pairs), path=request.path)
+        ask = Ask(
+            account=account, principal=principal, parts=found.groupdict(), form=Form(pairs), path=request.path
+        )
         return _respond(await handler(ask), request, pairs, suffix or "")
 
 

@@ -22,7 +22,7 @@ class Conferences:
     def __init__(self, *, open_mix: Callable[[], Mix], music: Clip) -> None:
         self._open_mix = open_mix
         self._music = music
-        self._by_name: dict[str, Room] = {}
+        self._by_name: dict[tuple[str, str], Room] = {}
         self._by_sid: dict[str, Room] = {}
 
     def __len__(self) -> int:
@@ -35,16 +35,17 @@ class Conferences:
     def get(self, sid: str) -> Room | None:
         return self._by_sid.get(sid)
 
-    def named(self, name: str) -> Room | None:
-        return self._by_name.get(name)
+    def named(self, name: str, *, account_sid: str) -> Room | None:
+        return self._by_name.get((account_sid, name))
 
     def enter(self, call: ScriptedCall, name: str, admission: Admission) -> Attendance:
-        """Bring a call into the room of that name, which is made if there is none. Raises RoomRefused."""
-        room = self._by_name.get(name)
+        """Bring a call into its account's room of that name, which is made if there is none. Raises RoomRefused."""
+        key = (call.facts.account_sid, name)
+        room = self._by_name.get(key)
         if room is not None:
             return room.enter(call, admission)
         room = self._made(call, name, admission)
-        self._by_name[name] = self._by_sid[room.sid] = room
+        self._by_name[key] = self._by_sid[room.sid] = room
         try:
             return room.enter(call, admission)
         except RoomRefused:
@@ -69,4 +70,4 @@ class Conferences:
 
     def _forget(self, room: Room) -> None:
         del self._by_sid[room.sid]
-        del self._by_name[room.name]
+        del self._by_name[room.account_sid, room.name]

@@ -19,6 +19,7 @@ from gateway.store.records import (
     FINAL_RECORDING_STATUSES,
     CallRecord,
     ConferenceRecord,
+    ConfiguredRecord,
     EventRecord,
     LegRecord,
     OwedCallback,
@@ -176,6 +177,19 @@ QUEUES: Final = sa.Table(
     sqlite_with_rowid=False,
 )
 
+CONFIGURED: Final = sa.Table(
+    # One table for all kinds: few rows, read whole at start, and searched in memory.
+    "configured",
+    METADATA,
+    sa.Column("sid", sa.Text, primary_key=True),
+    column_of("account_sid"),
+    column_of("kind"),
+    column_of("date_created", Instant),
+    column_of("date_updated", Instant),
+    column_of("details", Json),
+    sqlite_with_rowid=False,
+)
+
 OUTBOX: Final = sa.Table(
     "outbox",
     METADATA,
@@ -212,6 +226,7 @@ RECORDING_ROWS: Final = row_map(RecordingRecord, RECORDINGS)
 EVENT_ROWS: Final = row_map(EventRecord, EVENTS)
 CONFERENCE_ROWS: Final = row_map(ConferenceRecord, CONFERENCES)
 QUEUE_ROWS: Final = row_map(QueueRecord, QUEUES)
+CONFIGURED_ROWS: Final = row_map(ConfiguredRecord, CONFIGURED)
 OUTBOX_ROWS: Final = row_map(OwedCallback, OUTBOX)
 
 
@@ -233,6 +248,14 @@ def _add_rooms(connection: sa.Connection) -> None:
         connection.execute(sa.text(statement.format(end=_TABLE_END[connection.dialect.name])))
 
 
+def _add_configured(connection: sa.Connection) -> None:
+    connection.execute(sa.text(_CONFIGURED.format(end=_TABLE_END[connection.dialect.name])))
+
+
+_CONFIGURED: Final = (
+    "CREATE TABLE IF NOT EXISTS configured (sid TEXT NOT NULL PRIMARY KEY, account_sid TEXT NOT NULL,"
+    " kind TEXT NOT NULL, date_created FLOAT NOT NULL, date_updated FLOAT NOT NULL, details TEXT NOT NULL) {end}"
+)
 _TABLE_END: Final = {"sqlite": "WITHOUT ROWID", "postgresql": ""}
 _ROOMS: Final = (
     "CREATE TABLE IF NOT EXISTS conferences (sid TEXT NOT NULL PRIMARY KEY,"
@@ -252,6 +275,7 @@ _ROOMS: Final = (
 MIGRATIONS: Final[tuple[Migration, ...]] = (
     Migration(_index_calls, readable_from=1),
     Migration(_add_rooms, readable_from=1),
+    Migration(_add_configured, readable_from=1),
 )
 """Entry 0 leads from version 1 to version 2, and so on. A fresh database is made by the table definitions."""
 

@@ -111,7 +111,10 @@ def _prefer_common_codec(call: ScriptedCall, orders: Sequence[Order]) -> None:
     """
     leg = call.leg
     parties = [
-        party for order in orders for way in order.ways for party in call.services.location.repertoires(way.target)
+        party
+        for order in orders
+        for way in order.ways
+        for party in call.services.location.repertoires(way.target, account_sid=call.facts.account_sid)
     ]
     if parties:
         spoken = [party.certain if leg.is_codec_final else party.possible for party in parties]

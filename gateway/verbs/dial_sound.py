@@ -71,7 +71,9 @@ class DialSound:
         """Ringing is heard until it is there, and in its place if it cannot be had."""
         try:
             url = resolve_url(self._base_url, written)
-            clip = await self._call.services.sounds.clip(url, cookies=self._call.cookies)
+            clip = await self._call.services.sounds.clip(
+                url, account_sid=self._call.facts.account_sid, cookies=self._call.cookies
+            )
         except TwimlError as error:
             self._call.timeline.warn(error.code, f"dialMusic: {error.message}")
         except FetchError as error:
@@ -130,6 +132,7 @@ class DialSound:
         verb = self._verb
         order = RecordingOrder(
             call_sid=self._call.facts.sid,
+            account_sid=self._call.facts.account_sid,
             track=verb.recording_track.value,
             is_trimmed=verb.trim,
             callback_url=self._callback_url(),

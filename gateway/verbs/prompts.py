@@ -58,7 +58,7 @@ async def prepare(call: ScriptedCall, verb: Prompting, base_url: str | None) -> 
             return Prompt(digits=digits)
         case Play():
             url = resolve_url(base_url, verb.url)
-            clip = await call.services.sounds.clip(url, cookies=call.cookies)
+            clip = await call.services.sounds.clip(url, account_sid=call.facts.account_sid, cookies=call.cookies)
             return Prompt(clip=clip, loops=verb.loop or MAX_LOOPS)
         case Pause():
             return Prompt(pause_s=verb.length_s)
