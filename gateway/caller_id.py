@@ -1,8 +1,8 @@
 """Who the dialled party sees as the caller.
 
-Pure. Source: Twilio <Dial>, callerId; Twilio <Sip>. Without any number in any account there is nothing to own or verify,
-so every well-formed number is let through; with them only a number of the account or one of the parent's own addresses
-is.
+Pure. Source: Twilio <Dial>, callerId; Twilio <Sip>. Without any number in any account there is nothing to own or
+verify, so every well-formed number is let through; with them only a number of the account or one of the parent's own
+addresses is.
 """
 
 import re

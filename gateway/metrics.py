@@ -27,6 +27,7 @@ class Snapshot:
     refused_calls: int
     registrations: int
     callbacks_owed: int
+    guess_blocks: int
     is_draining: bool
 
 
@@ -44,6 +45,9 @@ class DaemonCollector(Collector):
         yield CounterMetricFamily("ringfork_calls_refused", "Calls refused for want of room.", daemon.refused_calls)
         yield GaugeMetricFamily("ringfork_registrations", "Registered devices.", value=daemon.registrations)
         yield GaugeMetricFamily("ringfork_callbacks_owed", "Callbacks not yet delivered.", value=daemon.callbacks_owed)
+        yield CounterMetricFamily(
+            "ringfork_guess_blocks", "Addresses blocked for wrong passwords.", daemon.guess_blocks
+        )
         yield GaugeMetricFamily("ringfork_draining", "1 while no new calls are taken.", value=float(daemon.is_draining))
         engine = self._engine()
         yield GaugeMetricFamily("ringfork_engine_ports", "Open RTP ports.", value=engine.live_ports)

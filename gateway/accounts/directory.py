@@ -109,12 +109,12 @@ class Directory:
                 if isinstance(each, Account) and account_sid in (each.sid, each.owner_sid)
             ]
         else:
-            found = cast(list[Account], list(self._owned.get((account_sid, kind), {}).values()))
+            found = cast(list[Account], list(self._owned.get((account_sid, cast(type[Entry], kind)), {}).values()))
         return cast(list[EntryT], sorted(found, key=lambda each: (each.date_created, each.sid), reverse=True))
 
     def oldest(self, kind: type[EntryT], account_sid: str) -> EntryT | None:
         """The account's first of that kind; those of the configuration file come first, in its order."""
-        found = self._owned.get((account_sid, kind), {}).values()
+        found = self._owned.get((account_sid, cast(type[Entry], kind)), {}).values()
         return next((each for each in found if isinstance(each, kind)), None)
 
     def has_room(self, kind: type[Entry], account_sid: str) -> bool:
@@ -127,7 +127,7 @@ class Directory:
         return found if isinstance(found, Account) else None
 
     def is_active(self, account_sid: str) -> bool:
-        """"": the main account."""
+        """ "": the main account."""
         account = self.account(account_sid) if account_sid else self.main
         return account is not None and account.status == "active"
 

@@ -36,7 +36,7 @@ class Limits:
 
 @dataclass(frozen=True, kw_only=True)
 class Account:
-    """owner_sid: the main account's, its own of the main one. secondary_token: valid beside the first until promoted."""
+    """owner_sid: the main account's; the main one owns itself. secondary_token: valid beside the first."""
 
     sid: str
     owner_sid: str

@@ -1,8 +1,9 @@
 """Who may use the REST API: account sid with auth token, or an API key with its secret, by HTTP Basic.
 
-Pure. An unknown user costs the same and gets the same answer as a wrong password. Nobody learns that another account
+Pure. An unknown user costs the same and gets the same answer as a wrong password. Guessing is slowed down as the SIP
+registrar does it; an address that is blocked is told so (429), whatever it sends. Nobody learns that another account
 exists: what is not his is not found.
-Source: rest-api.md 1 and 9 of the specification; RFC 7617; Twilio "API keys" (a key manages no accounts and keys).
+Source: rest-api.md 1 and 9 of the specification; RFC 7617; reliability checks S-04, S-09.
 """
 
 import base64
@@ -14,9 +15,11 @@ from aiohttp import hdrs, web
 
 from gateway.accounts.directory import Directory
 from gateway.accounts.entries import Account
-from gateway.rest.errors import RestError, not_found, unauthorized
+from gateway.rest.errors import RestError, not_found, too_many_guesses, unauthorized
+from signaling.sip.limits import GuessGuard
 
 MAX_HEADER: Final = 4_096
+MAX_USER: Final = 64
 NOT_ACTIVE: Final = 20005
 
 
@@ -29,19 +32,34 @@ class Principal:
 
 
 class Credentials:
-    """directory: whose tokens and keys count, now."""
+    """directory: whose tokens and keys count, now.
 
-    def __init__(self, directory: Directory) -> None:
+    guard: counts wrong passwords by the address that ``request.remote`` names; None: nothing is counted.
+    """
+
+    def __init__(self, directory: Directory, *, guard: GuessGuard | None = None) -> None:
         self._directory = directory
+        self._guard = guard
 
     def require(self, request: web.Request) -> Principal:
-        """Raises RestError 401 unless the request carries valid credentials, 403 for an account that is not active."""
+        """Raises RestError 401 unless the request carries valid credentials, 429 where guessing has to stop.
+
+        403 for an account that is not active.
+        """
         found = _basic(request.headers.get(hdrs.AUTHORIZATION, ""))
         if found is None:
             raise unauthorized()
-        login = self._directory.login(*found)
+        user, password = found
+        source, guessed = request.remote or "", user[:MAX_USER]
+        if self._guard is not None and self._guard.refuses(source, guessed):
+            raise too_many_guesses(self._guard.block_left_s(source))
+        login = self._directory.login(user, password)
         if login is None:
+            if self._guard is not None:
+                self._guard.failed(source, guessed)
             raise unauthorized()
+        if self._guard is not None:
+            self._guard.succeeded(source, guessed)
         account_sid, is_key = login
         if not self._directory.is_active(account_sid):
             raise RestError(403, NOT_ACTIVE, "Account is not active")

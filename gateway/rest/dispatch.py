@@ -110,9 +110,7 @@ class RestApi:
         if handler is None:
             raise method_not_allowed(", ".join(resource.methods))
         pairs = await _pairs(request)
-        ask = Ask(
-            account=account, principal=principal, parts=found.groupdict(), form=Form(pairs), path=request.path
-        )
+        ask = Ask(account=account, principal=principal, parts=found.groupdict(), form=Form(pairs), path=request.path)
         return _respond(await handler(ask), request, pairs, suffix or "")
 
 

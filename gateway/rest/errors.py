@@ -5,6 +5,7 @@ Nothing of ours ever reaches a client but what stands here.
 Source: Twilio "Twilio API responses", exceptions; rest-api.md 9 of the specification.
 """
 
+import math
 from collections.abc import Awaitable, Callable
 from functools import wraps
 
@@ -43,6 +44,12 @@ class RestError(Exception):
 
 def unauthorized() -> RestError:
     return RestError(401, 20003, "Authenticate", headers={hdrs.WWW_AUTHENTICATE: 'Basic realm="Twilio API"'})
+
+
+def too_many_guesses(left_s: float) -> RestError:
+    """left_s: for how long the address is blocked; less than a second: the account is slowed, not the address."""
+    wait_s = max(1, math.ceil(left_s))
+    return RestError(429, 20429, "Too many wrong passwords", headers={hdrs.RETRY_AFTER: str(wait_s)})
 
 
 def not_found(path: str) -> RestError:

@@ -49,9 +49,7 @@ def check_owner(ask: Ask) -> None:
         raise RestError(403, DENIED, "An API key may not manage accounts and keys: use the account's auth token")
 
 
-def listing(
-    ask: Ask, key: str, entries: Sequence[EntryT], show: Callable[[EntryT], Mapping[str, Any]]
-) -> Reply:
+def listing(ask: Ask, key: str, entries: Sequence[EntryT], show: Callable[[EntryT], Mapping[str, Any]]) -> Reply:
     """One page of them, in their order."""
     asked = asked_page(ask.form)
     cut, has_more = paged(entries, [each.sid for each in entries], asked)

@@ -1,8 +1,8 @@
 """The queues of all accounts: those in which somebody waits now, and the records of all.
 
 A queue is made by the first <Enqueue> that names it and stays on record; who waits in it is known here alone, for as
-long as somebody does. All who use a queue at once use one LiveQueue.
-An account sees its own. Source: Twilio <Enqueue> (queues are made on demand), <Queue>; Twilio Queue resource (names, sizes).
+long as somebody does. All who use a queue at once use one LiveQueue. An account sees its own.
+Source: Twilio <Enqueue> (queues are made on demand), <Queue>; Twilio Queue resource (names, sizes).
 """
 
 import asyncio

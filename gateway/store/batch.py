@@ -115,7 +115,7 @@ def encode(operations: Iterable[Operation], positions: Iterator[int]) -> Rows:
                 configured[sid] = None
             case _:
                 raise UsageError(f"expected a record or an outbox operation, found {type(operation).__name__}")
-    rows = {
+    rows: dict[Statement, list[Row]] = {
         Statement.PUT_CALL: [CALL_ROWS.encode(each) for each in calls.values()],
         Statement.PUT_LEG: [LEG_ROWS.encode(each) for each in legs.values()],
         Statement.PUT_RECORDING: [RECORDING_ROWS.encode(each) for each in recordings.values()],

@@ -45,7 +45,8 @@ SOCKET_OPENS_S: Final = 15.0
 class Request:
     """One webhook. url: absolute, with or without user and password and a fragment of connection overrides.
 
-    account_sid: whose token signs it; "" the main one's. token: I-Twilio-Idempotency-Token, the same over all attempts. may_be_empty: an answer without a body is fine.
+    account_sid: whose token signs it; "" the main one's. token: I-Twilio-Idempotency-Token, the same over all attempts.
+    may_be_empty: an answer without a body is fine.
     """
 
     url: str = field(repr=False)

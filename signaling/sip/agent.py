@@ -412,7 +412,7 @@ class SipAgent:
                 leg.end(HangupCause.FAILED, reason="nobody took the call")
 
     def _facts_of(self, request: Request, flow: Flow, admitted: Admitted) -> LegFacts:
-        from_trunk = admitted.trunk is not None
+        from_trunk, identity = admitted.trunk is not None, admitted.identity or ""
         uri = request.uri
         called = Address(uri)
         return LegFacts(
@@ -420,7 +420,7 @@ class SipAgent:
             direction=Direction.INBOUND,
             caller=party_of(request.from_address, numbers=from_trunk),
             callee=party_of(called, numbers=from_trunk),
-            device=f"trunk:{admitted.trunk}" if from_trunk else f"sip:{identity_in(admitted.identity or '')}@{flow.source}",
+            device=f"trunk:{admitted.trunk}" if from_trunk else f"sip:{identity_in(identity)}@{flow.source}",
             headers=extension_headers(request),
             diversion=diversion_of(request),
             call_id=request.call_id,

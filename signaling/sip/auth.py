@@ -183,7 +183,8 @@ class DigestAuthenticator:
         """Checks the Authorization or Proxy-Authorization values of a request.
 
         uri: the Request-URI; the answer must have been made for that resource. body: not covered, ``qop=auth`` only.
-        source: where the request came from, for counting wrong guesses. account: whose user is meant. Source: RFC 7616 3.4; RFC 3261 22.4.
+        source: where the request came from, for counting wrong guesses. account: whose user is meant, "" the home's.
+        Source: RFC 7616 3.4; RFC 3261 22.4.
         """
         answer = self._our_answer(authorization)
         if answer is None:

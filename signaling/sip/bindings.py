@@ -31,8 +31,8 @@ class BindingChange(Enum):
 class Binding:
     """One device of an identity.
 
-    identity: scoped. contact: its URI as written; address: the same for comparison. instance: its ``+sip.instance`` as written, or empty.
-    path: proxies on the way to it. since, refreshed_at, expires_at: by the registrar's clock.
+    identity: scoped. contact: its URI as written; address: the same for comparison. instance: its ``+sip.instance`` as
+    written, or empty. path: proxies on the way to it. since, refreshed_at, expires_at: by the registrar's clock.
     """
 
     identity: str
@@ -60,7 +60,9 @@ class Binding:
     @property
     def device(self) -> str:
         host = self.flow.source
-        return f"sip:{identity_in(self.identity)}@[{host}]" if ":" in host else f"sip:{identity_in(self.identity)}@{host}"
+        return (
+            f"sip:{identity_in(self.identity)}@[{host}]" if ":" in host else f"sip:{identity_in(self.identity)}@{host}"
+        )
 
 
 class BindingTable:

@@ -5,6 +5,7 @@ table is bounded; a source that behaves again is forgotten. Who counts as truste
 Source: reliability checks S-01, S-02, S-03, S-09.
 """
 
+import ipaddress
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -133,7 +134,8 @@ class GuessGuard:
     """Slows password guessing down, from one address and from many, without locking an owner out.
 
     Ask ``refuses`` before a password is checked, tell ``failed`` or ``succeeded`` after. A source is blocked whatever
-    it sends; an account that is being guessed is closed only to sources that have not logged in to it lately.
+    it sends; an account that is being guessed is closed only to sources that have not logged in to it lately. Of IPv6
+    a source is the /64, which one subscriber has all to himself.
     """
 
     def __init__(
@@ -154,12 +156,19 @@ class GuessGuard:
 
     def refuses(self, source: str, username: str) -> bool:
         """Whether an answer to a challenge is refused unchecked, right or wrong."""
+        source = _subscriber(source)
         offender = self._offenders.get(source)
         if offender is not None and self._clock() < offender.blocked_until:
             return True
         return self._accounts.level(username) < 1 and (source, username) not in self._owners
 
+    def block_left_s(self, source: str) -> float:
+        """How long the source stays blocked; 0 if it is not."""
+        offender = self._offenders.get(_subscriber(source))
+        return 0.0 if offender is None else max(0.0, offender.blocked_until - self._clock())
+
     def failed(self, source: str, username: str) -> None:
+        source = _subscriber(source)
         self._accounts.take(username)
         now = self._clock()
         offender = self._offenders.get(source)
@@ -180,7 +189,7 @@ class GuessGuard:
     def succeeded(self, source: str, username: str) -> None:
         """Makes the source an owner of the account. Its own failures stay counted: a login between two guesses is no
         reason to allow ten more."""
-        key = (source, username)
+        key = (_subscriber(source), username)
         if key in self._owners:
             return
         if len(self._owners) >= self._limits.entries:
@@ -197,3 +206,16 @@ class GuessGuard:
         }
         while len(self._offenders) >= self._limits.entries:
             del self._offenders[next(iter(self._offenders))]
+
+
+def _subscriber(source: str) -> str:
+    """The /64 of an IPv6 address; anything else as it is. Source: RFC 6177 2."""
+    if ":" not in source:
+        return source
+    try:
+        address = ipaddress.IPv6Address(source)
+    except ValueError:
+        return source
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(ipaddress.IPv6Network((int(address) >> 64 << 64, 64)))

@@ -122,7 +122,8 @@ class _Rejected(Exception):
 class Registrar:
     """Answers REGISTER and knows the devices of every identity.
 
-    dial: SipAgent.dial. account_of_host: whose device a To means; identities are scoped by it. on_change(binding, change): for records and metrics; called after the tables are right.
+    dial: SipAgent.dial. account_of_host: whose device a To means; identities are scoped by it.
+    on_change(binding, change): for records and metrics; called after the tables are right.
     """
 
     def __init__(

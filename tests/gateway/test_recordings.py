@@ -38,7 +38,6 @@ class Studio:
         self.recordings = Recordings(
             directory=directory,
             public_url="http://ringfork.example.com",
-            account_sid=ACCOUNT,
             engine=engine,
             store=store,
             background=self.background,
@@ -73,7 +72,7 @@ async def studio(tmp_path: Path) -> AsyncIterator[Studio]:
 
 
 def order(**more: object) -> RecordingOrder:
-    return replace(RecordingOrder(call_sid=new_sid("CA"), callback_url=CALLBACK), **more)  # type: ignore[arg-type]
+    return replace(RecordingOrder(call_sid=new_sid("CA"), account_sid=ACCOUNT, callback_url=CALLBACK), **more)  # type: ignore[arg-type]
 
 
 async def record_tone(studio: Studio, wanted: RecordingOrder, *, seconds: float = 1.2, sounds: bool = True) -> str:
@@ -138,7 +137,9 @@ async def test_recording_that_is_settled_is_handed_on(studio: Studio, sounds: bo
         handed.append((record.sid, record.status, file == studio.final(record.sid), url))
 
     sid = await record_tone(studio, order(is_trimmed=True, then=then), seconds=0.5, sounds=sounds)
-    assert handed == [(sid, status, True, studio.recordings.url(sid))]
+    assert handed == [
+        (sid, status, True, f"http://ringfork.example.com/2010-04-01/Accounts/{ACCOUNT}/Recordings/{sid}")
+    ]
 
 
 def unfinished(sid: str, **more: object) -> RecordingRecord:

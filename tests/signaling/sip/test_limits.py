@@ -128,6 +128,19 @@ def test_guess_guard_login_between_guesses_does_not_reset_the_count(clock: Clock
     assert guard.refuses("192.0.2.1", "alice")
 
 
+def test_guess_guard_of_ipv6_blocks_the_subscriber_not_one_of_his_addresses(clock: Clock) -> None:
+    guard = GuessGuard(GuessLimits(), clock=clock)
+    for number in range(10):
+        guard.failed(f"2001:db8:1:2::{number:x}", "alice")
+    assert guard.refuses("2001:db8:1:2:ffff::1", "alice")
+    assert guard.block_left_s("2001:db8:1:2:ffff::1") == 900
+    assert not guard.refuses("2001:db8:1:3::1", "alice")
+    for _ in range(10):
+        guard.failed("::ffff:192.0.2.1", "alice")
+    assert guard.refuses("192.0.2.1", "alice"), "the same party, whichever way its address is written"
+    assert not guard.refuses("not an : address", "alice")
+
+
 def test_guess_guard_account_guessed_from_everywhere_stays_open_to_its_owner(clock: Clock) -> None:
     guard = GuessGuard(GuessLimits(), clock=clock)
     guard.succeeded("198.51.100.1", "alice")
