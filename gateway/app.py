@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,7 +38,7 @@ from gateway.rest.auth import Credentials
 from gateway.rest.call_recordings import CallRecordingsApi
 from gateway.rest.calls import CallsApi
 from gateway.rest.conferences import ConferencesApi
-from gateway.rest.dispatch import RestApi
+from gateway.rest.dispatch import Resource, RestApi
 from gateway.rest.keys import KeysApi
 from gateway.rest.queues import QueuesApi
 from gateway.rest.recordings import RecordingApi
@@ -365,7 +365,8 @@ class Gateway:
         keys = KeysApi(self._ledger, now=_now)
         apis = (calls, recordings, conferences, queues, accounts, keys)
         resources = [each for api in apis for each in api.resources()]
-        yield RestApi(resources, credentials=self._credentials).routes()
+        self._rest = RestApi(resources, credentials=self._credentials)
+        yield self._rest.routes()
 
     def _twimlets(self) -> Twimlets:
         configuration, mail = self._configuration, self._configuration.mail
@@ -404,6 +405,11 @@ class Gateway:
 
     async def wait_idle(self) -> None:
         await self._calls.wait_idle()
+
+    @property
+    def rest_resources(self) -> Sequence[Resource]:
+        """What the REST API serves beside the sound of recordings."""
+        return self._rest.resources
 
     @property
     def live_calls(self) -> int:

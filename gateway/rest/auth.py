@@ -15,12 +15,11 @@ from aiohttp import hdrs, web
 
 from gateway.accounts.directory import Directory
 from gateway.accounts.entries import Account
-from gateway.rest.errors import RestError, not_found, too_many_guesses, unauthorized
+from gateway.rest.errors import inactive, not_found, too_many_guesses, unauthorized
 from signaling.sip.limits import GuessGuard
 
 MAX_HEADER: Final = 4_096
 MAX_USER: Final = 64
-NOT_ACTIVE: Final = 20005
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +61,7 @@ class Credentials:
             self._guard.succeeded(source, guessed)
         account_sid, is_key = login
         if not self._directory.is_active(account_sid):
-            raise RestError(403, NOT_ACTIVE, "Account is not active")
+            raise inactive()
         return Principal(account_sid=account_sid, is_key=is_key)
 
     def require_for(self, request: web.Request, account_sid: str) -> tuple[Principal, Account]:

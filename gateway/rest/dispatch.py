@@ -16,13 +16,14 @@ from aiohttp import hdrs, web
 
 from gateway.accounts.entries import Account
 from gateway.rest.auth import Credentials, Principal
-from gateway.rest.errors import RestError, answering, method_not_allowed, not_found
+from gateway.rest.errors import RestError, answering, inactive, method_not_allowed, not_found
 from gateway.rest.form import Form
 from gateway.rest.paging import Page
 from gateway.rest.render import as_json, as_xml
 
 ROOT: Final = "/2010-04-01"
 MAX_FIELDS: Final = 1000
+READING: Final = (hdrs.METH_GET, hdrs.METH_HEAD)
 _PARAMETER = re.compile(r"\{(\w+)\}")
 
 
@@ -87,6 +88,11 @@ class RestApi:
         table.route("*", f"{ROOT}/{{path:.*}}")(answering(self._serve_top))
         return table
 
+    @property
+    def resources(self) -> tuple[Resource, ...]:
+        """All of them, those below the root first."""
+        return (*self._tops, *self._resources)
+
     async def _serve_top(self, request: web.Request) -> web.StreamResponse:
         principal = self._credentials.require(request)
         _, account = self._credentials.require_for(request, principal.account_sid)
@@ -94,6 +100,9 @@ class RestApi:
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         principal, account = self._credentials.require_for(request, request.match_info["account_sid"])
+        if account.status != "active" and request.method not in READING:
+            # Its main account may still look.
+            raise inactive()
         return await self._answer(request, self._resources, principal, account)
 
     async def _answer(

@@ -46,6 +46,10 @@ def unauthorized() -> RestError:
     return RestError(401, 20003, "Authenticate", headers={hdrs.WWW_AUTHENTICATE: 'Basic realm="Twilio API"'})
 
 
+def inactive() -> RestError:
+    return RestError(403, 20005, "Account is not active")
+
+
 def too_many_guesses(left_s: float) -> RestError:
     """left_s: for how long the address is blocked; less than a second: the account is slowed, not the address."""
     wait_s = max(1, math.ceil(left_s))
