@@ -359,7 +359,7 @@ class Gateway:
             public_url=configuration.public_url,
         )
         services = self._services
-        conferences = ConferencesApi(store=self._store, conferences=services.conferences, calls=self._calls)
+        conferences = ConferencesApi(store=self._store, services=services, calls=self._calls, launch=self._place)
         queues = QueuesApi(store=self._store, queues=services.queues, services=services)
         accounts = AccountsApi(self._ledger, calls=self._calls, now=_now)
         keys = KeysApi(self._ledger, now=_now)

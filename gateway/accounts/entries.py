@@ -56,10 +56,6 @@ class Account:
         return self.sid
 
     @property
-    def is_main(self) -> bool:
-        return self.sid == self.owner_sid
-
-    @property
     def limits(self) -> Limits:
         return Limits(calls=self.max_calls, per_second=self.calls_per_second, prefixes=self.allowed_prefixes)
 

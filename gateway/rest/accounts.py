@@ -65,7 +65,7 @@ class AccountsApi:
 
     async def _create(self, ask: Ask) -> Reply:
         check_owner(ask)
-        if not ask.account.is_main:
+        if ask.account_sid != self._directory.main.sid:
             raise RestError(403, DENIED, "A sub-account has no sub-accounts of its own")
         check_room(self._directory, Account, ask, code=TOO_MANY_ACCOUNTS)
         now = self._now()

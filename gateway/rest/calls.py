@@ -26,7 +26,15 @@ WRONG_STATE: Final = 21220
 NOT_OVER: Final = 20009
 TOO_MANY: Final = 20429
 NOT_EXECUTED: Final = 13750
-WITHOUT_EFFECT: Final = ("MachineDetection", "AsyncAmd", "Byoc", "CallToken", "ClientNotificationUrl")
+WITHOUT_EFFECT: Final = (
+    "MachineDetection",
+    "AsyncAmd",
+    "Byoc",
+    "CallReason",
+    "CallToken",
+    "RecordingConfigurationId",
+    "Passports",
+)
 STATUSES: Final = ("queued", "ringing", "in-progress", *FINAL_CALL_STATUSES)
 
 Launch = Callable[[CallOrder], LiveCall | None]
@@ -73,7 +81,7 @@ class CallsApi:
         order = order_of(ask.form, account_sid=ask.account_sid, router=self._router)
         call = self._launch(order)
         if call is None:
-            raise RestError(429, TOO_MANY, "Too many calls wait to be placed")
+            raise too_many()
         # Told on the record: a client that counts on one of these must be able to find out.
         for name in WITHOUT_EFFECT:
             if ask.form.has(name):
@@ -126,6 +134,10 @@ def _following(form: Form) -> Fetch | Given | None:
     if url is not None:
         return Fetch(url=url, method=form.method("Method", code=BAD_METHOD))
     return document_of(form)
+
+
+def too_many() -> RestError:
+    return RestError(429, TOO_MANY, "Too many calls wait to be placed")
 
 
 def place_of(asked: Asked) -> Place:

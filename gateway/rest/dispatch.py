@@ -14,7 +14,6 @@ from urllib.parse import parse_qsl
 
 from aiohttp import hdrs, web
 
-from gateway.accounts.entries import Account
 from gateway.rest.auth import Credentials, Principal
 from gateway.rest.errors import RestError, answering, inactive, method_not_allowed, not_found
 from gateway.rest.form import Form
@@ -31,19 +30,15 @@ _PARAMETER = re.compile(r"\{(\w+)\}")
 class Ask:
     """A request that may be made: its account is the caller's. parts: what stood for the path's parameters.
 
-    account: the one named in the path, which the caller is or owns; without one there, the caller's own.
-    form: the body's parameters, of a GET the query's.
+    account_sid: of the one named in the path, which the caller is or owns; without one there, the caller's own.
+    form: the body's parameters, of a GET the query's. is_by_key: asked with an API key, not with the account's token.
     """
 
-    account: Account
-    principal: Principal
+    account_sid: str
     parts: Mapping[str, str]
     form: Form
     path: str
-
-    @property
-    def account_sid(self) -> str:
-        return self.account.sid
+    is_by_key: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,18 +90,17 @@ class RestApi:
 
     async def _serve_top(self, request: web.Request) -> web.StreamResponse:
         principal = self._credentials.require(request)
-        _, account = self._credentials.require_for(request, principal.account_sid)
-        return await self._answer(request, self._tops, principal, account)
+        return await self._answer(request, self._tops, principal, principal.account_sid)
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         principal, account = self._credentials.require_for(request, request.match_info["account_sid"])
         if account.status != "active" and request.method not in READING:
             # Its main account may still look.
             raise inactive()
-        return await self._answer(request, self._resources, principal, account)
+        return await self._answer(request, self._resources, principal, account.sid)
 
     async def _answer(
-        self, request: web.Request, resources: Sequence[Resource], principal: Principal, account: Account
+        self, request: web.Request, resources: Sequence[Resource], principal: Principal, account_sid: str
     ) -> web.StreamResponse:
         bare, suffix = _split(request.match_info["path"])
         for resource in resources:

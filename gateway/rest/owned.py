@@ -45,7 +45,7 @@ def check_owner(ask: Ask) -> None:
 
     Source: Twilio "API keys" (a standard key reaches everything but Accounts and Keys).
     """
-    if ask.principal.is_key:
+    if ask.is_by_key:
         raise RestError(403, DENIED, "An API key may not manage accounts and keys: use the account's auth token")
 
 

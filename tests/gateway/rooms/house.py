@@ -54,10 +54,14 @@ class House(Scene):
     def open(self) -> None:
         self.all = self.services()
 
-    async def call(self, name: str, body: str) -> Caller:
-        """Somebody calls whose document is ``<Response>body</Response>``; returns when the house has settled."""
+    async def call(self, name: str, body: str, *, media: Any = None) -> Caller:
+        """Somebody calls whose document is ``<Response>body</Response>``; returns when the house has settled.
+
+        media: a port of an engine, for those whose sound is to be heard.
+        """
         self.documents[f"/{name}"] = f"<Response>{body}</Response>"
         leg = PeerLeg(name, direction=Direction.INBOUND)
+        leg.media = leg.media if media is None else media
         facts = CallFacts(
             sid=new_sid("CA"),
             account_sid=ACCOUNT_SID,
