@@ -113,7 +113,13 @@ class RestApi:
         if handler is None:
             raise method_not_allowed(", ".join(resource.methods))
         pairs = await _pairs(request)
-        ask = Ask(account=account, principal=principal, parts=found.groupdict(), form=Form(pairs), path=request.path)
+        ask = Ask(
+            account_sid=account_sid,
+            parts=found.groupdict(),
+            form=Form(pairs),
+            path=request.path,
+            is_by_key=principal.is_key,
+        )
         return _respond(await handler(ask), request, pairs, suffix or "")
 
 

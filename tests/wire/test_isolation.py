@@ -4,6 +4,7 @@ The walk is over the daemon's own table, so that a resource that is added is wal
 """
 
 import re
+import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
@@ -60,12 +61,17 @@ class House:
 @pytest_asyncio.fixture
 async def house(tmp_path: Path) -> AsyncIterator[House]:
     secrets = Secrets()
+    silent = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    silent.bind(("127.0.0.1", 0))
     settings = loopback_configuration(
         directory=tmp_path, secrets_=secrets, voice_url="", clients={"alice": "wonderland"}, capacity=8
     )
+    # Calls to numbers ring for as long as they like: nobody ever answers there.
+    settings["trunks"] = [{"name": "silent", "uri": f"sip:127.0.0.1:{silent.getsockname()[1]}"}]
     first = (secrets.account_sid, secrets.auth_token)
     owned = await _records(settings["storage"]["url"], first[0])
     async with AsyncExitStack() as stack:
+        stack.callback(silent.close)
         gateway = Gateway(Configuration.model_validate(settings))
         stack.push_async_callback(gateway.stop)
         await gateway.start()
@@ -73,7 +79,7 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
         status, sub = await house.ask("POST", "Accounts.json", first, FriendlyName="second")
         assert status == 201
         house.second = (sub["sid"], sub["auth_token"])
-        house.owners |= {"sid": (await house.own("Keys"))["sid"]}
+        house.owners["sid"] = (await house.own("Keys"))["sid"]
         yield house
 
 
@@ -130,6 +136,26 @@ async def test_no_route_shows_or_changes_what_another_account_has(house: House) 
                 (rows,) = [each for each in found.values() if isinstance(each, list)]
                 assert (status, rows) == (200, []), f"the list of {path}"
     assert seen >= 20
+
+
+async def test_what_goes_on_in_another_account_is_not_there_either(house: House) -> None:
+    form = {"To": "+15550101", "From": "+15550100"}
+    calling = await house.own("Calls", Twiml="<Response/>", **form)
+    invited = await house.own("Conferences/standup/Participants", **form)
+    live = {"call_sid": calling["sid"], "conference_sid": invited["conference_sid"], "participant": invited["call_sid"]}
+    path = f"Accounts/{house.first[0]}/Conferences/{live['conference_sid']}/Participants/{live['participant']}.json"
+    assert (await house.ask("GET", path, house.first))[0] == 200
+    house.owners |= live
+    for resource, path in house.paths():
+        if "{" in resource.path:
+            for method in resource.methods:
+                status, found = await house.ask(method, f"Accounts/{house.second[0]}/{path}.json", house.second, **form)
+                assert (status, found["code"]) == (404, 20404), f"{method} {path}"
+    # A room of the same name is another room.
+    status, other = await house.ask(
+        "POST", f"Accounts/{house.second[0]}/Conferences/standup/Participants.json", house.second, **form
+    )
+    assert status == 201 and other["conference_sid"] != live["conference_sid"]
 
 
 async def test_every_parameter_of_the_walk_is_something_there_is(house: House) -> None:
