@@ -488,7 +488,7 @@ class Gateway:
         self._launch(CallSession(self._services, leg, facts, script))
 
     def _place(self, order: CallOrder) -> OutgoingCall | None:
-        """A call that the REST API asked for; None when it cannot even be queued."""
+        """A call that the REST API asked for; None when it cannot even be queued. Raises AllInUse."""
         if self._is_draining:
             return None
         wait_s = self._allowance.reserve(order.facts.account_sid, now_s=time.monotonic())

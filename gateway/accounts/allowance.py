@@ -7,6 +7,17 @@ Source: Twilio error 10004 (concurrency); Twilio Call resource, queue_time (call
 from gateway.accounts.directory import Directory
 from gateway.live_calls import LiveCalls
 from gateway.pace import Pace
+from signaling.errors import Fault, GatewayError
+
+
+class AllInUse(GatewayError):
+    """The account has as many calls at once as it may. code: Twilio's."""
+
+    fault = Fault.CLIENT
+    code = 10004
+
+    def __init__(self) -> None:
+        super().__init__("Call concurrency limit exceeded")
 
 
 class Allowance:
@@ -29,9 +40,11 @@ class Allowance:
         return not is_full and len(self._calls) < self._most
 
     def reserve(self, account_sid: str, *, now_s: float) -> float | None:
-        """How long from now a call to be placed has to wait, or None when there is no place for it."""
-        if not self.has_room(account_sid):
+        """How long from now a call to be placed has to wait, or None when there is no place for it. Raises AllInUse."""
+        if len(self._calls) >= self._most:
             return None
+        if not self.has_room(account_sid):
+            raise AllInUse
         per_second = self._directory.limits(account_sid).per_second or self._per_second
         known = self._paces.get(account_sid)
         if known is None or known[0] != per_second:

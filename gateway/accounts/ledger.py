@@ -7,9 +7,10 @@ defines too is the file's. Source: README, "Accounts".
 import structlog
 
 from gateway.accounts.directory import Directory
-from gateway.accounts.entries import Entry, Sealing, entry_of, record_of
+from gateway.accounts.entries import Entry, entry_of, record_of
+from gateway.accounts.vault import Vault
 from gateway.store import Store
-from gateway.store.records import DeletedConfigured
+from gateway.store.records import ConfiguredRecord, DeletedConfigured
 from signaling.errors import UsageError
 
 _log = structlog.get_logger(__name__)
@@ -18,7 +19,7 @@ _log = structlog.get_logger(__name__)
 class Ledger:
     """directory: filled by load() and changed by the others."""
 
-    def __init__(self, directory: Directory, *, store: Store, vault: Sealing) -> None:
+    def __init__(self, directory: Directory, *, store: Store, vault: Vault) -> None:
         self._directory = directory
         self._store = store
         self._vault = vault
@@ -30,15 +31,22 @@ class Ledger:
     async def load(self) -> int:
         """Read everything; returns how many entries. Raises SecretUnreadable, StorageUnavailable."""
         found = 0
+        stale: list[ConfiguredRecord] = []
         for record in await self._store.configured():
             if self._directory.holds(record.sid):
                 _log.warning("defined in the configuration file as well, which counts", sid=record.sid)
                 continue
             try:
-                self._directory.put(entry_of(record, self._vault))
+                entry = entry_of(record, self._vault)
+                self._directory.put(entry)
+                if self._vault.is_stale(record.details.values()):
+                    stale.append(record_of(entry, self._vault))
                 found += 1
             except (UsageError, TypeError) as error:
                 _log.error("unreadable entry left out", sid=record.sid, reason=str(error))
+        if stale:
+            await self._store.write(*stale)
+            _log.warning("secrets sealed anew", entries=len(stale))
         return found
 
     async def put(self, entry: Entry) -> None:

@@ -7,6 +7,7 @@ Pure, but deriving the key takes a tenth of a second on purpose. Source: Fernet 
 
 import hashlib
 from base64 import urlsafe_b64encode
+from collections.abc import Iterable
 from typing import Final
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
@@ -34,10 +35,16 @@ class Vault:
     """secret seals; previous, if any, only opens. Blocks while it is made."""
 
     def __init__(self, secret: str, *, previous: str = "") -> None:
-        self._fernet = MultiFernet([Fernet(_key(each)) for each in (secret, previous) if each])
+        self._newest = Fernet(_key(secret))
+        self._fernet = MultiFernet([self._newest, *([Fernet(_key(previous))] if previous else [])])
 
     def seal(self, secret: str) -> str:
         return self._fernet.encrypt(secret.encode()).decode("ascii")
+
+    def is_stale(self, cells: Iterable[object]) -> bool:
+        """Whether one of these was sealed with the previous secret."""
+        sealed = [cell for cell in cells if isinstance(cell, str) and _opens(self._fernet, cell)]
+        return not all(_opens(self._newest, cell) for cell in sealed)
 
     def open(self, sealed: str) -> str:
         """Raises SecretUnreadable."""
@@ -45,6 +52,14 @@ class Vault:
             return self._fernet.decrypt(sealed.encode()).decode()
         except (InvalidToken, UnicodeDecodeError):
             raise SecretUnreadable from None
+
+
+def _opens(fernet: Fernet | MultiFernet, cell: str) -> bool:
+    try:
+        fernet.decrypt(cell.encode())
+    except InvalidToken:
+        return False
+    return True
 
 
 def _key(secret: str) -> bytes:

@@ -33,6 +33,7 @@ NO_TO, NO_FROM, BAD_TO, BAD_FROM = 21201, 21213, 21211, 21212
 FROM_NOT_OURS, NO_URL, BAD_URL = 21210, 21205, 21205
 BAD_DIGITS, BAD_TIMEOUT, BAD_METHOD, BAD_APPLICATION = 21206, 21208, 21209, 21218
 BAD_RECORDING_CALLBACK, BAD_RECORDING_EVENT = 13256, 13621
+NOT_PERMITTED = 21215
 BAD_CALLBACK, TWIML_TOO_LONG, TWIML_AND_URL = 21502, 32018, 32019
 
 
@@ -109,6 +110,8 @@ def order_of(form: Form, *, account_sid: str, router: Router) -> CallOrder:
 def placed(form: Form, *, account_sid: str, router: Router, answer: Callable[[Callee], Answer]) -> CallOrder:
     """What all calls that are placed have in common. Raises RestError for the first thing that is wrong."""
     callee = callee_of(form)
+    if isinstance(callee.target, NumberTarget) and not router.may_call(callee.target.number, account_sid=account_sid):
+        raise bad_parameter(NOT_PERMITTED, f"To: the account may not call {callee.address}")
     caller = form.required("From", code=NO_FROM, longest=256).strip()
     facts = CallFacts(
         sid=new_sid("CA"),

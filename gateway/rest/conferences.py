@@ -137,9 +137,13 @@ class ConferencesApi:
             )
         except RoomRefused as refused:
             raise bad_parameter(refused.code, refused.message) from None
-        call = self._launch(replace(wanted.order, afterwards=lambda: room.missed(facts.sid)))
+        call = None
+        try:
+            call = self._launch(replace(wanted.order, afterwards=lambda: room.missed(facts.sid)))
+        finally:
+            if call is None:
+                room.missed(facts.sid)
         if call is None:
-            room.missed(facts.sid)
             raise too_many()
         for parameter in WITHOUT_EFFECT:
             if ask.form.has(parameter):

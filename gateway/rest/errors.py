@@ -12,6 +12,7 @@ from functools import wraps
 import structlog
 from aiohttp import hdrs, web
 
+from gateway.accounts.allowance import AllInUse
 from gateway.store import StorageUnavailable
 
 _log = structlog.get_logger()
@@ -77,6 +78,8 @@ def answering(handler: Handler) -> Handler:
             return await handler(request)
         except RestError as error:
             return error.response()
+        except AllInUse as error:
+            return RestError(429, error.code, str(error)).response()
         except StorageUnavailable as error:
             _log.warning("request not served", reason=str(error))
             return unavailable().response()
