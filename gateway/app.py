@@ -21,6 +21,7 @@ from yarl import URL
 from gateway.background import Background
 from gateway.beside import Beside
 from gateway.config import Configuration
+from gateway.dialled_calls import DialledCalls
 from gateway.http import HttpServer
 from gateway.interpreter import Interpreter
 from gateway.live_calls import LiveCalls
@@ -302,6 +303,8 @@ class Gateway:
             listen=self._engine.listen,
             open_feed=self._engine.open_feed,
             beside=Beside(),
+            dialled=DialledCalls(),
+            launch=self._launch,
             conferences=Conferences(open_mix=self._engine.open_mix, music=self._music),
             queues=Queues(store=self._store, account_sid=configuration.account.sid, music=self._music, now=_now),
             speaker=Speaker(self._speech, configuration.speech.choice),
@@ -341,7 +344,10 @@ class Gateway:
             yield TokenApi(issuer, self._credentials, is_open=self._is_development).routes()
         yield self._twimlets().routes()
         yield self._recording_api.routes()
-        calls = CallsApi(store=self._store, calls=self._calls, router=self._router, launch=self._place)
+        services = self._services
+        calls = CallsApi(
+            store=self._store, calls=self._calls, dialled=services.dialled, router=self._router, launch=self._place
+        )
         recordings = CallRecordingsApi(
             store=self._store,
             calls=self._calls,
@@ -349,8 +355,7 @@ class Gateway:
             files=RecordingFiles(Path(configuration.recordings.directory)),
             public_url=configuration.public_url,
         )
-        services = self._services
-        conferences = ConferencesApi(store=self._store, conferences=services.conferences, calls=self._calls)
+        conferences = ConferencesApi(store=self._store, services=services, calls=self._calls, launch=self._place)
         queues = QueuesApi(store=self._store, queues=services.queues, services=services)
         resources = [each for api in (calls, recordings, conferences, queues) for each in api.resources()]
         yield RestApi(resources, credentials=self._credentials).routes()

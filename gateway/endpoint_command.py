@@ -16,6 +16,20 @@ MISSING_PJSUA2 = (
     "SIP endpoints need the library pjsua2, which is not installed.\nInstall it with:  pip install 'ringfork[endpoint]'"
 )
 
+# Options that every kind of endpoint has.
+Answer = Annotated[bool, typer.Option("--answer", help="Ring, then answer calls that come in.")]
+AnswerAfter = Annotated[float | None, typer.Option(min=0, metavar="S", help="Ring so long before the answer.")]
+RingOnly = Annotated[bool, typer.Option("--ring-only", help="Ring and never answer; so it is without --commands.")]
+Play = Annotated[str, typer.Option(metavar="FILE|tone:HZ", help="Say this in every call, repeated.")]
+Record = Annotated[Path | None, typer.Option(metavar="FILE", help="WAV file of what is heard.")]
+Digits = Annotated[str, typer.Option(help="Keys to press after the answer; w waits 0.5 s, W 1 s.")]
+HangupAfter = Annotated[float | None, typer.Option(min=0, metavar="S", help="Hang up, so long after the answer.")]
+Once = Annotated[bool, typer.Option("--once", help="End after one call.")]
+Calls = Annotated[int | None, typer.Option(min=1, metavar="N", help="End after so many calls; 1 with --dial.")]
+Commands = Annotated[bool, typer.Option("--commands", help="Obey JSON lines on standard input; its end means quit.")]
+TlsCa = Annotated[Path | None, typer.Option(help="Certificates to trust with TLS.")]
+TlsInsecure = Annotated[bool, typer.Option("--tls-insecure", help="Trust any certificate.")]
+
 app = typer.Typer(help="Client endpoints without a screen: register, call, answer, play, record.", no_args_is_help=True)
 
 
@@ -43,37 +57,27 @@ def sip(
     header: Annotated[
         list[str] | None, typer.Option(metavar="X-NAME=VALUE", help="Header of the INVITE; repeatable.")
     ] = None,
-    answer: Annotated[bool, typer.Option("--answer", help="Ring, then answer calls that come in.")] = False,
-    answer_after: Annotated[
-        float | None, typer.Option(min=0, metavar="S", help="Ring so long before the answer.")
-    ] = None,
-    ring_only: Annotated[
-        bool, typer.Option("--ring-only", help="Ring and never answer; so it is without --commands.")
-    ] = False,
+    answer: Answer = False,
+    answer_after: AnswerAfter = None,
+    ring_only: RingOnly = False,
     reject: Annotated[bool, typer.Option("--reject", help="Refuse calls that come in as busy.")] = False,
     reject_code: Annotated[int | None, typer.Option(min=300, max=699, help="Refuse them with this status.")] = None,
-    play: Annotated[str, typer.Option(metavar="FILE|tone:HZ", help="Say this in every call, repeated.")] = "",
-    record: Annotated[Path | None, typer.Option(metavar="FILE", help="WAV file of what is heard.")] = None,
-    digits: Annotated[str, typer.Option(help="Keys to press after the answer; w waits 0.5 s, W 1 s.")] = "",
+    play: Play = "",
+    record: Record = None,
+    digits: Digits = "",
     hold_after: Annotated[
         float | None, typer.Option(min=0, metavar="S", help="Hold, so long after the answer.")
     ] = None,
     resume_after: Annotated[
         float | None, typer.Option(min=0, metavar="S", help="Resume, so long after the hold.")
     ] = None,
-    hangup_after: Annotated[
-        float | None, typer.Option(min=0, metavar="S", help="Hang up, so long after the answer.")
-    ] = None,
-    once: Annotated[bool, typer.Option("--once", help="End after one call.")] = False,
-    calls: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="End after so many calls; 1 with --dial.")
-    ] = None,
-    commands: Annotated[
-        bool, typer.Option("--commands", help="Obey JSON lines on standard input; its end means quit.")
-    ] = False,
+    hangup_after: HangupAfter = None,
+    once: Once = False,
+    calls: Calls = None,
+    commands: Commands = False,
     codec: Annotated[list[str] | None, typer.Option(help="Codecs to offer, best first; repeatable.")] = None,
-    tls_ca: Annotated[Path | None, typer.Option(help="Certificates to trust with TLS.")] = None,
-    tls_insecure: Annotated[bool, typer.Option("--tls-insecure", help="Trust any certificate.")] = False,
+    tls_ca: TlsCa = None,
+    tls_insecure: TlsInsecure = False,
     log_level: Annotated[
         int, typer.Option(min=0, max=6, help="How much of PJSIP's own log goes to standard error.")
     ] = 0,
@@ -144,33 +148,23 @@ def webrtc(
     param: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="Custom parameter of the call; repeatable.")
     ] = None,
-    answer: Annotated[bool, typer.Option("--answer", help="Ring, then answer calls that come in.")] = False,
-    answer_after: Annotated[
-        float | None, typer.Option(min=0, metavar="S", help="Ring so long before the answer.")
-    ] = None,
-    ring_only: Annotated[
-        bool, typer.Option("--ring-only", help="Ring and never answer; so it is without --commands.")
-    ] = False,
+    answer: Answer = False,
+    answer_after: AnswerAfter = None,
+    ring_only: RingOnly = False,
     reject: Annotated[bool, typer.Option("--reject", help="Refuse calls that come in.")] = False,
-    play: Annotated[str, typer.Option(metavar="FILE|tone:HZ", help="Say this in every call, repeated.")] = "",
-    record: Annotated[Path | None, typer.Option(metavar="FILE", help="WAV file of what is heard.")] = None,
-    digits: Annotated[str, typer.Option(help="Keys to press after the answer; w waits 0.5 s, W 1 s.")] = "",
-    hangup_after: Annotated[
-        float | None, typer.Option(min=0, metavar="S", help="Hang up, so long after the answer.")
-    ] = None,
-    once: Annotated[bool, typer.Option("--once", help="End after one call.")] = False,
-    calls: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="End after so many calls; 1 with --dial.")
-    ] = None,
-    commands: Annotated[
-        bool, typer.Option("--commands", help="Obey JSON lines on standard input; its end means quit.")
-    ] = False,
+    play: Play = "",
+    record: Record = None,
+    digits: Digits = "",
+    hangup_after: HangupAfter = None,
+    once: Once = False,
+    calls: Calls = None,
+    commands: Commands = False,
     codec: Annotated[
         list[str] | None,
         typer.Option(help=f"{', '.join(WEBRTC_CODECS)}: those to use, best first; repeatable. PCMU, opus if none."),
     ] = None,
-    tls_ca: Annotated[Path | None, typer.Option(help="Certificates to trust with TLS.")] = None,
-    tls_insecure: Annotated[bool, typer.Option("--tls-insecure", help="Trust any certificate.")] = False,
+    tls_ca: TlsCa = None,
+    tls_insecure: TlsInsecure = False,
 ) -> None:
     """A browser with the Voice SDK, without page or screen: registers, calls or answers, plays, records.
 

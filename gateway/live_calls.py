@@ -34,6 +34,8 @@ class LiveCall(Protocol):
         """Another document instead of what runs now. False for a call that is over."""
         ...
 
+    def fall_back_to(self, url: str, method: str) -> None: ...
+
 
 class LiveCalls:
     def __init__(self) -> None:

@@ -7,15 +7,15 @@ specification.
 """
 
 import asyncio
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from gateway.call import Alerted, CallStatus, PickedUp, Placed, unanswered_status
 from gateway.call_progress import CallProgress
 from gateway.call_recordings import CallRecordingOrder
 from gateway.fork_attempt import worst_of
-from gateway.parameters import CallFacts
+from gateway.parameters import CallFacts, call_parameters
 from gateway.routing import Script
 from gateway.services import Services
 from gateway.session import CallSession
@@ -35,7 +35,8 @@ class CallOrder:
     document: performed on the answer instead of script.voice_url. shown: the caller as the far end sees it.
     timeout_s: of ringing. time_limit_s: of the whole call; None: as the configuration allows.
     digits: sent to the far end on the answer. recording: of the whole call from the answer on.
-    headers, parameters: for a SIP phone and a Voice SDK device.
+    headers, parameters: for a SIP phone and a Voice SDK device. display_name: the caller's, for phones that show one.
+    notification: URL that is told when dialling starts. afterwards: called when the call is over, however it went.
     """
 
     facts: CallFacts
@@ -50,6 +51,9 @@ class CallOrder:
     recording: CallRecordingOrder | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     parameters: Mapping[str, str] = field(default_factory=dict)
+    display_name: str = ""
+    notification: str | None = None
+    afterwards: Callable[[], None] | None = None
 
 
 class OutgoingCall:
@@ -63,6 +67,7 @@ class OutgoingCall:
         self.progress = CallProgress(services, order.facts, timeline, order.telling, status=CallStatus.QUEUED)
         self.session: CallSession | None = None
         self._following: Fetch | Given | None = order.document
+        self._script = order.script
         self._inbox: asyncio.Queue[tuple[Leg, LegEvent] | HangupCause] = asyncio.Queue()
         self._legs: list[Leg] = []
         self._wait_s = wait_s
@@ -90,8 +95,21 @@ class OutgoingCall:
         self._following = following
         return not self.status.is_final
 
+    def fall_back_to(self, url: str, method: str) -> None:
+        """Whom to ask from now on when a document fails."""
+        if self.session is not None:
+            self.session.fall_back_to(url, method)
+        self._script = replace(self._script, fallback_url=url, fallback_method=method)
+
     async def run(self) -> None:
         """From placing to the end of the call; returns when it is on record."""
+        try:
+            await self._run()
+        finally:
+            if self._order.afterwards is not None:
+                self._order.afterwards()
+
+    async def _run(self) -> None:
         followers: list[asyncio.Task[None]] = []
         try:
             outcome = await self._ring(followers)
@@ -112,6 +130,7 @@ class OutgoingCall:
         if self._wait_s and await self._is_canceled_within(self._wait_s):
             return Ended(HangupCause.CANCELED)
         self.progress.advance(Placed())
+        self._notify()
         self._legs = self._services.location.place(self._order.target, self._request())
         if not self._legs and isinstance(self._order.target, NumberTarget):
             self.progress.timeline.warn(NO_TRUNK, f"no trunk takes {self._order.target.number}", level="error")
@@ -156,7 +175,7 @@ class OutgoingCall:
             self._services,
             leg,
             self.facts,
-            self._order.script,
+            self._script,
             progress=self.progress,
             first=self._following,
             digits=self._order.digits,
@@ -171,6 +190,19 @@ class OutgoingCall:
             if isinstance(event, (Answered, Ended)):
                 return
 
+    def _notify(self) -> None:
+        """The custom parameters go with it. Source: Twilio Call resource, ClientNotificationUrl."""
+        order, timeline = self._order, self.progress.timeline
+        if order.notification is not None:
+            parameters = call_parameters(self.facts, self.status) + list(order.parameters.items())
+            owed = timeline.owe(
+                url=order.notification,
+                method="POST",
+                parameters=parameters,
+                order_key=f"{self.facts.sid} notification",
+            )
+            timeline.note(owed)
+
     def _last_leg(self) -> Leg | None:
         return self._legs[-1] if self._legs else None
 
@@ -179,7 +211,7 @@ class OutgoingCall:
         return OutboundCall(
             call_sid=self.facts.sid,
             account_sid=self.facts.account_sid,
-            caller=Party(address=order.shown or self.facts.caller),
+            caller=Party(address=order.shown or self.facts.caller, display_name=order.display_name),
             callee=Party(address=self.facts.callee),
             headers=order.headers,
             parameters=order.parameters,

@@ -3,7 +3,7 @@
 Pure. Source: rest-api.md 4 and 9 of the specification; Twilio Call resource, create.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -81,8 +81,33 @@ def callee_of(form: Form) -> Callee:
         raise bad_parameter(BAD_TO, f"To: {error} expected, found {written[:100]!r}") from None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What the answered call does, and who is told of it."""
+
+    script: Script
+    telling: Telling
+    document: Given | None = None
+
+
 def order_of(form: Form, *, account_sid: str, router: Router) -> CallOrder:
     """Raises RestError for the first thing that is wrong."""
+
+    def answer(callee: Callee) -> Answer:
+        application_sid = form.text("ApplicationSid")
+        if application_sid is None:
+            script, document = _script(form, callee.address)
+            return Answer(script=script, document=document, telling=telling_of(form))
+        script = _of_application(application_sid, router, callee.address)
+        return Answer(
+            script=script, telling=Telling(url=script.status_callback or None, method=script.status_callback_method)
+        )
+
+    return placed(form, account_sid=account_sid, router=router, answer=answer)
+
+
+def placed(form: Form, *, account_sid: str, router: Router, answer: Callable[[Callee], Answer]) -> CallOrder:
+    """What all calls that are placed have in common. Raises RestError for the first thing that is wrong."""
     callee = callee_of(form)
     caller = form.required("From", code=NO_FROM, longest=256).strip()
     facts = CallFacts(
@@ -93,21 +118,15 @@ def order_of(form: Form, *, account_sid: str, router: Router) -> CallOrder:
         direction=CallDirection.OUTBOUND_API,
     )
     shown = form.text("CallerId", longest=256, code=BAD_FROM)
-    application_sid = form.text("ApplicationSid")
-    if application_sid is not None:
-        script, document = _of_application(application_sid, router, callee.address), None
-        telling = Telling(url=script.status_callback or None, method=script.status_callback_method)
-    else:
-        script, document = _script(form, callee.address)
-        telling = telling_of(form)
+    answered = answer(callee)
     timeout_s = form.integer("Timeout", default=DEFAULT_TIMEOUT_S, lowest=1, highest=10**9, code=BAD_TIMEOUT)
     assert timeout_s is not None
     return CallOrder(
         facts=facts,
         target=callee.target,
-        script=script,
-        document=document,
-        telling=telling,
+        script=answered.script,
+        document=answered.document,
+        telling=answered.telling,
         timeout_s=min(timeout_s, MAX_TIMEOUT_S),
         time_limit_s=form.integer("TimeLimit", default=None, lowest=1, highest=86_400),
         shown=shown,
@@ -117,6 +136,9 @@ def order_of(form: Form, *, account_sid: str, router: Router) -> CallOrder:
         else None,
         headers=callee.headers,
         parameters=callee.parameters,
+        notification=form.url("ClientNotificationUrl", code=BAD_CALLBACK, callback=True)
+        if isinstance(callee.target, ClientTarget)
+        else None,
     )
 
 

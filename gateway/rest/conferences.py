@@ -1,27 +1,33 @@
-"""Conferences and their participants: listed, read, changed, ended.
+"""Conferences and their participants: listed, read, changed, ended; participants who are called and brought in.
 
 A live conference is asked itself; one that is over is read from its record, and has no participants.
 Source: rest-api.md 6 of the specification; Twilio Conference and Participant resources.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
-from gateway.live_calls import LiveCalls
-from gateway.parameters import API_VERSION, rfc2822
-from gateway.rest.calls import between, place_of
+from gateway.call import CallStatus
+from gateway.live_calls import LiveCall, LiveCalls
+from gateway.parameters import API_VERSION, CallFacts, rfc2822
+from gateway.rest.calls import NOT_EXECUTED, Launch, between, place_of, too_many
 from gateway.rest.dispatch import ROOT, Ask, Reply, Resource
 from gateway.rest.errors import not_found
 from gateway.rest.form import Form, bad_parameter
 from gateway.rest.paging import Asked, Page, asked_page
-from gateway.rooms.attendance import Attendance
+from gateway.rest.participant_form import WITHOUT_EFFECT, participant_order
 from gateway.rooms.conference import Room, RoomRefused
 from gateway.rooms.conference_events import Modified, Participant
+from gateway.rooms.conference_model import GONE
 from gateway.rooms.conferences import Conferences
+from gateway.services import Services
 from gateway.sids import is_sid
 from gateway.store import Store
 from gateway.store.records import ConferenceRecord
 from gateway.store.search import ConferenceSearch
+from gateway.timeline import Timeline
+from gateway.verbs.conference import admission_of
 from gateway.verbs.outcome import Fetch
 
 STATUSES: Final = ("init", "in-progress", "completed")
@@ -29,21 +35,40 @@ BAD_URL: Final = 21402
 BAD_METHOD: Final = 21403
 BAD_PARAMETER: Final = 20001
 
+_WAYS: Final = {
+    CallStatus.QUEUED: "queued",
+    CallStatus.INITIATED: "connecting",
+    CallStatus.RINGING: "ringing",
+    CallStatus.IN_PROGRESS: "connected",
+    CallStatus.COMPLETED: "complete",
+}
+"""Status of a participant whose call is on the way. Source: Twilio Participant resource, status."""
+
 RowT = TypeVar("RowT")
 
 
+@dataclass(frozen=True)
+class _Expected:
+    """A call that is not placed yet."""
+
+    facts: CallFacts
+    timeline: Timeline
+
+
 class ConferencesApi:
-    def __init__(self, *, store: Store, conferences: Conferences, calls: LiveCalls) -> None:
+    def __init__(self, *, store: Store, services: Services, calls: LiveCalls, launch: Launch) -> None:
         self._store = store
-        self._conferences = conferences
+        self._services = services
+        self._conferences: Conferences = services.conferences
         self._calls = calls
+        self._launch = launch
 
     def resources(self) -> list[Resource]:
         one = {"GET": self._participant, "POST": self._change, "DELETE": self._kick}
         return [
             Resource("Conferences", {"GET": self._list}),
             Resource("Conferences/{conference_sid}", {"GET": self._fetch, "POST": self._update}),
-            Resource("Conferences/{conference_sid}/Participants", {"GET": self._participants}),
+            Resource("Conferences/{conference_sid}/Participants", {"GET": self._participants, "POST": self._add}),
             Resource("Conferences/{conference_sid}/Participants/{participant}", one),
         ]
 
@@ -91,7 +116,8 @@ class ConferencesApi:
         room = self._conferences.get(record.sid)
         wanted = {name: form.boolean(name, default=False) for name in ("Muted", "Hold", "Coaching") if form.text(name)}
         # Newest first, as every list.
-        found = [] if room is None else [each for each in room.participants[::-1] if _fits(each, wanted)]
+        known = [] if room is None else [*room.participants, *room.invited][::-1]
+        found = [each for each in known if _fits(each, wanted)]
         cut, has_more = paged(found, [each.call_sid for each in found], asked)
         page = Page(
             key="participants",
@@ -102,13 +128,50 @@ class ConferencesApi:
         )
         return Reply(resource=page)
 
+    async def _add(self, ask: Ask) -> Reply:
+        room, name = await self._room_to_join(ask)
+        wanted = participant_order(ask.form, room=name, account_sid=ask.account_sid, router=self._services.router)
+        facts = wanted.order.facts
+        timeline = Timeline(self._services, call_sid=facts.sid, leg_id="")
+        admission = replace(admission_of(_Expected(facts, timeline), wanted.noun, None), participant=wanted.participant)
+        try:
+            room = self._conferences.invite(
+                self._services, facts, name, admission, hang_up=lambda: self._hang_up(facts.sid)
+            )
+        except RoomRefused as refused:
+            raise bad_parameter(refused.code, refused.message) from None
+        call = self._launch(replace(wanted.order, afterwards=lambda: room.missed(facts.sid)))
+        if call is None:
+            room.missed(facts.sid)
+            raise too_many()
+        for parameter in WITHOUT_EFFECT:
+            if ask.form.has(parameter):
+                timeline.warn(NOT_EXECUTED, f"{parameter} has no effect on participants that are called here")
+        if _boolean(ask.form, "EarlyMedia"):
+            timeline.warn(NOT_EXECUTED, "EarlyMedia: the conference hears the participant from its answer on")
+        return Reply(resource=self._shown_participant(room, wanted.participant), name="Participant", status=201)
+
+    async def _room_to_join(self, ask: Ask) -> tuple[Room | None, str]:
+        """The room that goes on, or none; and its name. One that is over cannot be joined by its sid."""
+        asked = ask.parts["conference_sid"]
+        room = self._conferences.get(asked) or self._conferences.named(asked)
+        if room is None and is_sid("CF", asked):
+            await self._record(ask)
+            raise bad_parameter(GONE, "The conference is completed: nobody can be added")
+        return room, asked if room is None else room.name
+
+    def _hang_up(self, call_sid: str) -> None:
+        call = self._calls.get(call_sid)
+        if call is not None:
+            call.hangup()
+
     async def _participant(self, ask: Ask) -> Reply:
-        room, attendance = await self._attendance(ask)
-        return self._reply(room, attendance)
+        room, participant = await self._found(ask)
+        return self._reply(room, participant)
 
     async def _change(self, ask: Ask) -> Reply:
-        room, attendance = await self._attendance(ask)
-        form, call_sid = ask.form, attendance.call.facts.sid
+        room, participant = await self._found(ask)
+        form, call_sid = ask.form, participant.call_sid
         change = Modified(
             call_sid=call_sid,
             ends_on_exit=_boolean(form, "EndConferenceOnExit"),
@@ -119,6 +182,8 @@ class ConferencesApi:
         hold_document = _document(form, "HoldUrl", "HoldMethod", default="GET")
         announcement = _document(form, "AnnounceUrl", "AnnounceMethod", default="POST")
         is_held, is_muted = _boolean(form, "Hold"), _boolean(form, "Muted")
+        if room.attendance(call_sid) is None and (hold_document is not None or announcement is not None):
+            raise bad_parameter(BAD_PARAMETER, "The participant has not joined yet: there is nobody to hear a document")
         if change != Modified(call_sid=call_sid):
             try:
                 room.modify(change)
@@ -130,11 +195,11 @@ class ConferencesApi:
             room.hold(call_sid, is_held=is_held, ambience=hold_document)
         if announcement is not None:
             room.announce_to(call_sid, announcement)
-        return self._reply(room, attendance)
+        return self._reply(room, participant)
 
     async def _kick(self, ask: Ask) -> Reply:
-        room, attendance = await self._attendance(ask)
-        room.kick(attendance.call.facts.sid)
+        room, participant = await self._found(ask)
+        room.kick(participant.call_sid)
         return Reply()
 
     async def _record(self, ask: Ask) -> ConferenceRecord:
@@ -150,20 +215,21 @@ class ConferencesApi:
             raise not_found(ask.path)
         return record
 
-    async def _attendance(self, ask: Ask) -> tuple[Room, Attendance]:
+    async def _found(self, ask: Ask) -> tuple[Room, Participant]:
+        """By the CallSid or the label of one who is in the room, or on the way to it."""
         record = await self._record(ask)
         room = self._conferences.get(record.sid)
-        attendance = None if room is None else room.attendance(ask.parts["participant"])
-        if room is None or attendance is None:
+        known = [] if room is None else [*room.participants, *room.invited]
+        asked = ask.parts["participant"]
+        participant = next((each for each in known if asked in (each.call_sid, each.label)), None)
+        if room is None or participant is None:
             raise not_found(ask.path)
-        return room, attendance
+        return room, participant
 
-    def _reply(self, room: Room, attendance: Attendance) -> Reply:
-        call_sid = attendance.call.facts.sid
-        participant = next((each for each in room.participants if each.call_sid == call_sid), None)
-        if participant is None:
-            # It left while it was changed.
-            participant = attendance.admission.participant
+    def _reply(self, room: Room, before: Participant) -> Reply:
+        """before: how it was, of one who left while it was changed."""
+        known = [*room.participants, *room.invited]
+        participant = next((each for each in known if each.call_sid == before.call_sid), before)
         return Reply(resource=self._shown_participant(room, participant), name="Participant")
 
     def _shown_participant(self, room: Room, participant: Participant) -> dict[str, Any]:
@@ -184,10 +250,15 @@ class ConferencesApi:
             "muted": participant.is_muted,
             "hold": participant.is_held,
             "start_conference_on_enter": participant.starts_on_enter,
-            "status": "complete" if attendance is None else "connected",
+            "status": "connected" if attendance is not None else _way(call),
             "queue_time": str(0 if call is None else call.progress.queue_time_ms),
             "uri": uri,
         }
+
+
+def _way(call: LiveCall | None) -> str:
+    """Status of a participant who is not in the room."""
+    return "complete" if call is None else _WAYS.get(call.status, "failed")
 
 
 def paged(rows: Sequence[RowT], sids: Sequence[str], asked: Asked) -> tuple[list[RowT], bool]:

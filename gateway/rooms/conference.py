@@ -12,7 +12,7 @@ from typing import Final
 
 from gateway.call import CallStatus
 from gateway.interpreter import ScriptError
-from gateway.parameters import Parameters
+from gateway.parameters import CallFacts, Parameters
 from gateway.recordings import ActiveRecording, RecordingOrder
 from gateway.rooms.ambience import ANNOUNCEMENT, Ambience
 from gateway.rooms.announcing import RoomVoice
@@ -27,8 +27,10 @@ from gateway.rooms.conference_events import (
     EndedByApi,
     Entered,
     Held,
+    Invited,
     LeaveReason,
     Left,
+    Missed,
     Modified,
     Muted,
     Participant,
@@ -39,6 +41,7 @@ from gateway.rooms.conference_events import (
     Seat,
     Seated,
     StartRecording,
+    Uninvite,
 )
 from gateway.rooms.conference_model import ConferenceModel
 from gateway.scripted import ScriptedCall
@@ -75,7 +78,7 @@ class Room:
         services: Services,
         *,
         name: str,
-        owner: ScriptedCall,
+        owner: CallFacts,
         settings: RoomSettings,
         mix: Mix,
         music: Clip,
@@ -88,10 +91,11 @@ class Room:
         self._settings = settings
         self._mix = mix
         self._on_close = on_close
-        self._owner_sid = owner.facts.sid
-        self._account_sid = owner.facts.account_sid
+        self._owner_sid = owner.sid
+        self._account_sid = owner.account_sid
         self._model = ConferenceModel(max_participants=settings.max_participants)
         self._attendances: dict[str, Attendance] = {}
+        self._hang_up: dict[str, Callable[[], None]] = {}
         self._wish: RecordingWish | None = None
         self._recording: ActiveRecording | None = None
         self._announcements: set[asyncio.Task[None]] = set()
@@ -101,6 +105,11 @@ class Room:
     @property
     def participants(self) -> list[Participant]:
         return list(self._model.participants.values())
+
+    @property
+    def invited(self) -> list[Participant]:
+        """Those whose calls are on the way."""
+        return list(self._model.invited.values())
 
     @property
     def state(self) -> ConferenceState:
@@ -121,9 +130,10 @@ class Room:
 
     def enter(self, call: ScriptedCall, admission: Admission) -> Attendance:
         """Raises RoomRefused; the room is then as it was."""
-        refusal = self._model.refusal_of(admission.participant)
+        refusal = self._model.refusal_of(self._model.expected(admission.participant))
         if refusal is not None:
             raise RoomRefused(refusal.code, refusal.message)
+        self._hang_up.pop(call.facts.sid, None)
         attendance = self._attendances[call.facts.sid] = Attendance(
             call,
             admission,
@@ -137,6 +147,19 @@ class Room:
         wants_recording = admission.recording is not None
         self.tell(Entered(participant=admission.participant, wants_recording=wants_recording))
         return attendance
+
+    def invite(self, participant: Participant, *, hang_up: Callable[[], None]) -> None:
+        """A call is placed to bring somebody in; hang_up: ends it. Raises RoomRefused; the room is then as it was."""
+        refusal = self._model.refusal_of(participant)
+        if refusal is not None:
+            raise RoomRefused(refusal.code, refusal.message)
+        self.tell(Invited(participant))
+        self._hang_up[participant.call_sid] = hang_up
+
+    def missed(self, call_sid: str) -> None:
+        """The call that was to bring somebody in is over, whether it did or not."""
+        self._hang_up.pop(call_sid, None)
+        self.tell(Missed(call_sid))
 
     def discard(self) -> None:
         """Of a room that nobody ever came into, nothing remains."""
@@ -199,13 +222,15 @@ class Room:
                     self._start_recording()
                 case Dismiss(call_sid):
                     self._attendances.pop(call_sid).dismiss()
+                case Uninvite(call_sid):
+                    self._hang_up.pop(call_sid)()
                 case Close():
                     self._close(effect)
                 case Beep(is_entry):
                     self._mix.play_nowait(entry_chime() if is_entry else exit_chime())
                 case Refuse():
                     pass
-        if self._model.state is not before or isinstance(event, Entered):
+        if self._model.state is not before or isinstance(event, (Entered, Invited)):
             facts.insert(0, self.record())
         if facts:
             self._services.store.write_soon(*facts)

@@ -81,6 +81,20 @@ class Entered:
     wants_recording: bool = False
 
 
+@dataclass(frozen=True)
+class Invited:
+    """A call is placed to bring somebody in. He is counted, and may be changed before he comes."""
+
+    participant: Participant
+
+
+@dataclass(frozen=True)
+class Missed:
+    """The call that was to bring somebody in is over."""
+
+    call_sid: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Left:
     """was_kicked: by the REST API."""
@@ -135,7 +149,7 @@ class EndedByApi:
     pass
 
 
-RoomEvent = Entered | Left | Muted | Held | Modified | Spoke | Announced | EndedByApi
+RoomEvent = Entered | Invited | Missed | Left | Muted | Held | Modified | Spoke | Announced | EndedByApi
 
 
 # Effects, in the order in which they are to be done.
@@ -188,6 +202,13 @@ class Dismiss:
 
 
 @dataclass(frozen=True)
+class Uninvite:
+    """The call that was to bring this participant in is of no use any more."""
+
+    call_sid: str
+
+
+@dataclass(frozen=True)
 class Close:
     """The conference is over. call_sid: of whoever ended it by leaving."""
 
@@ -195,4 +216,4 @@ class Close:
     call_sid: str | None
 
 
-RoomEffect = Refuse | Post | Seated | Beep | StartRecording | Dismiss | Close
+RoomEffect = Refuse | Post | Seated | Beep | StartRecording | Dismiss | Uninvite | Close

@@ -23,8 +23,10 @@ from gateway.rooms.conference_events import (
     Entered,
     Hears,
     Held,
+    Invited,
     LeaveReason,
     Left,
+    Missed,
     Modified,
     Muted,
     Participant,
@@ -36,6 +38,7 @@ from gateway.rooms.conference_events import (
     Seated,
     Spoke,
     StartRecording,
+    Uninvite,
 )
 from gateway.twiml.values import ConferenceEvent
 
@@ -54,11 +57,15 @@ _SENTENCES: Final[Mapping[EndReason, str]] = {
 
 
 class ConferenceModel:
-    """participants: by CallSid, in the order in which they came. max_participants: of the first one's noun."""
+    """participants: by CallSid, in the order in which they came. max_participants: of the first one's noun.
+
+    invited: those whose calls are on the way; a room is not over as long as there are any.
+    """
 
     def __init__(self, *, max_participants: int = 250) -> None:
         self.state = ConferenceState.INIT
         self.participants: dict[str, Participant] = {}
+        self.invited: dict[str, Participant] = {}
         self._seats: dict[str, Seat] = {}
         self._max_participants = max_participants
         self._sequence = 0
@@ -73,6 +80,10 @@ class ConferenceModel:
     def seat_of(self, call_sid: str) -> Seat:
         return self._seats[call_sid]
 
+    def expected(self, newcomer: Participant) -> Participant:
+        """Somebody who comes in: as he was invited, and changed since, if he was."""
+        return self.invited.get(newcomer.call_sid, newcomer)
+
     def receive(self, event: RoomEvent) -> tuple[RoomEffect, ...]:
         pair = (self.state, type(event))
         if pair in IGNORED:
@@ -84,24 +95,36 @@ class ConferenceModel:
 
     def refusal_of(self, participant: Participant) -> Refuse | None:
         """Why he may not come in, if he may not."""
-        present = self.participants
-        if participant.call_sid in present:
+        if participant.call_sid in self.participants:
             return Refuse(GONE, "the call is in this conference already")
-        if len(present) >= self._max_participants:
+        others = [each for sid, each in self._known().items() if sid != participant.call_sid]
+        if len(others) >= self._max_participants:
             return Refuse(FULL, f"expected less than {self._max_participants} participants, found all there")
-        if participant.label is not None and any(other.label == participant.label for other in present.values()):
+        if participant.label is not None and any(other.label == participant.label for other in others):
             return Refuse(LABEL_IN_USE, f"expected a label that is not in use, found {participant.label!r}")
-        if participant.coach_of is not None and participant.coach_of not in present:
+        if participant.coach_of is not None and participant.coach_of not in self.participants:
             return Refuse(BAD_COACH, "expected the CallSid of a participant to coach, found nobody with it")
         return None
 
     # Moves.
 
+    def _invite(self, event: Invited) -> list[RoomEffect]:
+        refusal = self.refusal_of(event.participant)
+        if refusal is not None:
+            return [refusal]
+        self.invited[event.participant.call_sid] = event.participant
+        return []
+
+    def _miss(self, event: Missed) -> list[RoomEffect]:
+        """Of one who came in all the same, nothing is said: he leaves by himself."""
+        return [] if self.invited.pop(event.call_sid, None) is None else self._end_if_empty(event.call_sid)
+
     def _enter(self, event: Entered) -> list[RoomEffect]:
-        newcomer = event.participant
+        newcomer = self.expected(event.participant)
         refusal = self.refusal_of(newcomer)
         if refusal is not None:
             return [refusal]
+        self.invited.pop(newcomer.call_sid, None)
         self.participants[newcomer.call_sid] = newcomer
         self._wants_recording |= event.wants_recording
         effects: list[RoomEffect] = [self._post("participant-join", ConferenceEvent.JOIN, newcomer)]
@@ -121,10 +144,13 @@ class ConferenceModel:
         """Source: Twilio <Conference>: two participants, one of them with startConferenceOnEnter."""
         return len(self.participants) > 1 and any(each.starts_on_enter for each in self.participants.values())
 
-    def _refuse_gone(self, _event: Entered) -> list[RoomEffect]:
+    def _refuse_gone(self, _event: Entered | Invited) -> list[RoomEffect]:
         return [Refuse(GONE, "the conference is over")]
 
     def _leave(self, event: Left) -> list[RoomEffect]:
+        if event.call_sid in self.invited:
+            del self.invited[event.call_sid]
+            return [Uninvite(event.call_sid), *self._end_if_empty(event.call_sid, was_kicked=event.was_kicked)]
         leaver = self.participants.pop(event.call_sid, None)
         if leaver is None:
             return []
@@ -134,9 +160,8 @@ class ConferenceModel:
         if leaver.ends_on_exit and event.reason is not LeaveReason.ADD_FAILED:
             why = EndReason.MODERATOR_KICKED if event.was_kicked else EndReason.MODERATOR_LEFT
             return effects + self._end(why, LeaveReason.MODERATOR_ENDED_CONFERENCE, leaver)
-        if not self.participants:
-            why = EndReason.LAST_KICKED if event.was_kicked else EndReason.LAST_LEFT
-            return effects + self._end(why, LeaveReason.HUNG_UP, leaver)
+        if not self._known():
+            return effects + self._end_if_empty(leaver.call_sid, leaver, was_kicked=event.was_kicked)
         if leaver.beeps_on_exit and self.state is ConferenceState.IN_PROGRESS:
             effects.append(Beep(is_entry=False))
         return effects
@@ -182,7 +207,10 @@ class ConferenceModel:
     # Pieces.
 
     def _change(self, call_sid: str, name: str, subject: ConferenceEvent, **changes: Any) -> list[RoomEffect]:
-        """Told only if something is other than it was."""
+        """Told only if something is other than it was. Of one who is still to come it holds from his coming on."""
+        if call_sid in self.invited:
+            self.invited[call_sid] = replace(self.invited[call_sid], **changes)
+            return []
         before = self.participants.get(call_sid)
         if before is None:
             return []
@@ -210,8 +238,22 @@ class ConferenceModel:
         heard_by = participant.coach_of if participant.is_coaching else None
         return Seat(Hears.ROOM, speaks=not participant.is_muted, heard_by=heard_by)
 
+    def _known(self) -> dict[str, Participant]:
+        """Whoever is in the room or on the way to it."""
+        return {**self.participants, **self.invited}
+
+    def _end_if_empty(
+        self, call_sid: str, leaver: Participant | None = None, *, was_kicked: bool = False
+    ) -> list[RoomEffect]:
+        """leaver: who was the last; None: somebody who never came."""
+        if self._known():
+            return []
+        why = EndReason.LAST_KICKED if was_kicked else EndReason.LAST_LEFT
+        return self._end(why, LeaveReason.HUNG_UP, leaver or Participant(call_sid=call_sid))
+
     def _end(self, why: EndReason, reason: LeaveReason, ending: Participant | None) -> list[RoomEffect]:
-        effects: list[RoomEffect] = []
+        effects: list[RoomEffect] = [Uninvite(call_sid) for call_sid in self.invited]
+        self.invited.clear()
         for participant in self.participants.values():
             effects += [self._post_leave(participant, reason), Dismiss(participant.call_sid)]
         self.participants.clear()
@@ -248,6 +290,8 @@ _LIVE: Final = (ConferenceState.INIT, ConferenceState.IN_PROGRESS)
 
 MOVES: Final[Mapping[tuple[ConferenceState, type[RoomEvent]], Move]] = {
     **{(state, Entered): ConferenceModel._enter for state in _LIVE},
+    **{(state, Invited): ConferenceModel._invite for state in _LIVE},
+    **{(state, Missed): ConferenceModel._miss for state in _LIVE},
     **{(state, Left): ConferenceModel._leave for state in _LIVE},
     **{(state, Muted): ConferenceModel._mute for state in _LIVE},
     **{(state, Held): ConferenceModel._hold for state in _LIVE},
@@ -256,9 +300,13 @@ MOVES: Final[Mapping[tuple[ConferenceState, type[RoomEvent]], Move]] = {
     **{(state, Announced): ConferenceModel._announced for state in _LIVE},
     **{(state, EndedByApi): ConferenceModel._end_by_api for state in _LIVE},
     (ConferenceState.COMPLETED, Entered): ConferenceModel._refuse_gone,
+    (ConferenceState.COMPLETED, Invited): ConferenceModel._refuse_gone,
 }
 # Nobody is heard before it begins; everything that crosses its end.
 IGNORED: Final[frozenset[tuple[ConferenceState, type[RoomEvent]]]] = frozenset(
     {(ConferenceState.INIT, Spoke)}
-    | {(ConferenceState.COMPLETED, event) for event in (Left, Muted, Held, Modified, Spoke, Announced, EndedByApi)}
+    | {
+        (ConferenceState.COMPLETED, event)
+        for event in (Missed, Left, Muted, Held, Modified, Spoke, Announced, EndedByApi)
+    }
 )

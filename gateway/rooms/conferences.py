@@ -6,10 +6,12 @@ Source: Twilio <Conference>: rooms are named within an account.
 from collections.abc import Callable, Iterator
 from typing import Final
 
+from gateway.parameters import CallFacts
 from gateway.rooms.attendance import Admission, Attendance
 from gateway.rooms.conference import Room, RoomRefused
 from gateway.rooms.conference_model import FULL
 from gateway.scripted import ScriptedCall
+from gateway.services import Services
 from media.engine import Mix, PortsExhausted
 from media.player import Clip
 
@@ -43,8 +45,7 @@ class Conferences:
         room = self._by_name.get(name)
         if room is not None:
             return room.enter(call, admission)
-        room = self._made(call, name, admission)
-        self._by_name[name] = self._by_sid[room.sid] = room
+        room = self._made(call.services, call.facts, name, admission)
         try:
             return room.enter(call, admission)
         except RoomRefused:
@@ -52,20 +53,38 @@ class Conferences:
             room.discard()
             raise
 
-    def _made(self, call: ScriptedCall, name: str, admission: Admission) -> Room:
+    def invite(
+        self, services: Services, facts: CallFacts, name: str, admission: Admission, *, hang_up: Callable[[], None]
+    ) -> Room:
+        """Expect a call that is placed in the room of that name, which is made if there is none. Raises RoomRefused."""
+        room = self._by_name.get(name)
+        if room is not None:
+            room.invite(admission.participant, hang_up=hang_up)
+            return room
+        room = self._made(services, facts, name, admission)
+        try:
+            room.invite(admission.participant, hang_up=hang_up)
+        except RoomRefused:
+            room.discard()
+            raise
+        return room
+
+    def _made(self, services: Services, facts: CallFacts, name: str, admission: Admission) -> Room:
         try:
             mix = self._open_mix()
         except PortsExhausted:
             raise RoomRefused(FULL, _NO_MIX) from None
-        return Room(
-            call.services,
+        room = Room(
+            services,
             name=name,
-            owner=call,
+            owner=facts,
             settings=admission.settings,
             mix=mix,
             music=self._music,
             on_close=self._forget,
         )
+        self._by_name[name] = self._by_sid[room.sid] = room
+        return room
 
     def _forget(self, room: Room) -> None:
         del self._by_sid[room.sid]

@@ -6,14 +6,15 @@ Source: Twilio <Conference>; Twilio <Dial>, action, hangupOnStar, timeLimit, rec
 """
 
 import asyncio
-from typing import Final
+from typing import Final, Protocol
 
-from gateway.parameters import Parameters
+from gateway.parameters import CallFacts, Parameters
 from gateway.rooms.ambience import Ambience, Music, Quiet
 from gateway.rooms.attendance import Admission, Attendance, RecordingWish, RoomSettings
 from gateway.rooms.conference import RoomRefused
 from gateway.rooms.conference_events import Participant
 from gateway.scripted import ScriptedCall
+from gateway.timeline import Timeline
 from gateway.twiml import TwimlError, resolve_url
 from gateway.twiml.model import Conference, Dial
 from gateway.twiml.values import Beep, JitterBufferSize
@@ -92,7 +93,16 @@ class _Visit:
             self._attendance.leave()
 
 
-def admission_of(call: ScriptedCall, noun: Conference, base_url: str | None) -> Admission:
+class Guest(Protocol):
+    """A call that comes into a room, or is on its way."""
+
+    @property
+    def facts(self) -> CallFacts: ...
+    @property
+    def timeline(self) -> Timeline: ...
+
+
+def admission_of(call: Guest, noun: Conference, base_url: str | None) -> Admission:
     """The noun made ready. A waitUrl that cannot be requested is an error of the document."""
     ignored = {
         "jitterBufferSize": noun.jitter_buffer_size is not JitterBufferSize.LARGE,
@@ -138,7 +148,7 @@ def _waiting(noun: Conference, base_url: str | None) -> Ambience:
             return Fetch(url=resolve_url(base_url, url), method=noun.wait_method.value)
 
 
-def _recording(call: ScriptedCall, noun: Conference, base_url: str | None) -> RecordingWish | None:
+def _recording(call: Guest, noun: Conference, base_url: str | None) -> RecordingWish | None:
     if not noun.record:
         return None
     callback = noun.recording_status_callback
@@ -150,7 +160,7 @@ def _recording(call: ScriptedCall, noun: Conference, base_url: str | None) -> Re
     )
 
 
-def _callback(call: ScriptedCall, base_url: str | None, url: str, code: int) -> str | None:
+def _callback(call: Guest, base_url: str | None, url: str, code: int) -> str | None:
     """Nobody is told where nobody can be: the conference goes on without."""
     try:
         return resolve_url(base_url, url, callback=True)

@@ -42,6 +42,7 @@ from gateway.fork_events import (
     StartTimer,
     StopRingback,
     TimeLimitReached,
+    WinnerMoved,
     WinnerReferred,
 )
 from gateway.parameters import Parameters
@@ -50,6 +51,7 @@ from gateway.twiml import resolve_url
 from gateway.twiml.model import Dial
 from gateway.verbs.attempt import NOT_EXECUTED, Attempt, Refused
 from gateway.verbs.called_party import CalledParty
+from gateway.verbs.child_call import ChildCall
 from gateway.verbs.dial_sound import DialSound
 from gateway.verbs.nouns import Dialled, Order, order_for
 from gateway.verbs.outcome import Continue, Fetch, Next
@@ -143,6 +145,8 @@ class _DialRun:
             rings_while_screened=verb.answer_on_bridge or configuration.ringing_during_whisper,
         )
         self._sound = DialSound(call, verb, base_url)
+        self._children = [ChildCall(self, number, attempt) for number, attempt in enumerate(self._attempts)]
+        self._followers: dict[LegKey, asyncio.Task[None]] = {}
         self._inbox: asyncio.Queue[DialEvent] = asyncio.Queue()
         self._pending: deque[DialEffect] = deque()
         self._timers: dict[int, asyncio.TimerHandle] = {}
@@ -177,6 +181,8 @@ class _DialRun:
         if self._time_limit is not None:
             self._time_limit.cancel()
         self._end_screening()
+        for number in range(len(self._children)):
+            self._forget_child(number)
         self._sound.close()
         self._call.timeline.note(*(record for attempt in self._attempts for record in attempt.leg_records()))
 
@@ -185,7 +191,10 @@ class _DialRun:
         attempt = None if finish.attempt is None else self._attempts[finish.attempt]
         parameters = [("DialCallStatus", finish.status.value)]
         if attempt is not None:
-            parameters += [("DialCallSid", attempt.facts.sid), ("DialCallDuration", str(attempt.duration_s))]
+            parameters.append(("DialCallSid", attempt.facts.sid))
+            # Its call goes on. Source: Twilio <Dial>, DialCallDuration of a child that was redirected.
+            if not attempt.is_moved:
+                parameters.append(("DialCallDuration", str(attempt.duration_s)))
         parameters.append(("DialBridged", "true" if finish.was_bridged else "false"))
         recording = self._sound.finish_recording()
         if recording is not None:
@@ -193,6 +202,36 @@ class _DialRun:
         if attempt is not None:
             parameters += attempt.sip_parameters()
         return parameters
+
+    # For the calls of the dialled parties.
+
+    def status_of(self, number: int) -> CallStatus:
+        return self._model.status_of(number)
+
+    def drop(self, number: int) -> None:
+        is_answered = self._model.winner is not None and self._model.winner.attempt == number
+        for device, leg in enumerate(self._attempts[number].legs):
+            self._dropped.add(LegKey(number, device))
+            leg.hangup(HangupCause.NORMAL if is_answered else HangupCause.CANCELED)
+
+    def release(self, number: int) -> tuple[Leg, asyncio.Task[None] | None] | None:
+        key = self._model.winner
+        if key is None or key.attempt != number or self._model.state is DialState.DONE:
+            return None
+        leg, screening = self._leg(key), self._screening
+        if leg.events.ended is not None or not self._attempts[number].is_answered:
+            return None
+        # At once: what is under way here must not touch the leg any more.
+        self._followers.pop(key).cancel()
+        self._end_screening()
+        self._forget_child(number)
+        self._pending.extend(self._model.receive(WinnerMoved(key)))
+        self._inbox.put_nowait(WinnerMoved(key))
+        return leg, screening
+
+    def _forget_child(self, number: int) -> None:
+        self._children[number].forget_limit()
+        self._call.services.dialled.remove(self._attempts[number].facts.sid)
 
     async def _tell(self, event: DialEvent) -> None:
         if isinstance(event, WinnerReferred) and self._model.state is DialState.BRIDGED:
@@ -220,9 +259,13 @@ class _DialRun:
             case Refused(cause):
                 return AttemptRefused(number, cause)
             case legs:
+                self._call.services.dialled.add(self._children[number])
                 for device, leg in enumerate(legs):
-                    self._call.spawn(self._follow(LegKey(number, device), leg), name=f"dialled leg {leg.leg_id}")
+                    self._begin_following(LegKey(number, device), leg)
                 return AttemptPlaced(number, len(legs))
+
+    def _begin_following(self, key: LegKey, leg: Leg) -> None:
+        self._followers[key] = self._call.spawn(self._follow(key, leg), name=f"dialled leg {leg.leg_id}")
 
     async def _follow(self, key: LegKey, leg: Leg) -> None:
         async for event in leg.events:
@@ -241,7 +284,7 @@ class _DialRun:
                     if another is None:
                         self._inbox.put_nowait(LegEnded(key, cause))
                     else:
-                        self._call.spawn(self._follow(key, another), name=f"dialled leg {another.leg_id}")
+                        self._begin_following(key, another)
                 case TransferRequested(target, is_accepted=True):
                     self._inbox.put_nowait(WinnerReferred(target))
                 case TransferRequested():
@@ -264,6 +307,8 @@ class _DialRun:
         self._screened = None
         self._call.leg.prefer(leg.codec_names)
         await self._call.answer()
+        if self._attempts[key.attempt].is_moved:
+            return
         self._sound.bridge(leg)
         if self._verb.refer_url is not None and isinstance(leg, Transferable):
             leg.accept_transfers(True)
@@ -294,6 +339,8 @@ class _DialRun:
                     attempt.use_answer(winner.device)
                 is_over = posted.status.is_final
                 attempt.post(posted, cause, self._sound.finish_recording() if is_winner and is_over else None)
+                if is_over:
+                    self._forget_child(number)
             case Screen(key):
                 self._screened = self._attempts[key.attempt].called_party()
                 self._screening = self._call.spawn(self._screen(key, self._screened), name="screening")

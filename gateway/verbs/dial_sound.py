@@ -104,9 +104,13 @@ class DialSound:
             self._recording.retap(self._channels(parent, child))
 
     def record_parent(self) -> None:
-        """Record the caller and what he hears, where that is no single party: a conference."""
+        """Record the caller and what he hears, where that is no single party: a conference, an application."""
         if self._verb.record.is_on:
             self._begin_recording(self._parent, None)
+
+    @property
+    def is_recording(self) -> bool:
+        return self._recording is not None
 
     def finish_recording(self) -> RecordingMention | None:
         """Stop recording, if there is one; how requests mention it. May be called again."""

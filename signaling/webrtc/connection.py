@@ -14,7 +14,7 @@ import contextlib
 import time
 from collections.abc import Callable
 from enum import Enum
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import structlog
 from aioice import Candidate, Connection
@@ -33,6 +33,8 @@ COMPONENT = 1
 MAX_WAITING = 64
 """DTLS datagrams that wait for the handshake: a whole flight is less than ten."""
 MAX_KNOWN = 16
+RESEND_S = (0.1, 0.2, 0.4)
+"""Waited before a flight without an answer is sent again; after that OpenSSL's own timer has its turn."""
 CLOSE_S = 2.0
 CERTIFICATE_S = 7 * 86_400.0
 _REQUEST, _RESPONSE, _ERROR = b"\x00\x01", b"\x01\x01", b"\x01\x11"
@@ -147,6 +149,12 @@ class _IceAgent(Connection):
         if self._queue.qsize() < MAX_WAITING:
             super().data_received(data, component)
 
+    def send_now(self, octets: bytes) -> None:
+        """To the nominated pair, if there is one."""
+        pair = self._nominated.get(COMPONENT)
+        if pair is not None:
+            self.protocol.transport.sendto(octets, pair.remote_addr)
+
     def refuse(self, reason: str) -> None:
         self.refused += 1
         # 1, 2, 4, 8 … : a flood leaves a few lines.
@@ -163,17 +171,63 @@ class _IceAgent(Connection):
         return self._closing
 
 
-class _DtlsPath:
-    """What RTCDtlsTransport wants of an RTCIceTransport."""
+class Datagrams(Protocol):
+    """An ICE agent, as the handshake sees it."""
 
-    def __init__(self, agent: _IceAgent) -> None:
+    ice_controlling: bool
+
+    async def recv(self) -> bytes: ...
+
+    async def send(self, data: bytes) -> None: ...
+
+    def send_now(self, octets: bytes) -> None: ...
+
+
+class DtlsPath:
+    """What RTCDtlsTransport wants of an RTCIceTransport; sends a flight of the handshake again after RESEND_S.
+
+    OpenSSL waits a whole second before it sends again, and a browser that is just changing over drops what comes a
+    moment too early. The same datagram twice harms nobody. Source: RFC 6347 4.2.4.1 (a shorter timer).
+    """
+
+    def __init__(self, agent: Datagrams) -> None:
         self._agent = agent
-        self._recv = agent.recv
-        self._send = agent.send
+        self._again: asyncio.TimerHandle | None = None
+        self._is_settled = False
 
     @property
     def role(self) -> str:
         return "controlling" if self._agent.ice_controlling else "controlled"
+
+    def settle(self) -> None:
+        """The handshake is over, either way."""
+        self._is_settled = True
+        self._answered()
+
+    async def _recv(self) -> bytes:
+        octets = await self._agent.recv()
+        self._answered()
+        return octets
+
+    async def _send(self, flight: bytes) -> None:
+        await self._agent.send(flight)
+        self._answered()
+        if not self._is_settled:
+            self._later(flight, RESEND_S)
+
+    def _answered(self) -> None:
+        if self._again is not None:
+            self._again.cancel()
+            self._again = None
+
+    def _later(self, flight: bytes, delays_s: tuple[float, ...]) -> None:
+        if delays_s:
+            loop = asyncio.get_running_loop()
+            self._again = loop.call_later(delays_s[0], self._send_again, flight, delays_s[1:])
+
+    def _send_again(self, flight: bytes, delays_s: tuple[float, ...]) -> None:
+        self._agent.send_now(flight)
+        self._later(flight, delays_s)
 
 
 class PeerConnection:
@@ -196,7 +250,8 @@ class PeerConnection:
         self._socket = IceSocket(media_socket.sock)
         advertised = (advertised_host, media_socket.address[1])
         self._agent = _IceAgent(self._socket, advertised=advertised, is_offerer=is_offerer)
-        self._dtls = RTCDtlsTransport(cast(RTCIceTransport, _DtlsPath(self._agent)), [certificate])
+        self._path = DtlsPath(self._agent)
+        self._dtls = RTCDtlsTransport(cast(RTCIceTransport, self._path), [certificate])
         self._on_event: Callable[[PeerConnection, PathEvent, str], None] | None = on_event
         self._setting_up: asyncio.Task[None] | None = None
         self._told_address: Address | None = None
@@ -244,7 +299,10 @@ class PeerConnection:
                 await self._agent.connect()
                 stage = "no DTLS handshake"
                 fingerprints = [RTCDtlsFingerprint(algorithm, value) for algorithm, value in remote.fingerprints]
-                await self._dtls.start(RTCDtlsParameters(fingerprints))
+                try:
+                    await self._dtls.start(RTCDtlsParameters(fingerprints))
+                finally:
+                    self._path.settle()
         except TimeoutError:
             self._tell(PathEvent.FAILED, f"{stage} within {within_s:g} s")
         except ConnectionError as problem:

@@ -66,7 +66,7 @@ async def test_media_loses_nothing_and_report_is_sane(
     printed = json.loads(capsys.readouterr().out)
     assert printed.keys() == KEYS
     rtp = printed["rtp"]
-    assert (rtp["lost"], rtp["unpaired"], rtp["crossed"], rtp["unstamped"]) == (0, 0, 0, 0)
+    assert (rtp["lost"], rtp["unpaired"], rtp["crossed"], rtp["made"]) == (0, 0, 0, 0)
     assert rtp["sent"] == rtp["received"] > 2 * CALLS * 15
     assert 0 < rtp["delay_p50_ms"] <= rtp["delay_p99_ms"]
     assert printed["machine"]["cpus"] == len(os.sched_getaffinity(0))

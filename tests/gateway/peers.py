@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from gateway.beside import Beside
 from gateway.config import Configuration, load
+from gateway.dialled_calls import DialledCalls
 from gateway.interpreter import Interpreter
 from gateway.parameters import CallDirection, CallFacts, RecordingMention
 from gateway.recordings import ActiveRecording, RecordingOrder, Recordings
@@ -361,6 +362,8 @@ class Scene:
         self.speech = PeerSpeech()
         self.on_dial: Callable[[PeerLeg], None] = lambda leg: None
         self.beside = Beside()
+        self.children = DialledCalls()
+        self.moved: list[tuple[CallSession, asyncio.Task[None]]] = []
         self._arrived = asyncio.Event()
 
     # What the session sees.
@@ -476,6 +479,8 @@ class Scene:
             recognizer=self.recognizer,
             open_feed=cast(Any, None),
             beside=self.beside,
+            dialled=self.children,
+            launch=self.launch_session,
             conferences=Conferences(open_mix=cast(Any, self.open_mix), music=HOLD_MUSIC),
             queues=Queues(store=cast(Any, self), account_sid=ACCOUNT_SID, music=HOLD_MUSIC, now=lambda: start),
             speaker=Speaker(self.speech, self.configuration.speech.choice),
@@ -483,6 +488,10 @@ class Scene:
             now=lambda: start + timedelta(seconds=loop.time() - zero),
             monotonic=loop.time,
         )
+
+    def launch_session(self, session: CallSession) -> None:
+        """A dialled party that goes its own way."""
+        self.moved.append((session, asyncio.create_task(session.run())))
 
     def facts(self) -> CallFacts:
         return CallFacts(
@@ -543,6 +552,7 @@ class Scene:
         assert all(listener.is_closed for listener in self.listeners)
         assert all(not recording.is_running for recording in self.recordings)
         assert all(mix.is_closed for mix in self.mixes)
+        assert len(self.children) == 0
 
 
 class _PeerActive:

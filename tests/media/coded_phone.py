@@ -39,7 +39,7 @@ def _coder(codec: Codec, mode: Literal["r", "w"]) -> av.AudioCodecContext:
 @dataclass
 class CodedPhone:
     """A phone of phone.py with another codec. frequency_hz: what it says; speaks: with a voice's overtones;
-    chord_hz: these together instead."""
+    chord_hz: these together instead. peak: of the loudest of them."""
 
     phone: Phone
     codec: Codec
@@ -50,6 +50,7 @@ class CodedPhone:
     lose_every: int = 0
     speaks: bool = False
     chord_hz: tuple[float, ...] = ()
+    peak: int = 8000
     _sent: int = 0
     _encoder: av.AudioCodecContext = field(init=False)
 
@@ -62,35 +63,36 @@ class CodedPhone:
     async def talk(self, seconds: float) -> None:
         loop = asyncio.get_running_loop()
         begun = loop.time()
-        rate = self._encoder.sample_rate
-        size = rate // 50
         for number in range(round(seconds * 50)):
             await asyncio.sleep(begun + number * 0.02 - loop.time())
-            tones = range(1, 12 if self.speaks else 2)
-            parts = [wide_sine(n * self.frequency_hz, size, start=self.said, rate_hz=rate) / n for n in tones]
-            if self.chord_hz:
-                parts = [wide_sine(hz, size, start=self.said, rate_hz=rate) / 2 for hz in self.chord_hz]
-            samples = np.sum(parts, axis=0).astype(np.int16)
-            frame = av.AudioFrame.from_ndarray(samples.reshape(1, -1), format="s16", layout="mono")
-            frame.sample_rate = rate
-            frame.pts = self.said
-            self.said += size
-            for packet in self._encoder.encode(frame):
-                self._send(bytes(packet))
+            for octets in self.packets():
+                self.send(octets)
 
-    def _send(self, payload: bytes) -> None:
+    def packets(self) -> list[bytes]:
+        """What its coder makes of the next 20 ms: one packet, or none yet."""
+        rate = self._encoder.sample_rate
+        size = rate // 50
+        tones = range(1, 12 if self.speaks else 2)
+        parts = [wide_sine(n * self.frequency_hz, size, start=self.said, rate_hz=rate) / n for n in tones]
+        if self.chord_hz:
+            parts = [wide_sine(hz, size, start=self.said, rate_hz=rate) / 2 for hz in self.chord_hz]
+        samples = np.rint(np.sum(parts, axis=0) * (self.peak / 8000)).astype(np.int16)
+        frame = av.AudioFrame.from_ndarray(samples.reshape(1, -1), format="s16", layout="mono")
+        frame.sample_rate = rate
+        frame.pts = self.said
+        self.said += size
+        return [self._packet(bytes(packet)) for packet in self._encoder.encode(frame)]
+
+    def send(self, octets: bytes) -> None:
         self._sent += 1
         if not self.lose_every or self._sent % self.lose_every:
-            self.phone.send(
-                rtp(
-                    payload,
-                    sequence=self.sequence,
-                    timestamp=self.timestamp,
-                    payload_type=self.codec.payload_type,
-                )
-            )
+            self.phone.send(octets)
+
+    def _packet(self, payload: bytes) -> bytes:
+        octets = rtp(payload, sequence=self.sequence, timestamp=self.timestamp, payload_type=self.codec.payload_type)
         self.sequence += 1
         self.timestamp += 960 if self.codec == OPUS else 160
+        return octets
 
     def heard(self) -> NDArray[np.int16]:
         """Decoded from first to last packet, at 16 kHz."""

@@ -8,8 +8,9 @@ import pytest
 from twilio.base.exceptions import TwilioRestException
 from twilio.rest import Client
 
+from signaling.endpoints.options import Incoming
 from tests.wire.harness_application import Application
-from tests.wire.harness_gateway import Phones, RunningGateway, heard_by
+from tests.wire.harness_gateway import OWN_NUMBER, Phones, RunningGateway, heard_by
 
 pytestmark = pytest.mark.wire
 
@@ -69,6 +70,41 @@ async def test_rest_conference_is_listed_its_members_muted_held_and_kicked(
     assert (done.status, done.reason_conference_ended) == ("completed", "conference-ended-via-api")
     assert await ask(client.conferences(room.sid).participants.list) == []
     assert (await heard_by(bob)).has(600)
+
+
+async def test_rest_participants_are_called_into_a_conference_and_hear_each_other(
+    client: Client, application: Application, phones: Phones
+) -> None:
+    application.on("/status", "<Response/>")
+    application.on("/room", "")
+    alice = await phones("alice", incoming=Incoming.ANSWER, play="tone:600")
+    bob = await phones("bob", incoming=Incoming.ANSWER, play="tone:1000")
+    planning = client.conferences("planning").participants
+    first = await ask(
+        planning.create,
+        from_=OWN_NUMBER,
+        to="client:alice",
+        label="alice",
+        beep="false",
+        end_conference_on_exit=True,
+        status_callback=application.url("/status"),
+        status_callback_event=["answered", "completed"],
+        conference_status_callback=application.url("/room"),
+        conference_status_callback_event=["join", "end"],
+    )
+    assert (first.label, first.status, first.conference_sid[:2]) == ("alice", "queued", "CF")
+    await application.wait("/room", StatusCallbackEvent="participant-join", CallSid=first.call_sid)
+    second = await ask(client.conferences(first.conference_sid).participants.create, from_="desk", to="client:bob")
+    await application.wait("/room", StatusCallbackEvent="participant-join", CallSid=second.call_sid)
+    assert {each.status for each in await ask(planning.list)} == {"connected"}
+    await asyncio.sleep(1.0)
+    assert await ask(planning("alice").delete)
+    for phone in (alice, bob):
+        await phone.wait("ended")
+    await application.wait("/room", StatusCallbackEvent="conference-end")
+    assert (await application.wait("/status", CallStatus="completed"))["CallSid"] == first.call_sid
+    assert (await heard_by(alice)).part(-0.6).has(1000)
+    assert (await heard_by(bob)).part(-0.6).has(600)
 
 
 async def test_rest_queue_is_made_and_its_member_taken_out_to_a_document(

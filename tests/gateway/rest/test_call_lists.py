@@ -15,6 +15,7 @@ from aiohttp import web
 from twilio.base.exceptions import TwilioRestException
 from twilio.rest import Client
 
+from gateway.dialled_calls import DialledCalls
 from gateway.live_calls import LiveCalls
 from gateway.outgoing import CallOrder, OutgoingCall
 from gateway.rest.auth import Credentials
@@ -60,7 +61,8 @@ async def served(tmp_path: Path) -> AsyncIterator[Served]:
         placed.append(OutgoingCall(scene.services(), order))
         return placed[-1]
 
-    api = CallsApi(store=store, calls=LiveCalls(), router=Router(scene.configuration), launch=launch)
+    router = Router(scene.configuration)
+    api = CallsApi(store=store, calls=LiveCalls(), dialled=DialledCalls(), router=router, launch=launch)
     app = web.Application()
     credentials = Credentials(account_sid=ACCOUNT, auth_token=TOKEN)
     app.add_routes(RestApi(api.resources(), credentials=credentials).routes())

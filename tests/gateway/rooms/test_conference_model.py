@@ -18,8 +18,10 @@ from gateway.rooms.conference_events import (
     Entered,
     Hears,
     Held,
+    Invited,
     LeaveReason,
     Left,
+    Missed,
     Modified,
     Muted,
     Participant,
@@ -31,6 +33,7 @@ from gateway.rooms.conference_events import (
     Seated,
     Spoke,
     StartRecording,
+    Uninvite,
 )
 from gateway.rooms.conference_model import (
     BAD_COACH,
@@ -101,7 +104,11 @@ SAMPLES: dict[type[RoomEvent], RoomEvent] = {
     Spoke: Spoke(call_sid="a", has_begun=True),
     Announced: Announced(url="http://app.example.com/a"),
     EndedByApi: EndedByApi(),
+    Invited: Invited(Participant(call_sid="c")),
+    Missed: Missed("a"),
 }
+# Who is expected has changed, not who is there.
+QUIET = {(state, kind) for state in (ConferenceState.INIT, ConferenceState.IN_PROGRESS) for kind in (Invited, Missed)}
 
 
 @pytest.mark.parametrize(
@@ -114,7 +121,7 @@ SAMPLES: dict[type[RoomEvent], RoomEvent] = {
 def test_conference_every_state_and_event_is_decided(state: ConferenceState, kind: type[RoomEvent]) -> None:
     assert [(state, kind) in table for table in (MOVES, IGNORED)].count(True) == 1
     effects = in_state(state).model.receive(SAMPLES[kind])
-    assert bool(effects) == ((state, kind) in MOVES)
+    assert bool(effects) == ((state, kind) in MOVES and (state, kind) not in QUIET)
 
 
 def test_conference_alone_one_waits_and_with_two_it_begins() -> None:
@@ -298,6 +305,48 @@ def test_conference_tells_of_speakers_and_announcements() -> None:
     assert [post.participant and post.participant.call_sid for post in shell.posts[-2:]] == [None, "a"]
 
 
+def invited(*names: str, **facts: object) -> Shell:
+    shell = Shell()
+    for name in names:
+        shell.tell(Invited(Participant(call_sid=name, **facts)))  # type: ignore[arg-type]
+    return shell
+
+
+def test_conference_waits_for_one_who_is_invited_and_is_over_when_nobody_comes() -> None:
+    shell = invited("a", "b").enter("a").tell(Left(call_sid="a"))
+    assert (shell.model.state, shell.closed) == (ConferenceState.INIT, [])
+    assert shell.tell(Missed("b")).closed == [Close(EndReason.LAST_LEFT, "b")]
+    assert shell.names == ["participant-join", "participant-leave", "conference-end"]
+
+
+def test_conference_invited_one_comes_as_he_was_changed_meanwhile() -> None:
+    shell = (
+        invited("a", label="desk")
+        .tell(Muted(call_sid="a", is_muted=True))
+        .tell(Modified(call_sid="a", ends_on_exit=True))
+    )
+    assert shell.effects == []
+    shell.enter("a").enter("b")
+    assert shell.model.participants["a"] == Participant(call_sid="a", label="desk", is_muted=True, ends_on_exit=True)
+    assert shell.seats["a"] == Seat(ROOM, speaks=False)
+    assert shell.tell(Missed("a")).model.participants.keys() == {"a", "b"}
+
+
+def test_conference_invited_one_takes_a_place_and_a_label() -> None:
+    shell = invited("a", label="desk")
+    assert refused(shell.enter("b", label="desk")) == LABEL_IN_USE
+    full = Shell(max_participants=2).enter("a").tell(Invited(Participant(call_sid="b")))
+    assert refused(full.enter("c")) == FULL
+    assert "b" in full.enter("b").model.participants
+
+
+def test_conference_that_ends_calls_off_those_who_are_invited() -> None:
+    shell = invited("a").enter("b", ends_on_exit=True).tell(Left(call_sid="b"))
+    assert (shell.effects.count(Uninvite("a")), shell.model.invited) == (1, {})
+    kicked = invited("a").tell(Left(call_sid="a", was_kicked=True))
+    assert (kicked.effects[0], kicked.closed) == (Uninvite("a"), [Close(EndReason.LAST_KICKED, "a")])
+
+
 NAMES = st.sampled_from("abcde")
 FACTS = st.fixed_dictionaries(
     {},
@@ -315,6 +364,8 @@ EVENTS = st.one_of(
         FACTS,
         st.booleans(),
     ),
+    st.builds(lambda name, facts: Invited(Participant(call_sid=name, **facts)), NAMES, FACTS),
+    st.builds(Missed, NAMES),
     st.builds(Left, call_sid=NAMES, was_kicked=st.booleans()),
     st.builds(Muted, call_sid=NAMES, is_muted=st.booleans()),
     st.builds(Held, call_sid=NAMES, is_held=st.booleans()),
@@ -334,9 +385,10 @@ def test_conference_any_schedule_keeps_its_order_and_ends_empty(events: list[Roo
             assert not any(seat.speaks for seat in shell.seats.values())
     for name in "abcde":
         shell.tell(Left(call_sid=name))
-    has_come = any(post.name == "participant-join" for post in shell.posts)
+    # Whoever came or was only expected, the room does not outlast him.
+    has_come = bool(shell.posts)
     assert len(shell.closed) == has_come
-    assert shell.seats == {}
+    assert (shell.seats, shell.model.participants, shell.model.invited) == ({}, {}, {})
     assert [post.sequence for post in shell.posts] == list(range(1, len(shell.posts) + 1))
     assert shell.names.count("participant-join") == shell.names.count("participant-leave")
     assert shell.names[-1:] == ["conference-end"] * has_come

@@ -293,6 +293,18 @@ def test_dial_queue_caller_who_hangs_up_during_the_document_leaves_the_agent_to_
     visited(House({"/whisper": "<Response><Pause length='5'/></Response>"}), story)
 
 
+def test_dial_queue_caller_taken_away_during_the_document_was_being_bridged() -> None:
+    async def story(house: House) -> None:
+        carol = await house.call("carol", enqueue('action="/left"'))
+        await house.call("agent", take('url="/whisper"'))
+        carol.session.redirect(Fetch(url="http://app.example.com/else", method="POST"))
+        await settle()
+
+    documents = {"/whisper": "<Response><Pause length='5'/></Response>", "/else": "<Response/>"}
+    house = visited(House(documents), story)
+    assert house.owed("/left")[0]["QueueResult"] == "bridging-in-process"
+
+
 def test_dial_queue_document_that_fails_is_told_and_they_talk_all_the_same() -> None:
     async def story(house: House) -> None:
         carol = await house.call("carol", enqueue())

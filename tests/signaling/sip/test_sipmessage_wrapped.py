@@ -122,9 +122,9 @@ def test_message_that_is_valid_is_taken(lines: bytes) -> None:
     ids=lambda text: text[:8],
 )
 def test_uri_made_to_be_slow_is_not(text: str) -> None:
-    begin = time.perf_counter()
+    begin = time.thread_time()
     try:
         parse_uri(text)
     except SipParseError:
         pass
-    assert time.perf_counter() - begin < 0.1, "milliseconds even under load; exponential would never end"
+    assert time.thread_time() - begin < 0.1, "milliseconds even under load; exponential would never end"

@@ -13,6 +13,7 @@ from signaling.webrtc.media import LOOK_S
 from tests.media.phone import PhoneBooth, strongest, until
 from tests.signaling.webrtc.browser import Browser, with_digits
 from tests.signaling.webrtc.conftest import Call, Desk
+from tests.tries import keeps
 
 
 async def connected(desk: Desk, **browser_options: float) -> tuple[Call, Browser]:
@@ -31,12 +32,15 @@ async def test_path_browser_presses_keys_they_are_told(desk: Desk) -> None:
 
 
 async def test_path_browser_closes_call_is_told_within_a_second(desk: Desk) -> None:
-    call, browser = await connected(desk)
-    begun = asyncio.get_running_loop().time()
-    await browser.close()
-    await call.told(Gone, within_s=1.0)
-    assert asyncio.get_running_loop().time() - begun < 1.0
-    assert not any(isinstance(event, Failed) for event in call.events)
+    async def took_s() -> float:
+        call, browser = await connected(desk)
+        begun = asyncio.get_running_loop().time()
+        await browser.close()
+        await call.told(Gone)
+        assert not any(isinstance(event, Failed) for event in call.events)
+        return asyncio.get_running_loop().time() - begun
+
+    await keeps(1.0, took_s)
 
 
 async def test_path_closed_by_us_browser_is_told_and_nothing_is_left(desk: Desk, engine: Engine) -> None:
@@ -73,6 +77,11 @@ async def test_path_browser_never_comes_set_up_ends_in_time(desk: Desk) -> None:
 
 
 async def test_path_restart_another_connection_takes_over_without_a_gap(desk: Desk, phones: PhoneBooth) -> None:
+    await keeps(0.5, lambda: gap_of_a_restart_s(desk, phones))
+
+
+async def gap_of_a_restart_s(desk: Desk, phones: PhoneBooth) -> float:
+    """The longest pause that the phone, or the browser that restarts, heard."""
     call, before = await connected(desk, frequency_hz=1000.0)
     phone = await phones.phone()
     phone.port.hear(call.media.port)
@@ -88,12 +97,11 @@ async def test_path_restart_another_connection_takes_over_without_a_gap(desk: De
     await until(lambda: strongest(phone.heard(since_s=began), 700.0) > 4000)
     await talking
     assert (call.media.port, call.media.port.ssrc) == (port, ssrc) and call.media.port.address != number
-    times = [packet.time_s for packet in phone.received]
-    assert max(later - earlier for earlier, later in itertools.pairwise(times)) < 0.5
-    heard = sorted(before.heard_times() + after.heard_times())
-    assert max(later - earlier for earlier, later in itertools.pairwise(heard)) < 0.5
     assert not any(isinstance(event, Gone | Failed) for event in call.events)
     phone.port.close()
+    times = [packet.time_s for packet in phone.received]
+    heard = sorted(before.heard_times() + after.heard_times())
+    return max(later - earlier for all_times in (times, heard) for earlier, later in itertools.pairwise(all_times))
 
 
 async def test_path_restart_is_another_dtls_association_each_time(desk: Desk) -> None:
