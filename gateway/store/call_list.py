@@ -21,7 +21,9 @@ from gateway.store.timely import EARLY_S, LATE_S
 
 _GRAIN_S: Final = 1.0  # databases round the thousandths of a second differently
 _SHAPES: Final = 1024
+_BEYOND: Final = "CB"
 
+Rows = sa.Select[*tuple[Any, ...]]
 _Condition = sa.ColumnElement[bool] | sa.TextClause
 _FILTERS: Final[Mapping[str, sa.ColumnElement[bool]]] = {
     "to": CALLS.c.to == sa.bindparam("to_"),
@@ -43,6 +45,8 @@ class _Shape:
     is_over: bool
     is_up: bool
     is_further: bool
+    has_lowest: bool
+    has_highest: bool
 
 
 @dataclass(frozen=True)
@@ -56,14 +60,17 @@ class _Strand:
         # An expression of the sid is nothing that an index of all calls could be walked by.
         sid = CALLS.c.sid.concat("") if self.is_short else CALLS.c.sid
         page = sa.select(CALLS.c.sid).where(*self.conditions).limit(sa.bindparam("size", type_=sa.Integer))
-        if shape.is_further:
-            place = sa.bindparam("place")
-            page = page.where(sid > place if shape.is_up else sid < place)
+        if shape.is_further and self.is_short:
+            page = page.where(sid > _bound("place") if shape.is_up else sid < _bound("place"))
+        if shape.has_lowest and not self.is_short:
+            page = page.where(sid > _bound("lowest"))
+        if shape.has_highest and not self.is_short:
+            page = page.where(sid < _bound("highest"))
         page = page.order_by(sid.asc() if shape.is_up else sid.desc())
         return sa.select(page.subquery().c.sid)
 
 
-def call_list(search: CallSearch, place: Place, *, dialect: str) -> tuple[sa.Select[Any], Mapping[str, object]]:
+def call_list(search: CallSearch, place: Place, *, dialect: str) -> tuple[Rows, Mapping[str, object]]:
     """The statement and its parameters: the rows of the page and one more, in the order in which they are walked,
     downwards, or up from ``before``; cells as the driver gives them.
     """
@@ -78,14 +85,19 @@ def call_list(search: CallSearch, place: Place, *, dialect: str) -> tuple[sa.Sel
         "ended until": search.ended.end,
     }
     asked = {name: value for name, value in values.items() if value is not None}
+    starts = [at for at in (search.started.start, search.ended.start) if at is not None]
+    ends = [at for at in (search.started.end, search.ended.end) if at is not None]
+    # Of two bounds on one side a database would walk from one to the other.
+    lowest = max([_first_sid(at, -LATE_S - _GRAIN_S) for at in starts] + [place.before or ""])
+    highest = min([_first_sid(at, EARLY_S + _GRAIN_S) for at in ends] + [place.after or _BEYOND])
     shape = _Shape(
         filters=frozenset(asked),
         is_over=search.status in FINAL_CALL_STATUSES,
         is_up=place.before is not None,
         is_further=place.before is not None or place.after is not None,
+        has_lowest=bool(lowest),
+        has_highest=highest != _BEYOND,
     )
-    starts = [at for at in (search.started.start, search.ended.start) if at is not None]
-    ends = [at for at in (search.started.end, search.ended.end) if at is not None]
     parameters: dict[str, object] = {
         "account": search.account_sid,
         "size": place.size + 1,
@@ -96,10 +108,10 @@ def call_list(search: CallSearch, place: Place, *, dialect: str) -> tuple[sa.Sel
     }
     if shape.is_further:
         parameters["place"] = place.before or place.after
-    if starts:
-        parameters["lowest"] = _first_sid(max(starts), -LATE_S - _GRAIN_S)
-    if ends:
-        parameters["beyond"] = _first_sid(min(ends), EARLY_S + _GRAIN_S)
+    if shape.has_lowest:
+        parameters["lowest"] = lowest
+    if shape.has_highest:
+        parameters["highest"] = highest
     return _statement(shape, dialect), parameters
 
 
@@ -111,7 +123,7 @@ _PARAMETERS: Final = {
 
 
 @lru_cache(_SHAPES)
-def _statement(shape: _Shape, dialect: str) -> sa.Select[Any]:
+def _statement(shape: _Shape, dialect: str) -> Rows:
     strands = [strand.query(shape) for strand in _strands(shape, dialect)]
     found = sa.union(*strands).subquery() if len(strands) > 1 else strands[0].subquery()
     order = found.c.sid.asc() if shape.is_up else found.c.sid.desc()
@@ -135,11 +147,7 @@ def _strands(shape: _Shape, dialect: str) -> Iterator[_Strand]:
     if not filters:
         yield _Strand((account,))
         return
-    timely: list[_Condition] = [account, *wanted]
-    if {"started from", "ended from"} & filters:
-        timely.append(CALLS.c.sid >= sa.bindparam("lowest"))
-    if {"started until", "ended until"} & filters:
-        timely.append(CALLS.c.sid < sa.bindparam("beyond"))
+    timely = (account, *wanted)
     # Only an answered call has a StartTime; one that has one all the same counts as untimely.
     for status in (ANSWERED,) if is_started else FINAL_CALL_STATUSES:
         if shape.is_over:
@@ -151,6 +159,10 @@ def _strands(shape: _Shape, dialect: str) -> Iterator[_Strand]:
         yield _Strand((unindexed, *wanted, sa.text(UNFINISHED_CALLS)), is_short=True)
     if is_timed:
         yield _Strand((unindexed, *wanted, sa.text(UNTIMELY_CALLS[dialect])), is_short=True)
+
+
+def _bound(name: str) -> sa.BindParameter[str]:
+    return sa.bindparam(name, type_=sa.Text)
 
 
 def _first_sid(at: datetime, more_s: float) -> str:

@@ -21,6 +21,7 @@ import sqlalchemy as sa
 from aiohttp import BasicAuth, web
 
 from gateway.config import Configuration
+from gateway.dialled_calls import DialledCalls
 from gateway.live_calls import LiveCalls
 from gateway.rest.auth import Credentials
 from gateway.rest.calls import CallsApi
@@ -122,7 +123,7 @@ async def _time_ms(session: aiohttp.ClientSession, address: str) -> float:
 async def _served(url: str) -> AsyncIterator[tuple[aiohttp.ClientSession, str]]:
     store = await Store.open(url)
     router = Router(Configuration.model_validate({"account": {"sid": ACCOUNT, "auth_token": _TOKEN}}))
-    api = CallsApi(store=store, calls=LiveCalls(), router=router, launch=lambda _order: None)
+    api = CallsApi(store=store, calls=LiveCalls(), dialled=DialledCalls(), router=router, launch=lambda _order: None)
     app = web.Application()
     app.add_routes(RestApi(api.resources(), credentials=Credentials(account_sid=ACCOUNT, auth_token=_TOKEN)).routes())
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
@@ -146,16 +147,16 @@ def _fill(url: str, rows: int) -> str:
     if found not in (0, rows):
         raise BenchError(f"expected an empty database or one of {rows} calls, found {found}")
     if not found:
-        connection = engine.raw_connection()
-        cursor = connection.cursor()
+        raw = engine.raw_connection()
+        cursor = raw.cursor()
         put = statements(engine.dialect)[Statement.PUT_CALL]
         made = _calls(rows)
         while batch := [CALL_ROWS.encode(each) for each in itertools.islice(made, _BATCH)]:
             if engine.dialect.name == "sqlite":
                 cursor.execute("BEGIN")
             cursor.executemany(put, batch)
-            connection.commit()
-        connection.close()
+            raw.commit()
+        raw.close()
     if engine.dialect.name == "postgresql":
         with engine.begin() as connection:
             connection.execute(sa.text("ANALYZE calls"))
