@@ -50,6 +50,7 @@ from gateway.sounds import Sounds
 from gateway.speech.speaker import Speaker
 from gateway.store import StorageUnavailable, Store
 from gateway.tokens import TokenIssuer, verifier_of
+from gateway.transcription import Transcriber
 from gateway.twimlets.mail import Mailer
 from gateway.twimlets.routes import Twimlets
 from gateway.verbs.table import VERBS
@@ -167,6 +168,7 @@ class Gateway:
             engine=self._engine,
             store=self._store,
             background=self._background,
+            transcribe=Transcriber(recognizer=self._recognizer, store=self._store, now=_now).settle,
             now=_now,
             monotonic=time.monotonic,
         )

@@ -13,16 +13,18 @@ Source: Twilio <Dial>, record and recordingStatusCallback; Twilio Recording reso
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Final
 
 import structlog
 
 from gateway.background import Background
 from gateway.parameters import RecordingMention, whole_seconds
 from gateway.sids import new_sid
-from gateway.store import Store
+from gateway.store import StorageUnavailable, Store
 from gateway.store.records import EventRecord, Operation, OwedCallback, RecordingRecord
+from gateway.transcription import TranscriptionOrder
 from gateway.webhooks.callbacks import recording_parameters
 from media import disk, trim, wav
 from media.engine import Engine, PortsExhausted, Recorder, Tap
@@ -36,13 +38,13 @@ SILENT = 16102
 Settled = Callable[[RecordingRecord, Path, str], Awaitable[None]]
 """What is done with a recording when it is complete, or absent: its record, file and URL."""
 
+REPEATED_FOR: Final = timedelta(hours=24)
+"""A transcription that was lost with its process is made good for as long as a callback is tried."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class RecordingOrder:
-    """What the application asked for. events: of in-progress, completed, absent.
-
-    then: done once the recording is settled, unless the process dies before.
-    """
+    """What the application asked for. events: of in-progress, completed, absent."""
 
     call_sid: str
     conference_sid: str | None = None
@@ -52,7 +54,7 @@ class RecordingOrder:
     callback_url: str | None = None
     callback_method: str = "POST"
     callback_events: frozenset[str] = frozenset({"completed"})
-    then: Settled | None = None
+    transcription: TranscriptionOrder | None = None
 
 
 class ActiveRecording:
@@ -120,6 +122,7 @@ class Recordings:
     """All recordings of the process.
 
     now: wall clock, aware. monotonic: seconds. Files are only ever named after our own sids.
+    transcribe: done with each recording that is settled, and again at the next start if the process dies before.
     """
 
     def __init__(
@@ -131,6 +134,7 @@ class Recordings:
         engine: Engine,
         store: Store,
         background: Background,
+        transcribe: Settled,
         now: Callable[[], datetime],
         monotonic: Callable[[], float],
     ) -> None:
@@ -140,10 +144,10 @@ class Recordings:
         self._engine = engine
         self._store = store
         self._background = background
+        self._transcribe = transcribe
         self._now = now
         self._monotonic = monotonic
         self._active: dict[str, ActiveRecording] = {}
-        self._then: dict[str, Settled] = {}
 
     def url(self, sid: str) -> str:
         return self._base_url + sid
@@ -172,10 +176,9 @@ class Recordings:
             status_callback=order.callback_url,
             status_callback_method=order.callback_method,
             status_callback_events=tuple(sorted(order.callback_events)),
+            details={} if order.transcription is None else order.transcription.details(),
         )
         self._store.write_soon(record, *self._owed(record))
-        if order.then is not None:
-            self._then[record.sid] = order.then
         try:
             recorder = self._engine.record(self._part(record.sid), channels, rate_hz=rate_hz)
         except PortsExhausted as error:
@@ -206,7 +209,18 @@ class Recordings:
                 recovered += 1
             except (OSError, ValueError) as error:
                 log.error("recording not recovered", recording_sid=record.sid, error=str(error))
+        untranscribed = await self._store.untranscribed_recordings(since=self._now() - REPEATED_FOR)
+        if untranscribed:
+            self._background.start(self._hand_on_each(untranscribed), name="transcriptions of the process before")
         return recovered
+
+    async def _hand_on_each(self, settled: Sequence[RecordingRecord]) -> None:
+        """One after the other: few are recognised at once, and calls come first."""
+        for record in settled:
+            try:
+                await self._hand_on(record)
+            except (OSError, StorageUnavailable) as error:
+                log.error("recording not transcribed", recording_sid=record.sid, error=str(error))
 
     async def _recover(self, record: RecordingRecord) -> None:
         final, part = self._final(record.sid), self._part(record.sid)
@@ -222,13 +236,14 @@ class Recordings:
 
     async def _complete(self, record: RecordingRecord, recorder: Recorder | str) -> None:
         """recorder: or why there is none."""
-        then = self._then.pop(record.sid, None)
         if isinstance(recorder, str):
             settled = await self._settle(record, 0.0, error=recorder)
         else:
             settled = await self._complete_file(record, recorder)
-        if then is not None:
-            await then(settled, self._final(record.sid), self.url(record.sid))
+        await self._hand_on(settled)
+
+    async def _hand_on(self, settled: RecordingRecord) -> None:
+        await self._transcribe(settled, self._final(settled.sid), self.url(settled.sid))
 
     async def _complete_file(self, record: RecordingRecord, recorder: Recorder) -> RecordingRecord:
         recorded = await recorder.stop()

@@ -10,6 +10,7 @@ import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import datetime
 from itertools import count
 from pathlib import Path
 from time import time_ns
@@ -18,6 +19,7 @@ from typing import Any, Final, TypeVar
 import sqlalchemy as sa
 import structlog
 
+from gateway.sids import first_sid
 from gateway.store.call_list import call_list
 from gateway.store.columns import RowMap, UnreadableRow
 from gateway.store.database import ANSWER_S, journal_path, open_engine
@@ -195,6 +197,15 @@ class Store:
         """Recordings that nobody completed: at start, what a crash left behind. Oldest first."""
         condition = sa.text(UNFINISHED_RECORDINGS)
         return await self._many(RECORDING_ROWS, condition, order=(RECORDINGS.c.sid,), timeout_s=START_S)
+
+    async def untranscribed_recordings(self, *, since: datetime) -> list[RecordingRecord]:
+        """Recordings made since then that are complete or absent, and whose transcription is still ordered."""
+        conditions = [
+            RECORDINGS.c.sid >= first_sid("RE", since),
+            RECORDINGS.c.status.in_(("completed", "absent")),
+            RECORDINGS.c.details.contains('"transcription"'),
+        ]
+        return await self._many(RECORDING_ROWS, *conditions, order=(RECORDINGS.c.sid,), timeout_s=START_S)
 
     async def conference(self, sid: str) -> ConferenceRecord | None:
         return await self._one(CONFERENCE_ROWS, CONFERENCES.c.sid == sid)
