@@ -153,6 +153,17 @@ class Directory:
         An unknown user costs the same as a wrong password.
         """
         found = self._entries.get(user)
+        if not self._is_secret_of(found, _digest(password)) or found is None:
+            return None
+        return found.account_sid, isinstance(found, Key)
+
+    def proves(self, user: str, digest: bytes) -> bool:
+        """Whether this is the SHA-256 digest of a password that the user logs in with now."""
+        found = self._entries.get(user)
+        is_right = self._is_secret_of(found, digest)
+        return is_right and found is not None and self.is_active(found.account_sid)
+
+    def _is_secret_of(self, found: Entry | None, digest: bytes) -> bool:
         match found:
             case Account():
                 secrets = (found.auth_token, found.secondary_token)
@@ -160,10 +171,8 @@ class Directory:
                 secrets = (found.secret, "")
             case _:
                 secrets = ("", "")
-        given = _digest(password)
         # Both are compared in any case, so that time tells nothing about users.
-        is_right = [hmac.compare_digest(given, _digest(secret or "\0")) and bool(secret) for secret in secrets]
-        return (found.account_sid, isinstance(found, Key)) if found is not None and any(is_right) else None
+        return any([hmac.compare_digest(digest, _digest(secret or "\0")) and bool(secret) for secret in secrets])
 
     def signing_key(self, sid: str) -> SigningKey | None:
         """The key that signs access tokens; none of an account that is not active."""

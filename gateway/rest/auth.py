@@ -72,6 +72,15 @@ class Credentials:
             raise not_found(request.path)
         return principal, account
 
+    def account_of(self, user: str, password: str) -> str | None:
+        """The account that a user with this password acts for; None: it is not right. Counts nothing."""
+        login = self._directory.login(user, password)
+        return login[0] if login is not None and self._directory.is_active(login[0]) else None
+
+    def holds(self, user: str, digest: bytes) -> bool:
+        """Whether the user's password is still the one of this SHA-256 digest."""
+        return self._directory.proves(user, digest)
+
 
 def _basic(header: str) -> tuple[str, str] | None:
     scheme, _, value = header.partition(" ")

@@ -40,7 +40,7 @@ from signaling.sip.session import Session
 from signaling.sip.session_timer import SessionTimer
 from signaling.sip.transaction import TimerValues, server_key
 from signaling.sip.transaction_layer import TransactionLayer
-from signaling.sip.transport import Flow, SipTransports, TransportLimits
+from signaling.sip.transport import Flow, SipTransports, TransportLimits, Witness
 from signaling.sip.uac import OutboundInvite, template_of
 from signaling.sip.uas import InboundInvite
 from signaling.sip.values import SipParseError
@@ -74,6 +74,7 @@ class SipAgent:
     make_peer_media: the sound of browsers; without it their descriptions are refused.
     account_of_host: whose phone an address means; identities are scoped by it (scope.py).
     clock: for limits and digest; scheduler: for everything timed, the running loop's if None.
+    witness: sees every message, see SipTransports.
     """
 
     def __init__(
@@ -92,7 +93,9 @@ class SipAgent:
         limits: TransportLimits | None = None,
         make_peer_media: PeerMediaFactory | None = None,
         account_of_host: AccountOfHost = one_account,
+        witness: Witness | None = None,
     ) -> None:
+        self._witness = witness
         self._engine = engine
         self._settings = settings
         self._account_of_host = account_of_host
@@ -137,6 +140,11 @@ class SipAgent:
         core = self.core
         return {"legs": len(core.legs), "dialogs": len(core.dialogs), "transactions": core.layer.live}
 
+    @property
+    def legs(self) -> tuple[SipLeg, ...]:
+        """Those that are not over."""
+        return tuple(self.core.legs)
+
     async def start(self) -> None:
         """Listen; ``addresses`` then has what was bound, in the order of ``settings.listen``."""
         transports = SipTransports(
@@ -147,6 +155,7 @@ class SipAgent:
             limits=self._limits,
             tls=self._settings.tls,
             clock=self._clock,
+            witness=self._witness,
         )
         scheduler = self._scheduler or LoopScheduler()
         layer = TransactionLayer(
