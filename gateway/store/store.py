@@ -7,7 +7,7 @@ one line in the log: one bad record never keeps anybody from the others.
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
@@ -20,6 +20,7 @@ import sqlalchemy as sa
 import structlog
 
 from gateway.sids import first_sid
+from gateway.store.call_list import call_list
 from gateway.store.columns import RowMap, UnreadableRow
 from gateway.store.database import ANSWER_S, journal_path, open_engine
 from gateway.store.journal import Journal
@@ -80,6 +81,7 @@ class Store:
         self._on_owed: OwedListener | None = None
         self._positions = count(1)
         self._gathered: list[Submission] = []
+        self._outstanding = 0
         self._flush_timer: asyncio.TimerHandle | None = None
         self._flushed_at = 0.0
         self._writer = Writer(engine, journal=journal, report=self._report_from_thread)
@@ -143,8 +145,10 @@ class Store:
         self._submit(Submission(self._placed(operations) if is_owed else operations), urgent=is_owed)
 
     async def flush(self) -> None:
-        """Returns when everything submitted before is safe."""
-        await self.write()
+        """Returns when everything submitted before is safe; at once where that is so already."""
+        self._check_open()
+        if self._outstanding:
+            await self.write()
 
     async def call(self, sid: str) -> CallRecord | None:
         return await self._one(CALL_ROWS, CALLS.c.sid == sid)
@@ -156,7 +160,11 @@ class Store:
 
     async def search_calls(self, search: CallSearch, place: Place) -> tuple[list[CallRecord], bool]:
         """The page's calls, newest first, and whether there are more in the direction it was asked for."""
-        return await self._page(CALL_ROWS, CALLS.c.sid, search.conditions(), place)
+        query, parameters = call_list(search, place, dialect=self._engine.dialect.name)
+        found = await self._read(self._select, query, CALL_ROWS, parameters)
+        is_up = place.before is not None
+        page = found[: place.size]
+        return page[::-1] if is_up else page, len(found) > place.size
 
     async def search_recordings(self, search: RecordingSearch, place: Place) -> tuple[list[RecordingRecord], bool]:
         """As search_calls."""
@@ -265,9 +273,11 @@ class Store:
         query = sa.select(*raw).where(*conditions).order_by(*order).limit(limit)
         return await self._read(self._select, query, rows, timeout_s=timeout_s)
 
-    def _select(self, query: sa.Select[Any], rows: RowMap[RecordT]) -> list[RecordT]:
+    def _select(
+        self, query: sa.Select[Any], rows: RowMap[RecordT], parameters: Mapping[str, object] | None = None
+    ) -> list[RecordT]:
         with self._engine.connect() as connection:
-            found = connection.execute(query).all()
+            found = connection.execute(query, parameters).all()
         records = []
         for row in found:
             try:
@@ -300,6 +310,7 @@ class Store:
         one before. What nobody waits for, here or at the receiver of a callback, gathers for ``LINGER_S``.
         """
         self._gathered.append(submission)
+        self._outstanding += 1
         now = self._loop.time()
         due_at = max(now, self._flushed_at + SPACING_S) if urgent else now + LINGER_S
         if self._flush_timer is not None:
@@ -340,6 +351,7 @@ class Store:
 
     def _report(self, outcomes: list[Outcome]) -> None:
         owed: list[OwedCallback] = []
+        self._outstanding -= len(outcomes)
         for outcome in outcomes:
             future = outcome.submission.context
             if future is None:
