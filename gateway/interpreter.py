@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from gateway.announcement import error_announcement
 from gateway.built_in import built_in
+from gateway.codec_choice import look_ahead
 from gateway.parameters import Parameters
 from gateway.scripted import VOICE, Rules, ScriptedCall
 from gateway.twiml import TwimlError
@@ -119,6 +120,7 @@ class Interpreter:
         """Run the verbs in order, until one of them says otherwise than to go on."""
         # A <Dial> at the head answers by itself, once it knows what whoever it dials can speak.
         verbs = loaded.document.verbs
+        look_ahead(call, verbs)
         if not loaded.document.leaves_call_unanswered and not (verbs and isinstance(verbs[0], Dial)):
             await call.answer()
         for verb in loaded.document.verbs:
