@@ -304,7 +304,7 @@ async def test_fetch_url_never_shows_credentials_in_an_error(client: WebhookClie
 
 async def test_fetch_that_is_over_is_told_with_its_answer_or_its_error(application: Application) -> None:
     told: list[Exchanged] = []
-    client = WebhookClient(auth_token=TOKEN, guard=Guard(LOOPBACK), on_exchange=told.append)
+    client = WebhookClient(token_of=lambda _: TOKEN, guard=Guard(LOOPBACK), on_exchange=told.append)
     application.answer("/voice", "<Response/>")
     application.answer("/gone", status=404)
     fine, bad = (Request(url=application.url(path), call_sid="CA1") for path in ("/voice", "/gone"))
