@@ -41,14 +41,17 @@ from gateway.parameters import CallDirection, CallFacts
 from gateway.recordings import Recordings
 from gateway.recovery import Heartbeat, end_unfinished_calls, end_unfinished_conferences
 from gateway.rest.accounts import AccountsApi
+from gateway.rest.applications import ApplicationsApi
 from gateway.rest.auth import Credentials
 from gateway.rest.call_recordings import CallRecordingsApi
 from gateway.rest.calls import CallsApi
 from gateway.rest.conferences import ConferencesApi
 from gateway.rest.dispatch import Resource, RestApi
 from gateway.rest.keys import KeysApi
+from gateway.rest.numbers import NumbersApi
 from gateway.rest.queues import QueuesApi
 from gateway.rest.recordings import RecordingApi
+from gateway.rest.sip_credentials import SipCredentialsApi
 from gateway.rest.sound import RecordingFiles
 from gateway.rest.token import TokenApi
 from gateway.rooms.conferences import Conferences
@@ -178,7 +181,7 @@ class Gateway:
         self._webhooks = WebhookClient(
             token_of=self._directory.signing_token,
             guard=Guard(configuration.webhooks.allow, own=[(configuration.server.host, configuration.server.port)]),
-            on_exchange=self._trace.exchanged,
+            on_exchange=self._trace.exchanged if configuration.console.keep_webhooks else None,
         )
         stack.push_async_callback(self._webhooks.close)
         self._speech = await self._make_speech()
@@ -297,7 +300,7 @@ class Gateway:
             on_call=self._on_call,
             make_peer_media=self._webrtc,
             account_of_host=self._directory.account_of_host,
-            witness=self._trace.witness,
+            witness=self._trace.witness if configuration.console.keep_sip else None,
         )
         self._browsers = VoiceSdkAgent(
             settings=VoiceSdkSettings(origins=configuration.voice_sdk.origins, edge=configuration.voice_sdk.edge),
@@ -362,8 +365,9 @@ class Gateway:
         configuration = self._configuration
         origins = configuration.voice_sdk.origins
         yield web_routes()
-        yield console_routes()
-        yield self._console().routes()
+        if configuration.console.enabled:
+            yield console_routes()
+            yield self._console().routes()
         own_origin = str(URL(configuration.public_url).origin())
         yield VoiceSdkServer(self._browsers, own_origin=own_origin).routes()
         yield SipWebSocketServer(self._agent.transports, origins=origins, own_origin=own_origin).routes()
@@ -385,8 +389,13 @@ class Gateway:
         conferences = ConferencesApi(store=self._store, services=services, calls=self._calls, launch=self._place)
         queues = QueuesApi(store=self._store, queues=services.queues, services=services)
         accounts = AccountsApi(self._ledger, calls=self._calls, now=_now)
-        keys = KeysApi(self._ledger, now=_now)
-        apis = (calls, recordings, conferences, queues, accounts, keys)
+        owned = (
+            KeysApi(self._ledger, now=_now),
+            ApplicationsApi(self._ledger, now=_now),
+            NumbersApi(self._ledger, now=_now),
+            SipCredentialsApi(self._ledger, now=_now),
+        )
+        apis = (calls, recordings, conferences, queues, accounts, *owned)
         resources = [each for api in apis for each in api.resources()]
         self._rest = RestApi(resources, credentials=self._credentials)
         yield self._rest.routes()
@@ -398,7 +407,13 @@ class Gateway:
         )
         return Console(
             store=self._store,
-            stories=Stories(store=self._store, running_legs=self._running_legs, now=_now),
+            stories=Stories(
+                store=self._store,
+                running_legs=self._running_legs,
+                now=_now,
+                keeps_webhooks=configuration.console.keep_webhooks,
+                keeps_sip=configuration.console.keep_sip,
+            ),
             files=RecordingFiles(Path(configuration.recordings.directory)),
             presence=presence.rows,
             audience=self._audience,
