@@ -20,7 +20,7 @@ from gateway.rest.ranges import OpenFile
 from gateway.sids import is_sid, new_sid
 
 _BLOCK_FRAMES: Final = 1 << 16
-_LOWEST_WAV: Final = 45  # a header and one byte of sound
+LOWEST_WAV: Final = 45  # a header and one byte of sound
 _MP3_KBIT: Final = 32
 # Up to which sampling rate MPEG 2.5, 2 and 1 go, and their lowest and highest bit rates. Source: ISO 11172-3, 13818-3.
 _MP3_KBITS: Final = ((12_000, (8, 64)), (24_000, (8, 160)), (48_000, (32, 320)))
@@ -51,8 +51,8 @@ class RecordingFiles:
             file = self._open(_name(sid))
         except OSError:
             return False
-        os.close(file.descriptor)
-        return file.size >= _LOWEST_WAV
+        file.close()
+        return file.size >= LOWEST_WAV
 
     def open(self, sid: str, sound_format: SoundFormat, *, is_mixed: bool) -> OpenFile:
         """The file in that format; is_mixed: all channels in one. The caller closes the descriptor.
@@ -61,18 +61,24 @@ class RecordingFiles:
         """
         return self._open(_name(sid, _suffix(sound_format, is_mixed=is_mixed)))
 
-    def make(self, sid: str, sound_format: SoundFormat, *, is_mixed: bool) -> None:
+    @property
+    def directory(self) -> Path:
+        return self._directory
+
+    def make(self, sid: str, sound_format: SoundFormat, *, is_mixed: bool, source: Path | None = None) -> None:
         """Derive the file in that format from the recording, unless it is there already; may take seconds.
+
+        source: where the recording lies, if not in the directory under its own name.
 
         Raises OSError, or soundfile.LibsndfileError when the recording cannot be converted.
         """
         name = _name(sid, _suffix(sound_format, is_mixed=is_mixed))
         if (self._directory / name).exists():
             return
-        source = self._open(_name(sid))
+        opened = self._open(_name(sid) if source is None else source.name)
         unfinished = self._directory / f"{name}.{new_sid('')}.part"
         try:
-            with os.fdopen(source.descriptor, "rb") as raw, soundfile.SoundFile(raw) as recording:
+            with os.fdopen(opened.descriptor, "rb") as raw, soundfile.SoundFile(raw) as recording:
                 _convert(recording, unfinished, sound_format, is_mixed=is_mixed)
             unfinished.rename(self._directory / name)
         finally:

@@ -17,6 +17,8 @@ from gateway.store.records import (
     ConferenceRecord,
     DeferredCallback,
     DeletedCall,
+    DeletedConference,
+    DeletedRecording,
     EventRecord,
     LegRecord,
     Operation,
@@ -61,6 +63,8 @@ class Statement(Enum):
     DELETE_CALL = "delete call"
     DELETE_LEGS = "delete legs"
     DELETE_EVENTS = "delete events"
+    DELETE_RECORDING = "delete recording"
+    DELETE_CONFERENCE = "delete conference"
 
 
 Rows = Mapping[Statement, list[Row]]
@@ -78,6 +82,8 @@ def encode(operations: Iterable[Operation], positions: Iterator[int]) -> Rows:
     deferred: dict[int, Row] = {}
     settled: list[Row] = []
     deleted: list[Row] = []
+    deleted_recordings: list[Row] = []
+    deleted_conferences: list[Row] = []
     for operation in operations:
         match operation:
             case EventRecord():
@@ -102,6 +108,10 @@ def encode(operations: Iterable[Operation], positions: Iterator[int]) -> Rows:
                 queues[operation.sid] = operation
             case DeletedCall(sid):
                 deleted.append((sid,))
+            case DeletedRecording(sid):
+                deleted_recordings.append((sid,))
+            case DeletedConference(sid):
+                deleted_conferences.append((sid,))
             case _:
                 raise UsageError(f"expected a record or an outbox operation, found {type(operation).__name__}")
     rows = {
@@ -117,6 +127,8 @@ def encode(operations: Iterable[Operation], positions: Iterator[int]) -> Rows:
         Statement.DELETE_CALL: deleted,
         Statement.DELETE_LEGS: deleted,
         Statement.DELETE_EVENTS: deleted,
+        Statement.DELETE_RECORDING: deleted_recordings,
+        Statement.DELETE_CONFERENCE: deleted_conferences,
     }
     return {statement: found for statement, found in rows.items() if found}
 
@@ -150,6 +162,8 @@ def statements(dialect: sa.Dialect) -> Mapping[Statement, str]:
         Statement.DELETE_CALL: _deletion(dialect, CALLS.c.sid),
         Statement.DELETE_LEGS: _deletion(dialect, LEGS.c.call_sid),
         Statement.DELETE_EVENTS: _deletion(dialect, EVENTS.c.call_sid),
+        Statement.DELETE_RECORDING: _deletion(dialect, RECORDINGS.c.sid),
+        Statement.DELETE_CONFERENCE: _deletion(dialect, CONFERENCES.c.sid),
     }
 
 

@@ -210,5 +210,17 @@ class DeletedCall:
     sid: str
 
 
+@dataclass(frozen=True)
+class DeletedRecording:
+    """The row of this recording is to be forgotten; its sound is gone already."""
+
+    sid: str
+
+
+@dataclass(frozen=True)
+class DeletedConference:
+    sid: str
+
+
 Record = CallRecord | LegRecord | RecordingRecord | ConferenceRecord | QueueRecord | EventRecord | OwedCallback
-Operation = Record | SettledCallback | DeferredCallback | DeletedCall
+Operation = Record | SettledCallback | DeferredCallback | DeletedCall | DeletedRecording | DeletedConference
