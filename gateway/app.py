@@ -22,6 +22,12 @@ from gateway.archive import Archive
 from gateway.background import Background
 from gateway.beside import Beside
 from gateway.config import Configuration
+from gateway.console.live import Audience
+from gateway.console.presence import Presence
+from gateway.console.routes import Console
+from gateway.console.sessions import Sessions
+from gateway.console.story import Stories
+from gateway.console.trace import Trace
 from gateway.dialled_calls import DialledCalls
 from gateway.http import HttpServer
 from gateway.interpreter import Interpreter
@@ -58,7 +64,7 @@ from gateway.transcription import Transcriber
 from gateway.twimlets.mail import Mailer
 from gateway.twimlets.routes import Twimlets
 from gateway.verbs.table import VERBS
-from gateway.web.routes import web_routes
+from gateway.web.routes import console_routes, web_routes
 from gateway.webhooks.client import Request, WebhookClient
 from gateway.webhooks.guard import Guard, permits
 from gateway.webhooks.outbox import Outbox
@@ -121,6 +127,7 @@ class Gateway:
         self._router = Router(configuration)
         self._background = Background()
         self._stack = AsyncExitStack()
+        self._audience = Audience()
         self._is_development = is_development
         self._calls = LiveCalls()
         self._pace = Pace(configuration.calls.per_second, longest_wait_s=LONGEST_QUEUE_S)
@@ -149,6 +156,8 @@ class Gateway:
         await asyncio.to_thread(directory.mkdir, parents=True, exist_ok=True)
         self._store = await Store.open(configuration.storage.url)
         stack.push_async_callback(self._store.close)
+        self._store.listen_written(self._audience.written)
+        self._trace = Trace(write=self._store.write_soon, now=_now, monotonic=time.monotonic)
         stack.push_async_callback(self._engine.stop)
         await self._engine.start()
         self._music = await asyncio.to_thread(hold_music)
@@ -159,6 +168,7 @@ class Gateway:
         self._webhooks = WebhookClient(
             auth_token=configuration.account.auth_token.get_secret_value(),
             guard=Guard(configuration.webhooks.allow, own=[(configuration.server.host, configuration.server.port)]),
+            on_exchange=self._trace.exchanged,
         )
         stack.push_async_callback(self._webhooks.close)
         self._speech = await self._make_speech()
@@ -299,6 +309,7 @@ class Gateway:
             ),
             authenticator=authenticator,
             dial=self._dial,
+            on_change=lambda _binding, _change: self._audience.presence_changed(),
         )
         self._registrar.start()
         self._stack.callback(self._registrar.stop)
@@ -318,6 +329,7 @@ class Gateway:
             resolver=Resolver(),
             on_call=self._on_call,
             make_peer_media=self._webrtc,
+            witness=self._trace.witness,
         )
         self._browsers = VoiceSdkAgent(
             settings=VoiceSdkSettings(origins=configuration.voice_sdk.origins, edge=configuration.voice_sdk.edge),
@@ -325,6 +337,7 @@ class Gateway:
             make_media=self._webrtc,
             on_call=self._on_device_call,
             new_call_sid=lambda: new_sid("CA"),
+            on_presence=self._audience.presence_changed,
         )
         location = Location(
             sources=[self._registrar, self._browsers],
@@ -373,11 +386,14 @@ class Gateway:
         await self._http.start()
         # Stopped first: the sockets of browsers say goodbye while the server still stands.
         self._stack.callback(self._browsers.stop)
+        self._stack.callback(self._audience.close)
 
     def _routes(self) -> Iterator[web.RouteTableDef]:
         configuration = self._configuration
         origins = configuration.voice_sdk.origins
         yield web_routes()
+        yield console_routes()
+        yield self._console().routes()
         own_origin = str(URL(configuration.public_url).origin())
         yield VoiceSdkServer(self._browsers, own_origin=own_origin).routes()
         yield SipWebSocketServer(self._agent.transports, origins=origins, own_origin=own_origin).routes()
@@ -401,6 +417,35 @@ class Gateway:
         queues = QueuesApi(store=self._store, queues=services.queues, services=services)
         resources = [each for api in (calls, recordings, conferences, queues) for each in api.resources()]
         yield RestApi(resources, credentials=self._credentials).routes()
+
+    def _console(self) -> Console:
+        configuration, credentials = self._configuration, self._credentials
+        presence = Presence(
+            account_sid=configuration.account.sid, registrar=self._registrar, browsers=self._browsers, now=_now
+        )
+        return Console(
+            store=self._store,
+            stories=Stories(store=self._store, running_legs=self._running_legs, now=_now),
+            files=RecordingFiles(Path(configuration.recordings.directory)),
+            presence=presence.rows,
+            audience=self._audience,
+            sessions=Sessions(
+                clock=time.monotonic, still_holds=lambda session: credentials.holds(session.user, session.proof)
+            ),
+            account_of=credentials.account_of,
+            guard=self._guess_guard("console"),
+            public_url=configuration.public_url,
+        )
+
+    def _running_legs(self) -> dict[str, list[Leg]]:
+        """By the sid of their call."""
+        found: dict[str, list[Leg]] = {}
+        for leg in self._agent.legs:
+            if (sid := self._trace.call_sid_of(leg.facts.call_id)) is not None:
+                found.setdefault(sid, []).append(leg)
+        for device_leg in self._browsers.legs:
+            found.setdefault(device_leg.call_sid, []).append(device_leg)
+        return found
 
     def _twimlets(self) -> Twimlets:
         configuration, mail = self._configuration, self._configuration.mail
@@ -475,14 +520,18 @@ class Gateway:
 
     def _dial(self, target: DialTarget, request: OutboundCall) -> SipLeg:
         """Registrar and trunks dial through the agent, which in turn is made with them."""
-        return self._agent.dial(target, request)
+        leg = self._agent.dial(target, request)
+        self._trace.claim(leg.facts.call_id, call_sid=request.call_sid, events=leg.events)
+        return leg
 
     def _on_call(self, leg: SipLeg) -> None:
         """An admitted inbound call of a phone or a trunk."""
+        sid = new_sid("CA")
+        self._trace.claim(leg.facts.call_id, call_sid=sid, events=leg.events)
         self._begin(
             leg,
             self._script_of(leg),
-            sid=new_sid("CA"),
+            sid=sid,
             sip_headers={name: value for name, value in leg.headers.items() if name.lower().startswith("x-")},
         )
 

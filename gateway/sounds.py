@@ -29,13 +29,14 @@ class Sounds:
         self._decoded = ClipCache(capacity=memory_bytes)
         self._decoding = asyncio.Semaphore(DECODERS)
 
-    async def clip(self, url: str, *, cookies: CallCookies | None = None) -> Clip:
-        """Raises FetchError, UnplayableAudio."""
+    async def clip(self, url: str, *, cookies: CallCookies | None = None, rate_hz: int = 8000) -> Clip:
+        """rate_hz: of the clip, as whoever hears it has use for. Raises FetchError, UnplayableAudio."""
         audio = await self._fetcher.fetch_audio(url, cookies=cookies)
-        clip = self._decoded.get(audio.version) if audio.version else None
+        key = (audio.version, rate_hz)
+        clip = self._decoded.get(key) if audio.version else None
         if clip is None:
             async with self._decoding:
-                clip = await load_clip(audio.body, content_type=audio.content_type)
+                clip = await load_clip(audio.body, content_type=audio.content_type, rate_hz=rate_hz)
             if audio.version:
-                self._decoded.put(audio.version, clip)
+                self._decoded.put(key, clip)
         return clip

@@ -53,19 +53,28 @@ class Credentials:
         source, guessed = request.remote or "", user[:MAX_USER]
         if self._guard is not None and self._guard.refuses(source, guessed):
             raise too_many_guesses(self._guard.block_left_s(source))
-        secret = self._secrets.get(user)
-        # Compared with something in any case, and by digests of one length: time tells nothing about users or secrets.
-        is_right = hmac.compare_digest(_digest(password), _digest(secret or _NOBODY))
-        if not is_right or not secret:
+        if self.account_of(user, password) is None:
             if self._guard is not None:
                 self._guard.failed(source, guessed)
             raise unauthorized()
         if self._guard is not None:
             self._guard.succeeded(source, guessed)
 
+    def account_of(self, user: str, password: str) -> str | None:
+        """The account that a user with this password acts for; None: it is not right. Counts nothing."""
+        secret = self._secrets.get(user)
+        # Compared with something in any case, and by digests of one length: time tells nothing about users or secrets.
+        is_right = hmac.compare_digest(_digest(password), _digest(secret or _NOBODY))
+        return self._account_sid if is_right and secret else None
+
+    def holds(self, user: str, digest: bytes) -> bool:
+        """Whether the user's password is still the one of this SHA-256 digest."""
+        secret = self._secrets.get(user)
+        return bool(secret) and hmac.compare_digest(digest, _digest(secret or _NOBODY))
+
 
 def _digest(text: str) -> bytes:
-    return hashlib.sha256(text.encode()).digest()
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
 
 
 def _basic(header: str) -> tuple[str, str] | None:

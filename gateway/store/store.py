@@ -63,6 +63,7 @@ _log = structlog.get_logger()
 RecordT = TypeVar("RecordT")
 ResultT = TypeVar("ResultT")
 OwedListener = Callable[[Sequence[OwedCallback]], None]
+WrittenListener = Callable[[Sequence[Operation]], None]
 
 READERS: Final = 2
 SPACING_S: Final = 0.03
@@ -80,6 +81,7 @@ class Store:
         self._loop = asyncio.get_running_loop()
         self._closed = False
         self._on_owed: OwedListener | None = None
+        self._on_written: WrittenListener | None = None
         self._positions = count(1)
         self._gathered: list[Submission] = []
         self._outstanding = 0
@@ -127,6 +129,10 @@ class Store:
     def listen_owed(self, listener: OwedListener) -> None:
         """listener: called on the loop with callbacks as soon as they are safe, in the order they were written."""
         self._on_owed = listener
+
+    def listen_written(self, listener: WrittenListener) -> None:
+        """listener: called on the loop with every operation as soon as it can be read back, in order."""
+        self._on_written = listener
 
     def write(self, *operations: Operation) -> "asyncio.Future[None]":
         """Write in one transaction. Await the result to know that the facts are safe; it may also be dropped.
@@ -263,6 +269,18 @@ class Store:
         """The call's timeline, oldest first."""
         return await self._many(EVENT_ROWS, EVENTS.c.call_sid == call_sid, order=(EVENTS.c.position,))
 
+    async def events_of(self, call_sids: Sequence[str], *, limit: int) -> list[EventRecord]:
+        """The timelines of several calls, in the order in which their lines were written."""
+        return await self._many(EVENT_ROWS, EVENTS.c.call_sid.in_(call_sids), order=(EVENTS.c.position,), limit=limit)
+
+    async def legs_of(self, call_sids: Sequence[str]) -> list[LegRecord]:
+        return await self._many(LEG_ROWS, LEGS.c.call_sid.in_(call_sids), order=(LEGS.c.created_at,))
+
+    async def recordings_of(self, call_sids: Sequence[str], *, limit: int = 200) -> list[RecordingRecord]:
+        """Oldest first, without those that were deleted."""
+        conditions = (RECORDINGS.c.call_sid.in_(call_sids), RECORDINGS.c.status != "deleted")
+        return await self._many(RECORDING_ROWS, *conditions, order=(RECORDINGS.c.sid,), limit=limit)
+
     async def owed_callbacks(self, *, after: int = 0, limit: int = 1000) -> list[OwedCallback]:
         """Callbacks still owed with a position above ``after``, in the order they were written."""
         condition = OUTBOX.c.position > after
@@ -388,5 +406,7 @@ class Store:
                     future.set_exception(outcome.error)
             if outcome.error is None or isinstance(outcome.error, StorageUnavailable):
                 owed += [each for each in outcome.submission.operations if isinstance(each, OwedCallback)]
+            if outcome.error is None and self._on_written is not None:
+                self._on_written(outcome.submission.operations)
         if owed and self._on_owed is not None:
             self._on_owed(owed)

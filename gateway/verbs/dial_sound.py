@@ -71,7 +71,7 @@ class DialSound:
         """Ringing is heard until it is there, and in its place if it cannot be had."""
         try:
             url = resolve_url(self._base_url, written)
-            clip = await self._call.services.sounds.clip(url, cookies=self._call.cookies)
+            clip = await self._call.services.sounds.clip(url, cookies=self._call.cookies, rate_hz=self._parent.rate_hz)
         except TwimlError as error:
             self._call.timeline.warn(error.code, f"dialMusic: {error.message}")
         except FetchError as error:

@@ -8,10 +8,10 @@ Source: Twilio <Number>, <Client>, <Sip>, <Sim>, <WhatsApp>; Twilio <Dial>, time
 import random
 from dataclasses import dataclass, field
 from typing import TypedDict, assert_never
-from urllib.parse import unquote
 
 from gateway import caller_id
 from gateway.caller_id import CallerIdRefused
+from gateway.codec_choice import sip_target
 from gateway.scripted import ScriptedCall
 from gateway.telling import Telling
 from gateway.twiml import TwimlError, resolve_url
@@ -141,13 +141,8 @@ def _sip_ways(noun: Sip, chance: random.Random, domain: str) -> list[Way]:
 
 
 def _sip_way(uri: SipUri, common: dict[str, str], domain: str) -> Way:
-    """A user of our own domain is whoever registered as that identity here; a port names another server."""
     headers = dict(uri.headers) | common
-    user, at, rest = uri.uri.partition(":")[2].partition("@")
-    if at and rest.partition(";")[0].lower() == domain.lower():
-        return Way(target=ClientTarget(unquote(user)), headers=headers)
-    target = SipTarget(uri=uri.uri, username=uri.username, password=uri.password, headers=headers)
-    return Way(target=target, headers=headers)
+    return Way(target=sip_target(uri, headers, domain), headers=headers)
 
 
 class _OnceAnswered(TypedDict):

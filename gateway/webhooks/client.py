@@ -8,7 +8,7 @@ Source: webhooks.md 6 to 8 of the specification; Twilio "Webhooks: Connection Ov
 
 import asyncio
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 from uuid import uuid4
@@ -28,7 +28,7 @@ from gateway.webhooks.resolver import GuardedResolver, LookUp, system_addresses
 from gateway.webhooks.signature import SIGNATURE_HEADER, sign
 from gateway.webhooks.target import Target, form, parse_target
 
-__all__ = ["Audio", "CallCookies", "Fetched", "Request", "WebhookClient"]
+__all__ = ["Audio", "CallCookies", "Exchanged", "Fetched", "Request", "WebhookClient"]
 
 MAX_BODY: Final = 64 * 1024
 MAX_REDIRECTS: Final = 10
@@ -72,8 +72,24 @@ class Fetched:
     base_url: str = field(repr=False)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Exchanged:
+    """A webhook that is over, with its retries and redirects: what came of it is an answer or an error.
+
+    took_s: from the first request to the end of the last answer.
+    """
+
+    request: Request
+    took_s: float
+    answer: Fetched | None = None
+    error: FetchError | None = None
+
+
 class WebhookClient:
-    """auth_token: the secret requests are signed with. Made and closed on a running loop."""
+    """auth_token: the secret requests are signed with. Made and closed on a running loop.
+
+    on_exchange: told of every webhook that is over.
+    """
 
     def __init__(
         self,
@@ -82,8 +98,10 @@ class WebhookClient:
         guard: Guard,
         tls: ssl.SSLContext | bool = True,
         look_up: LookUp = system_addresses,
+        on_exchange: Callable[[Exchanged], None] = lambda _exchanged: None,
     ) -> None:
         self._auth_token = auth_token
+        self._on_exchange = on_exchange
         self._resolver = GuardedResolver(guard, look_up=look_up)
         self._exchanger = Exchanger(self._resolver, tls=tls)
         self._audio = AudioFetcher(self._exchanger, sign=self._signature, clock=asyncio.get_running_loop().time)
@@ -94,6 +112,17 @@ class WebhookClient:
 
     async def fetch(self, request: Request) -> Fetched:
         """Raises FetchError for anything but a 2xx answer with a body of at most 64 kB."""
+        clock = asyncio.get_running_loop().time
+        begun_s = clock()
+        try:
+            answer = await self._fetch(request)
+        except FetchError as error:
+            self._on_exchange(Exchanged(request=request, took_s=clock() - begun_s, error=error))
+            raise
+        self._on_exchange(Exchanged(request=request, took_s=clock() - begun_s, answer=answer))
+        return answer
+
+    async def _fetch(self, request: Request) -> Fetched:
         url, overrides = Overrides.parse(request.url)
         target = parse_target(url)
         if request.method not in (hdrs.METH_GET, hdrs.METH_POST):

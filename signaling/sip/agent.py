@@ -39,7 +39,7 @@ from signaling.sip.session import Session
 from signaling.sip.session_timer import SessionTimer
 from signaling.sip.transaction import TimerValues, server_key
 from signaling.sip.transaction_layer import TransactionLayer
-from signaling.sip.transport import Flow, SipTransports, TransportLimits
+from signaling.sip.transport import Flow, SipTransports, TransportLimits, Witness
 from signaling.sip.uac import OutboundInvite, template_of
 from signaling.sip.uas import InboundInvite
 from signaling.sip.values import SipParseError
@@ -72,6 +72,7 @@ class SipAgent:
     on_call: gets each admitted inbound leg, 100 already sent; it rings, answers or hangs up, now or later.
     make_peer_media: the sound of browsers; without it their descriptions are refused.
     clock: for limits and digest; scheduler: for everything timed, the running loop's if None.
+    witness: sees every message, see SipTransports.
     """
 
     def __init__(
@@ -89,7 +90,9 @@ class SipAgent:
         scheduler: Scheduler | None = None,
         limits: TransportLimits | None = None,
         make_peer_media: PeerMediaFactory | None = None,
+        witness: Witness | None = None,
     ) -> None:
+        self._witness = witness
         self._engine = engine
         self._settings = settings
         self._admission = Admission(authenticator=authenticator, trunks=trunks, clock=clock)
@@ -131,6 +134,11 @@ class SipAgent:
         core = self.core
         return {"legs": len(core.legs), "dialogs": len(core.dialogs), "transactions": core.layer.live}
 
+    @property
+    def legs(self) -> tuple[SipLeg, ...]:
+        """Those that are not over."""
+        return tuple(self.core.legs)
+
     async def start(self) -> None:
         """Listen; ``addresses`` then has what was bound, in the order of ``settings.listen``."""
         transports = SipTransports(
@@ -141,6 +149,7 @@ class SipAgent:
             limits=self._limits,
             tls=self._settings.tls,
             clock=self._clock,
+            witness=self._witness,
         )
         scheduler = self._scheduler or LoopScheduler()
         layer = TransactionLayer(

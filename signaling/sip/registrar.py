@@ -168,6 +168,14 @@ class Registrar:
         """Whether a device is registered from this address."""
         return self._table.has_source(source)
 
+    def age_s(self, binding: Binding) -> float:
+        """How long ago its device came."""
+        return self._clock() - binding.since
+
+    def left_s(self, binding: Binding) -> float:
+        """How long it holds unless it is refreshed."""
+        return binding.expires_at - self._clock()
+
     @property
     def identities(self) -> tuple[str, ...]:
         """Those with at least one device."""

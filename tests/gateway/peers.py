@@ -176,6 +176,8 @@ class PeerRecognizer:
 class PeerMix:
     """A mixing group that mixes nothing; what was played into it."""
 
+    rate_hz = 8000
+
     def __init__(self) -> None:
         self.is_closed = False
         self.played: list[Clip] = []
@@ -198,12 +200,12 @@ class PeerSpeech:
         self.said: list[tuple[str, Voice]] = []
         self.is_broken = False
 
-    async def say(self, utterance: Utterance, voice: Voice) -> Clip:
+    async def say(self, utterance: Utterance, voice: Voice, *, rate_hz: int = 8000) -> Clip:
         if self.is_broken:
             raise SpeechError("expected a voice, found a broken one")
         text = " ".join("".join(part.text for part in utterance if isinstance(part, Spoken)).split())
         self.said.append((text, voice))
-        return Clip(np.full(3200 * len(text.split()), 1000, np.int16), 8000)
+        return Clip(np.full(rate_hz * 2 // 5 * len(text.split()), 1000, np.int16), rate_hz)
 
 
 class PeerLeg:

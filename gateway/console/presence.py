@@ -1,0 +1,61 @@
+"""Who can be called now: registered SIP phones and browsers, where they are and since when."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from gateway.console.rows import Row, time_of
+from signaling.sip.registrar import Registrar
+from signaling.voice_sdk.agent import VoiceSdkAgent
+from signaling.voice_sdk.protocol import State
+
+
+class Presence:
+    """account_sid: of the registrar's identities. now: wall clock, aware."""
+
+    def __init__(
+        self, *, account_sid: str, registrar: Registrar, browsers: VoiceSdkAgent, now: Callable[[], datetime]
+    ) -> None:
+        self._account_sid = account_sid
+        self._registrar = registrar
+        self._browsers = browsers
+        self._now = now
+
+    def rows(self, account_sid: str) -> list[Row]:
+        """By identity; of one identity, who came first stands first."""
+        found = [*self._browser_rows(account_sid)]
+        if account_sid == self._account_sid:
+            found += self._phone_rows()
+        return sorted(found, key=lambda row: (str(row["identity"]), str(row["since"])))
+
+    def _phone_rows(self) -> list[Row]:
+        return [
+            {
+                "identity": identity,
+                "kind": "browser" if binding.flow.is_web else "phone",
+                "protocol": f"SIP over {binding.flow.protocol.upper()}",
+                "address": f"{binding.flow.remote[0]}:{binding.flow.remote[1]}",
+                "agent": binding.user_agent,
+                "since": self._before(self._registrar.age_s(binding)),
+                "until": self._before(-self._registrar.left_s(binding)),
+            }
+            for identity in self._registrar.identities
+            for binding in self._registrar.bindings(identity)
+        ]
+
+    def _browser_rows(self, account_sid: str) -> list[Row]:
+        return [
+            {
+                "identity": connection.grant.identity,
+                "kind": "browser",
+                "protocol": "Voice SDK",
+                "address": connection.address,
+                "agent": "",
+                "since": self._before(connection.age_s),
+                "until": None,
+            }
+            for connection in self._browsers.connections
+            if connection.state is State.REGISTERED and connection.grant.account_sid == account_sid
+        ]
+
+    def _before(self, seconds: float) -> str | None:
+        return time_of(self._now() - timedelta(seconds=seconds))
