@@ -28,7 +28,7 @@ from gateway.s3 import S3, NoS3
 from gateway.sids import new_sid
 from gateway.store import Store
 from gateway.store.records import RecordingRecord
-from tests.gateway.rest.test_recordings import TOKEN, write_wav
+from tests.gateway.rest.test_recordings import TOKEN, basic, write_wav
 from tests.gateway.store.records import ACCOUNT, recording, url_of
 
 BUCKET, SECRET = "ringfork-test", "a-secret-that-no-log-may-show"
@@ -201,7 +201,7 @@ async def test_url_of_a_moved_recording_answers_as_before(house: House, bucket: 
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     url = f"http://127.0.0.1:{runner.addresses[0][1]}/2010-04-01/Accounts/{ACCOUNT}/Recordings/{record.sid}"
-    async with aiohttp.ClientSession(auth=aiohttp.BasicAuth(ACCOUNT, TOKEN)) as session:
+    async with aiohttp.ClientSession(headers={"Authorization": basic(ACCOUNT, TOKEN)}) as session:
 
         async def ask(name: str = "", method: str = "GET", **headers: str) -> tuple[int, bytes]:
             async with session.request(method, url + name, headers=headers) as answer:
