@@ -20,7 +20,8 @@ _LOOKED_THROUGH = (Dial, Say, Play, Pause, Hangup)
 def prefer_common_codec(call: ScriptedCall, targets: Sequence[Target]) -> None:
     """Of all who may be dialled. What cannot be mended later has to be certain; else it is enough that it may be."""
     leg = call.leg
-    parties = [party for target in targets for party in call.services.location.repertoires(target)]
+    location, account_sid = call.services.location, call.facts.account_sid
+    parties = [party for target in targets for party in location.repertoires(target, account_sid=account_sid)]
     if parties:
         spoken = [party.certain if leg.is_codec_final else party.possible for party in parties]
         leg.prefer([name for name in leg.codec_choices if all(name in names for names in spoken)])

@@ -93,6 +93,7 @@ SipListen = Annotated[str, AfterValidator(_sip_listen)]
 Ipv4 = Annotated[str, AfterValidator(_ipv4)]
 Ipv4OrNone = Annotated[str, AfterValidator(_ipv4_or_none)]
 Method = Literal["GET", "POST"]
+Prefix = Annotated[str, Field(pattern=r"^\+?[0-9]{1,15}$")]
 
 
 def _sid(prefix: str) -> Any:
@@ -123,6 +124,8 @@ class Server(_Section):
 class Account(_Section):
     sid: str = _sid("AC")
     auth_token: SecretStr = Field(min_length=8)
+    friendly_name: str = Field(default="main account", max_length=64)
+    allowed_prefixes: tuple[Prefix, ...] = ()
 
 
 class ApiKey(_Section):
@@ -219,6 +222,8 @@ class Retention(_Section):
 
 class Storage(_Section):
     url: str = Field(default="sqlite:///ringfork.db", pattern=r"^(sqlite|postgresql)(\+\w+)?://")
+    secret: SecretStr = SecretStr("")
+    previous_secret: SecretStr = SecretStr("")
 
 
 class Webhooks(_Section):

@@ -173,7 +173,9 @@ async def _performed(call: ScriptedCall, verb: Verb, work: Awaitable[Next], url:
 def _first(call: ScriptedCall) -> Fetch | Given:
     script = call.script
     if not script.voice_url:
-        return Given(document=built_in(script.dialled, call.facts.caller, call.services.router))
+        facts = call.facts
+        document = built_in(script.dialled, facts.caller, call.services.router, account_sid=facts.account_sid)
+        return Given(document=document)
     return Fetch(url=script.voice_url, method=script.voice_method)
 
 
@@ -184,6 +186,7 @@ async def _load_once(call: ScriptedCall, fetch: Fetch, rules: Rules, more: More)
             method=fetch.method,
             params=(*call.parameters(), *more(), *fetch.parameters),
             call_sid=call.facts.sid,
+            account_sid=call.facts.account_sid,
             cookies=call.cookies,
         )
     )

@@ -47,6 +47,7 @@ class RecordingOrder:
     """What the application asked for. events: of in-progress, completed, absent."""
 
     call_sid: str
+    account_sid: str
     conference_sid: str | None = None
     source: str = "DialVerb"
     track: str = "both"
@@ -110,7 +111,7 @@ class ActiveRecording:
     def finish(self) -> RecordingMention:
         """Stop now; the file, its record and its callback are completed in the background."""
         if self._mention is None and self._recorder is None:
-            self._mention = RecordingMention(sid=self.record.sid, url=self._owner.url(self.record.sid), duration_s=0)
+            self._mention = RecordingMention(sid=self.record.sid, url=self._owner.url(self.record), duration_s=0)
         elif self._mention is None and self._recorder is not None:
             self.status = "stopped"
             self._mention = self._owner.complete_later(self, self._recorder, self._started_s)
@@ -131,7 +132,6 @@ class Recordings:
         *,
         directory: Path,
         public_url: str,
-        account_sid: str,
         engine: Engine,
         store: Store,
         background: Background,
@@ -141,8 +141,7 @@ class Recordings:
         monotonic: Callable[[], float],
     ) -> None:
         self._directory = directory
-        self._base_url = f"{public_url}/2010-04-01/Accounts/{account_sid}/Recordings/"
-        self._account_sid = account_sid
+        self._base_url = f"{public_url}/2010-04-01/Accounts"
         self._engine = engine
         self._store = store
         self._background = background
@@ -152,8 +151,8 @@ class Recordings:
         self._monotonic = monotonic
         self._active: dict[str, ActiveRecording] = {}
 
-    def url(self, sid: str) -> str:
-        return self._base_url + sid
+    def url(self, record: RecordingRecord) -> str:
+        return f"{self._base_url}/{record.account_sid}/Recordings/{record.sid}"
 
     def begin(
         self, order: RecordingOrder, channels: Sequence[Sequence[Tap]], *, rate_hz: int = 8000
@@ -165,7 +164,7 @@ class Recordings:
         now = self._now()
         record = RecordingRecord(
             sid=new_sid("RE"),
-            account_sid=self._account_sid,
+            account_sid=order.account_sid,
             call_sid=order.call_sid,
             conference_sid=order.conference_sid,
             source=order.source,
@@ -201,7 +200,7 @@ class Recordings:
         self._active.pop(record.sid, None)
         elapsed_s = self._monotonic() - started_s
         self._background.start(self._complete(record, recorder), name=f"recording {record.sid}")
-        return RecordingMention(sid=record.sid, url=self.url(record.sid), duration_s=whole_seconds(elapsed_s))
+        return RecordingMention(sid=record.sid, url=self.url(record), duration_s=whole_seconds(elapsed_s))
 
     async def recover(self) -> int:
         """Complete what a killed process left; returns how many. One bad record or file never stops the others."""
@@ -246,7 +245,7 @@ class Recordings:
         await self._hand_on(settled)
 
     async def _hand_on(self, settled: RecordingRecord) -> None:
-        await self._transcribe(settled, self._final(settled.sid), self.url(settled.sid))
+        await self._transcribe(settled, self._final(settled.sid), self.url(settled))
         self._settled(settled.sid)
 
     async def _complete_file(self, record: RecordingRecord, recorder: Recorder) -> RecordingRecord:
@@ -293,7 +292,7 @@ class Recordings:
             level="info" if is_there else "warning",
             code=settled.error_code,
             message=error or f"recording {settled.status}",
-            url=self.url(record.sid),
+            url=self.url(record),
         )
         await self._store.write(settled, event, *self._owed(settled))
         return settled
@@ -306,7 +305,7 @@ class Recordings:
                 order_key=record.conference_sid or record.call_sid,
                 url=record.status_callback,
                 method=record.status_callback_method,
-                params=tuple(recording_parameters(record, self.url(record.sid))),
+                params=tuple(recording_parameters(record, self.url(record))),
                 created_at=self._now(),
                 call_sid=record.call_sid,
                 awaits_recording=record.sid if record.status == "completed" else None,

@@ -18,7 +18,7 @@ DECODERS: Final = 4
 
 
 class Fetcher(Protocol):
-    async def fetch_audio(self, url: str, *, cookies: CallCookies | None = None) -> Audio: ...
+    async def fetch_audio(self, url: str, *, account_sid: str = "", cookies: CallCookies | None = None) -> Audio: ...
 
 
 class Sounds:
@@ -29,9 +29,14 @@ class Sounds:
         self._decoded = ClipCache(capacity=memory_bytes)
         self._decoding = asyncio.Semaphore(DECODERS)
 
-    async def clip(self, url: str, *, cookies: CallCookies | None = None, rate_hz: int = 8000) -> Clip:
-        """rate_hz: of the clip, as whoever hears it has use for. Raises FetchError, UnplayableAudio."""
-        audio = await self._fetcher.fetch_audio(url, cookies=cookies)
+    async def clip(
+        self, url: str, *, account_sid: str, cookies: CallCookies | None = None, rate_hz: int = 8000
+    ) -> Clip:
+        """account_sid: whose call plays it. rate_hz: of the clip, as whoever hears it has use for.
+
+        Raises FetchError, UnplayableAudio.
+        """
+        audio = await self._fetcher.fetch_audio(url, account_sid=account_sid, cookies=cookies)
         key = (audio.version, rate_hz)
         clip = self._decoded.get(key) if audio.version else None
         if clip is None:

@@ -4,33 +4,37 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from gateway.console.rows import Row, time_of
+from signaling.scope import identity_in
 from signaling.sip.registrar import Registrar
 from signaling.voice_sdk.agent import VoiceSdkAgent
 from signaling.voice_sdk.protocol import State
 
 
 class Presence:
-    """account_sid: of the registrar's identities. now: wall clock, aware."""
+    """account_of: whose a scoped identity of the registrar is. now: wall clock, aware."""
 
     def __init__(
-        self, *, account_sid: str, registrar: Registrar, browsers: VoiceSdkAgent, now: Callable[[], datetime]
+        self,
+        *,
+        account_of: Callable[[str], str],
+        registrar: Registrar,
+        browsers: VoiceSdkAgent,
+        now: Callable[[], datetime],
     ) -> None:
-        self._account_sid = account_sid
+        self._account_of = account_of
         self._registrar = registrar
         self._browsers = browsers
         self._now = now
 
     def rows(self, account_sid: str) -> list[Row]:
         """By identity; of one identity, who came first stands first."""
-        found = [*self._browser_rows(account_sid)]
-        if account_sid == self._account_sid:
-            found += self._phone_rows()
+        found = [*self._browser_rows(account_sid), *self._phone_rows(account_sid)]
         return sorted(found, key=lambda row: (str(row["identity"]), str(row["since"])))
 
-    def _phone_rows(self) -> list[Row]:
+    def _phone_rows(self, account_sid: str) -> list[Row]:
         return [
             {
-                "identity": identity,
+                "identity": identity_in(identity),
                 "kind": "browser" if binding.flow.is_web else "phone",
                 "protocol": f"SIP over {binding.flow.protocol.upper()}",
                 "address": f"{binding.flow.remote[0]}:{binding.flow.remote[1]}",
@@ -39,6 +43,7 @@ class Presence:
                 "until": self._before(-self._registrar.left_s(binding)),
             }
             for identity in self._registrar.identities
+            if self._account_of(identity) == account_sid
             for binding in self._registrar.bindings(identity)
         ]
 

@@ -15,9 +15,11 @@ from sqlalchemy.dialects import postgresql, sqlite
 from gateway.store.records import (
     CallRecord,
     ConferenceRecord,
+    ConfiguredRecord,
     DeferredCallback,
     DeletedCall,
     DeletedConference,
+    DeletedConfigured,
     DeletedRecording,
     EventRecord,
     LegRecord,
@@ -32,6 +34,8 @@ from gateway.store.schema import (
     CALLS,
     CONFERENCE_ROWS,
     CONFERENCES,
+    CONFIGURED,
+    CONFIGURED_ROWS,
     EVENT_ROWS,
     EVENTS,
     LEG_ROWS,
@@ -65,6 +69,8 @@ class Statement(Enum):
     DELETE_EVENTS = "delete events"
     DELETE_RECORDING = "delete recording"
     DELETE_CONFERENCE = "delete conference"
+    DELETE_CONFIGURED = "delete configured"
+    PUT_CONFIGURED = "configured"
 
 
 Rows = Mapping[Statement, list[Row]]
@@ -77,6 +83,7 @@ def encode(operations: Iterable[Operation], positions: Iterator[int]) -> Rows:
     recordings: dict[str, RecordingRecord] = {}
     conferences: dict[str, ConferenceRecord] = {}
     queues: dict[str, QueueRecord] = {}
+    configured: dict[str, ConfiguredRecord | None] = {}
     events: list[EventRecord] = []
     owed: dict[int, Row] = {}
     deferred: dict[int, Row] = {}
@@ -112,9 +119,13 @@ def encode(operations: Iterable[Operation], positions: Iterator[int]) -> Rows:
                 deleted_recordings.append((sid,))
             case DeletedConference(sid):
                 deleted_conferences.append((sid,))
+            case ConfiguredRecord():
+                configured[operation.sid] = operation
+            case DeletedConfigured(sid):
+                configured[sid] = None
             case _:
                 raise UsageError(f"expected a record or an outbox operation, found {type(operation).__name__}")
-    rows = {
+    rows: dict[Statement, list[Row]] = {
         Statement.PUT_CALL: [CALL_ROWS.encode(each) for each in calls.values()],
         Statement.PUT_LEG: [LEG_ROWS.encode(each) for each in legs.values()],
         Statement.PUT_RECORDING: [RECORDING_ROWS.encode(each) for each in recordings.values()],
@@ -129,6 +140,8 @@ def encode(operations: Iterable[Operation], positions: Iterator[int]) -> Rows:
         Statement.DELETE_EVENTS: deleted,
         Statement.DELETE_RECORDING: deleted_recordings,
         Statement.DELETE_CONFERENCE: deleted_conferences,
+        Statement.DELETE_CONFIGURED: [(sid,) for sid, each in configured.items() if each is None],
+        Statement.PUT_CONFIGURED: [CONFIGURED_ROWS.encode(each) for each in configured.values() if each is not None],
     }
     return {statement: found for statement, found in rows.items() if found}
 
@@ -164,6 +177,8 @@ def statements(dialect: sa.Dialect) -> Mapping[Statement, str]:
         Statement.DELETE_EVENTS: _deletion(dialect, EVENTS.c.call_sid),
         Statement.DELETE_RECORDING: _deletion(dialect, RECORDINGS.c.sid),
         Statement.DELETE_CONFERENCE: _deletion(dialect, CONFERENCES.c.sid),
+        Statement.DELETE_CONFIGURED: _deletion(dialect, CONFIGURED.c.sid),
+        Statement.PUT_CONFIGURED: _insert(dialect, CONFIGURED, key=("sid",)),
     }
 
 

@@ -19,6 +19,7 @@ from gateway.store.records import (
     FINAL_RECORDING_STATUSES,
     CallRecord,
     ConferenceRecord,
+    ConfiguredRecord,
     EventRecord,
     LegRecord,
     OwedCallback,
@@ -195,6 +196,19 @@ QUEUES: Final = sa.Table(
     sqlite_with_rowid=False,
 )
 
+CONFIGURED: Final = sa.Table(
+    # One table for all kinds: few rows, read whole at start, and searched in memory.
+    "configured",
+    METADATA,
+    sa.Column("sid", sa.Text, primary_key=True),
+    column_of("account_sid"),
+    column_of("kind"),
+    column_of("date_created", Instant),
+    column_of("date_updated", Instant),
+    column_of("details", Json),
+    sqlite_with_rowid=False,
+)
+
 OUTBOX: Final = sa.Table(
     "outbox",
     METADATA,
@@ -231,6 +245,7 @@ RECORDING_ROWS: Final = row_map(RecordingRecord, RECORDINGS)
 EVENT_ROWS: Final = row_map(EventRecord, EVENTS)
 CONFERENCE_ROWS: Final = row_map(ConferenceRecord, CONFERENCES)
 QUEUE_ROWS: Final = row_map(QueueRecord, QUEUES)
+CONFIGURED_ROWS: Final = row_map(ConfiguredRecord, CONFIGURED)
 OUTBOX_ROWS: Final = row_map(OwedCallback, OUTBOX)
 
 
@@ -283,6 +298,16 @@ _CALL_FILTERS: Final = {
     for dialect, (before, after) in _HEX_OF.items()
 }
 
+
+def _add_configured(connection: sa.Connection) -> None:
+    connection.execute(sa.text(_CONFIGURED.format(end=_TABLE_END[connection.dialect.name])))
+
+
+_CONFIGURED: Final = (
+    "CREATE TABLE IF NOT EXISTS configured (sid TEXT NOT NULL PRIMARY KEY, account_sid TEXT NOT NULL,"
+    " kind TEXT NOT NULL, date_created FLOAT NOT NULL, date_updated FLOAT NOT NULL, details TEXT NOT NULL) {end}"
+)
+
 _TABLE_END: Final = {"sqlite": "WITHOUT ROWID", "postgresql": ""}
 _ROOMS: Final = (
     "CREATE TABLE IF NOT EXISTS conferences (sid TEXT NOT NULL PRIMARY KEY,"
@@ -303,6 +328,7 @@ MIGRATIONS: Final[tuple[Migration, ...]] = (
     Migration(_index_calls, readable_from=1),
     Migration(_add_rooms, readable_from=1),
     Migration(_index_call_filters, readable_from=1),
+    Migration(_add_configured, readable_from=1),
 )
 """Entry 0 leads from version 1 to version 2, and so on. A fresh database is made by the table definitions."""
 

@@ -28,6 +28,7 @@ from gateway.store.journal import Journal
 from gateway.store.records import (
     CallRecord,
     ConferenceRecord,
+    ConfiguredRecord,
     EventRecord,
     LegRecord,
     Operation,
@@ -40,6 +41,8 @@ from gateway.store.schema import (
     CALLS,
     CONFERENCE_ROWS,
     CONFERENCES,
+    CONFIGURED,
+    CONFIGURED_ROWS,
     EVENT_ROWS,
     EVENTS,
     LEG_ROWS,
@@ -257,9 +260,16 @@ class Store:
         """One in use; a deleted queue is none."""
         return await self._one(QUEUE_ROWS, sa.and_(QUEUES.c.sid == sid, QUEUES.c.date_deleted.is_(None)))
 
-    async def queue_named(self, name: str) -> QueueRecord | None:
+    async def queue_named(self, account_sid: str, name: str) -> QueueRecord | None:
         """One in use; a deleted queue is none."""
-        return await self._one(QUEUE_ROWS, sa.and_(QUEUES.c.friendly_name == name, QUEUES.c.date_deleted.is_(None)))
+        condition = sa.and_(
+            QUEUES.c.friendly_name == name, QUEUES.c.account_sid == account_sid, QUEUES.c.date_deleted.is_(None)
+        )
+        return await self._one(QUEUE_ROWS, condition)
+
+    async def configured(self) -> list[ConfiguredRecord]:
+        """Everything, oldest first."""
+        return await self._many(CONFIGURED_ROWS, order=(CONFIGURED.c.date_created, CONFIGURED.c.sid), timeout_s=START_S)
 
     async def queues(self, *, limit: int = 50) -> list[QueueRecord]:
         """Those in use, newest first."""

@@ -61,7 +61,9 @@ async def prepare(call: ScriptedCall, verb: Prompting, base_url: str | None) -> 
             return Prompt(digits=digits)
         case Play():
             url = resolve_url(base_url, verb.url)
-            sound = await call.services.sounds.clip(url, cookies=call.cookies, rate_hz=rate_hz)
+            sound = await call.services.sounds.clip(
+                url, account_sid=call.facts.account_sid, cookies=call.cookies, rate_hz=rate_hz
+            )
             return Prompt(clip=sound, loops=verb.loop or MAX_LOOPS)
         case Pause():
             return Prompt(pause_s=verb.length_s)

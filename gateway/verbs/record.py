@@ -83,6 +83,7 @@ def _order(call: ScriptedCall, verb: Record, base_url: str | None) -> RecordingO
     )
     return RecordingOrder(
         call_sid=call.facts.sid,
+        account_sid=call.facts.account_sid,
         source="RecordVerb",
         track="inbound",
         is_trimmed=verb.trim,

@@ -111,6 +111,7 @@ async def _record(call: ScriptedCall, noun: Recording, base_url: str | None) -> 
     """Records what the party says and hears until it is stopped or the call is over."""
     order = RecordingOrder(
         call_sid=call.facts.sid,
+        account_sid=call.facts.account_sid,
         source="StartCallRecordingAPI",
         track=noun.track.value,
         is_trimmed=noun.trim,

@@ -16,6 +16,7 @@ from signaling.errors import GatewayError
 from signaling.leg import Direction, HangupCause, OutboundCall, Party
 from signaling.location import BROWSER_CODECS, Repertoire
 from signaling.peer_media import PeerMediaEvent, PeerMediaFactory
+from signaling.scope import Scope, bare
 from signaling.tokens import LEEWAY_S, AccessGrant, TokenVerifier
 from signaling.voice_sdk import from_device, to_device
 from signaling.voice_sdk.connection import Connection, Outlet
@@ -54,7 +55,8 @@ class VoiceSdkAgent:
     """make_media: opens the sound of one call. on_call: gets each call from a device; it rings, answers or hangs up.
 
     new_call_sid: names calls from devices; ``leg.call_sid`` is what the application must know the call by.
-    clock: wall clock, for tokens. on_presence: somebody can be called who could not, or no longer.
+    clock: wall clock, for tokens. scope: how an account's identity is named to ``devices``.
+    on_presence: somebody can be called who could not, or no longer.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class VoiceSdkAgent:
         on_call: Callable[[VoiceSdkLeg], None],
         new_call_sid: Callable[[], str],
         clock: Callable[[], float] = time.time,
+        scope: Scope = bare,
         on_presence: Callable[[], None] = lambda: None,
     ) -> None:
         self.settings = settings
@@ -75,7 +78,7 @@ class VoiceSdkAgent:
         self._on_call = on_call
         self._new_call_sid = new_call_sid
         self._clock = clock
-        self._presence = Presence(settings)
+        self._presence = Presence(settings, scope=scope)
         self._legs: dict[str, list[VoiceSdkLeg]] = {}
         self._is_draining = False
 

@@ -37,6 +37,7 @@ from tests.bench.figures import percentile_of
 from tests.bench.process import BenchError
 from tests.bench.report import Goal, Report, build
 from tests.bench.window import Window
+from tests.gateway.accounts import peers as accounts
 from tests.gateway.rest.test_recordings import basic
 
 AIM_MS = 50.0
@@ -126,7 +127,8 @@ async def _served(url: str) -> AsyncIterator[tuple[aiohttp.ClientSession, str]]:
     router = Router(Configuration.model_validate({"account": {"sid": ACCOUNT, "auth_token": _TOKEN}}))
     api = CallsApi(store=store, calls=LiveCalls(), dialled=DialledCalls(), router=router, launch=lambda _order: None)
     app = web.Application()
-    app.add_routes(RestApi(api.resources(), credentials=Credentials(account_sid=ACCOUNT, auth_token=_TOKEN)).routes())
+    credentials = Credentials(accounts.directory(ACCOUNT, _TOKEN))
+    app.add_routes(RestApi(api.resources(), credentials=credentials).routes())
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()

@@ -376,8 +376,8 @@ class Scene:
     async def write(self, *operations: Operation) -> None:
         self.written.extend(operations)
 
-    async def queue_named(self, name: str) -> QueueRecord | None:
-        return self._queue(lambda queue: queue.friendly_name == name)
+    async def queue_named(self, account_sid: str, name: str) -> QueueRecord | None:
+        return self._queue(lambda queue: (queue.account_sid, queue.friendly_name) == (account_sid, name))
 
     async def queue(self, sid: str) -> QueueRecord | None:
         return self._queue(lambda queue: queue.sid == sid)
@@ -402,7 +402,7 @@ class Scene:
             base_url=self.final_urls.get(path, request.url.partition("#")[0]),
         )
 
-    def repertoires(self, target: Target) -> list[Repertoire]:
+    def repertoires(self, target: Target, *, account_sid: str) -> list[Repertoire]:
         match target:
             case ClientTarget(identity):
                 return [self.codecs.get(identity, PHONE_CODECS)] * self.devices.get(identity, 1)
@@ -411,7 +411,7 @@ class Scene:
             case SipTarget():
                 return [PHONE_CODECS]
 
-    async def fetch_audio(self, url: str, *, cookies: CallCookies) -> Audio:
+    async def fetch_audio(self, url: str, *, account_sid: str, cookies: CallCookies) -> Audio:
         path = url.partition("example.com")[2]
         sound = self.sounds.get(path)
         self.sounds_fetched.append(path)
@@ -484,7 +484,7 @@ class Scene:
             dialled=self.children,
             launch=self.launch_session,
             conferences=Conferences(open_mix=cast(Any, self.open_mix), music=HOLD_MUSIC),
-            queues=Queues(store=cast(Any, self), account_sid=ACCOUNT_SID, music=HOLD_MUSIC, now=lambda: start),
+            queues=Queues(store=cast(Any, self), music=HOLD_MUSIC, now=lambda: start),
             speaker=Speaker(self.speech, self.configuration.speech.choice),
             sounds=Sounds(cast(Any, self)),
             now=lambda: start + timedelta(seconds=loop.time() - zero),

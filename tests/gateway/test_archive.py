@@ -28,6 +28,7 @@ from gateway.s3 import S3, NoS3
 from gateway.sids import new_sid
 from gateway.store import Store
 from gateway.store.records import RecordingRecord
+from tests.gateway.accounts import peers as accounts
 from tests.gateway.rest.test_recordings import TOKEN, basic, write_wav
 from tests.gateway.store.records import ACCOUNT, recording, url_of
 
@@ -191,7 +192,7 @@ async def test_url_of_a_moved_recording_answers_as_before(house: House, bucket: 
     api = RecordingApi(
         store=house.store,
         files=RecordingShelf(house.files, archive),
-        credentials=Credentials(account_sid=ACCOUNT, auth_token=TOKEN),
+        credentials=Credentials(accounts.directory(ACCOUNT, TOKEN)),
         public_url="http://ringfork.example.com",
     )
     assert await api.is_readable(record.sid)

@@ -141,7 +141,7 @@ def test_prompts_are_all_made_ready_at_once_and_one_failure_gives_up_the_rest() 
 class _Shelf:
     """A fetcher that has one file."""
 
-    async def fetch_audio(self, url: str, *, cookies: object = None) -> Audio:
+    async def fetch_audio(self, url: str, *, account_sid: str = "", cookies: object = None) -> Audio:
         return Audio(body=b"\xff\x80" * 400, content_type="audio/ulaw", url=url, version=1)
 
 
@@ -150,7 +150,8 @@ def test_sounds_are_decoded_once_for_each_rate() -> None:
 
     async def fetched() -> list[Clip]:
         return [
-            await sounds.clip("http://app.example.com/a", rate_hz=rate_hz) for rate_hz in (8000, 16000, 8000, 16000)
+            await sounds.clip("http://app.example.com/a", account_sid="", rate_hz=rate_hz)
+            for rate_hz in (8000, 16000, 8000, 16000)
         ]
 
     narrow, wide, again, wide_again = run(fetched())

@@ -25,6 +25,7 @@ from tests.media.sounds import sine, write_wav
 
 ACCOUNT = "AC" + "0" * 32
 CALLBACK = "http://app.example.com/recorded"
+URL = f"http://ringfork.example.com/2010-04-01/Accounts/{ACCOUNT}/Recordings/"
 
 
 class Studio:
@@ -41,7 +42,6 @@ class Studio:
         self.recordings = Recordings(
             directory=directory,
             public_url="http://ringfork.example.com",
-            account_sid=ACCOUNT,
             engine=engine,
             store=store,
             background=self.background,
@@ -80,7 +80,7 @@ async def studio(tmp_path: Path) -> AsyncIterator[Studio]:
 
 
 def order(**more: object) -> RecordingOrder:
-    return replace(RecordingOrder(call_sid=new_sid("CA"), callback_url=CALLBACK), **more)  # type: ignore[arg-type]
+    return replace(RecordingOrder(call_sid=new_sid("CA"), account_sid=ACCOUNT, callback_url=CALLBACK), **more)  # type: ignore[arg-type]
 
 
 async def record_tone(studio: Studio, wanted: RecordingOrder, *, seconds: float = 1.2, sounds: bool = True) -> str:
@@ -140,7 +140,7 @@ async def test_recording_of_silence_trimmed_is_absent(studio: Studio) -> None:
 @pytest.mark.parametrize(("sounds", "status"), [(True, "completed"), (False, "absent")])
 async def test_recording_that_is_settled_is_handed_on(studio: Studio, sounds: bool, status: str) -> None:
     sid = await record_tone(studio, order(is_trimmed=True), seconds=0.5, sounds=sounds)
-    assert studio.handed == [(sid, status, studio.final(sid), studio.recordings.url(sid))]
+    assert studio.handed == [(sid, status, studio.final(sid), URL + sid)]
 
 
 ORDERED = TranscriptionOrder(url=CALLBACK, parameters=[("CallSid", "CA1"), ("CallStatus", "in-progress")])

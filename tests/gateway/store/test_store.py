@@ -70,9 +70,13 @@ async def test_store_conferences_are_found_by_name_and_state_and_queues_until_th
     assert await store.conferences(friendly_name="Room 1") == [room, over]
     assert await store.conferences(status="completed") == [over]
     assert await store.unfinished_conferences() == [room]
-    assert await store.queue_named("support") == await store.queue(queue.sid) == queue
+    assert await store.queue_named(ACCOUNT, "support") == await store.queue(queue.sid) == queue
     await store.write(replace(queue, date_deleted=START))
-    assert (await store.queue_named("support"), await store.queue(queue.sid), await store.queues()) == (None, None, [])
+    assert (await store.queue_named(ACCOUNT, "support"), await store.queue(queue.sid), await store.queues()) == (
+        None,
+        None,
+        [],
+    )
 
 
 async def test_store_record_written_again_is_replaced(store: Store) -> None:
