@@ -42,15 +42,18 @@ from gateway.parameters import CallDirection, CallFacts
 from gateway.recordings import Recordings
 from gateway.recovery import Heartbeat, end_unfinished_calls, end_unfinished_conferences
 from gateway.rest.accounts import AccountsApi
+from gateway.rest.applications import ApplicationsApi
 from gateway.rest.auth import Credentials
 from gateway.rest.call_recordings import CallRecordingsApi
 from gateway.rest.calls import CallsApi
 from gateway.rest.conferences import ConferencesApi
 from gateway.rest.dispatch import Resource, RestApi
 from gateway.rest.keys import KeysApi
+from gateway.rest.numbers import NumbersApi
 from gateway.rest.queues import QueuesApi
 from gateway.rest.recordings import RecordingApi
 from gateway.rest.shelf import RecordingShelf
+from gateway.rest.sip_credentials import SipCredentialsApi
 from gateway.rest.sound import RecordingFiles
 from gateway.rest.token import TokenApi
 from gateway.retention import Retention
@@ -425,8 +428,13 @@ class Gateway:
         conferences = ConferencesApi(store=self._store, services=services, calls=self._calls, launch=self._place)
         queues = QueuesApi(store=self._store, queues=services.queues, services=services)
         accounts = AccountsApi(self._ledger, calls=self._calls, now=_now)
-        keys = KeysApi(self._ledger, now=_now)
-        apis = (calls, recordings, conferences, queues, accounts, keys)
+        owned = (
+            KeysApi(self._ledger, now=_now),
+            ApplicationsApi(self._ledger, now=_now),
+            NumbersApi(self._ledger, now=_now),
+            SipCredentialsApi(self._ledger, now=_now),
+        )
+        apis = (calls, recordings, conferences, queues, accounts, *owned)
         resources = [each for api in apis for each in api.resources()]
         self._rest = RestApi(resources, credentials=self._credentials)
         yield self._rest.routes()
@@ -439,7 +447,7 @@ class Gateway:
         return Console(
             store=self._store,
             stories=Stories(store=self._store, running_legs=self._running_legs, now=_now),
-            files=RecordingFiles(Path(configuration.recordings.directory)),
+            shelf=self._shelf,
             presence=presence.rows,
             audience=self._audience,
             sessions=Sessions(

@@ -227,7 +227,7 @@ class Archive:
                     continue
                 if dot + suffix in (_WAV, _GONE):
                     yield sid
-                elif suffix in ("mp3", "mono.wav", "mono.mp3") or suffix.endswith(".fetched"):
+                elif suffix in ("mp3", "mono.wav", "mono.mp3", "peaks.json") or suffix.endswith(".fetched"):
                     path = Path(entry.path)
                     if not (self._directory / (sid + _WAV)).exists() and _is_older(path, derived_before):
                         path.unlink(missing_ok=True)

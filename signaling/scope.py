@@ -44,6 +44,17 @@ def account_label(host: str) -> str:
     return found[1].lower() if found is not None else ""
 
 
+def account_host(account_sid: str, domain: str) -> str:
+    """A host that means the account; account_sid "": the home account's, the domain itself.
+
+    An address has no names below it. Source: RFC 3261 25.1 (hostname: its last label begins with a letter); RFC 2606 2.
+    """
+    if not account_sid:
+        return domain
+    is_address = domain.rpartition(".")[2].isdigit() or ":" in domain
+    return f"{account_sid.lower()}.{'invalid' if is_address else domain}"
+
+
 def one_account(_host: str) -> str:
     """Every host is the home account's."""
     return ""

@@ -1,13 +1,17 @@
 """Who can be called now: registered SIP phones and browsers, where they are and since when."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from itertools import chain, islice
+from typing import Final
 
 from gateway.console.rows import Row, time_of
 from signaling.scope import identity_in
 from signaling.sip.registrar import Registrar
 from signaling.voice_sdk.agent import VoiceSdkAgent
 from signaling.voice_sdk.protocol import State
+
+MOST_DEVICES: Final = 1000
 
 
 class Presence:
@@ -27,12 +31,12 @@ class Presence:
         self._now = now
 
     def rows(self, account_sid: str) -> list[Row]:
-        """By identity; of one identity, who came first stands first."""
-        found = [*self._browser_rows(account_sid), *self._phone_rows(account_sid)]
+        """By identity; of one identity, who came first stands first. At most ``MOST_DEVICES``."""
+        found = list(islice(chain(self._browser_rows(account_sid), self._phone_rows(account_sid)), MOST_DEVICES))
         return sorted(found, key=lambda row: (str(row["identity"]), str(row["since"])))
 
-    def _phone_rows(self, account_sid: str) -> list[Row]:
-        return [
+    def _phone_rows(self, account_sid: str) -> Iterator[Row]:
+        return (
             {
                 "identity": identity_in(identity),
                 "kind": "browser" if binding.flow.is_web else "phone",
@@ -45,10 +49,10 @@ class Presence:
             for identity in self._registrar.identities
             if self._account_of(identity) == account_sid
             for binding in self._registrar.bindings(identity)
-        ]
+        )
 
-    def _browser_rows(self, account_sid: str) -> list[Row]:
-        return [
+    def _browser_rows(self, account_sid: str) -> Iterator[Row]:
+        return (
             {
                 "identity": connection.grant.identity,
                 "kind": "browser",
@@ -60,7 +64,7 @@ class Presence:
             }
             for connection in self._browsers.connections
             if connection.state is State.REGISTERED and connection.grant.account_sid == account_sid
-        ]
+        )
 
     def _before(self, seconds: float) -> str | None:
         return time_of(self._now() - timedelta(seconds=seconds))

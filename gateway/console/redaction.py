@@ -27,7 +27,7 @@ _PLAIN_HEADERS: Final = frozenset(
 )  # fmt: skip
 # user:password@ behind any scheme; sip and sips have no slashes.
 _USERINFO: Final = re.compile(r"(://[^\s/?#:@<>\"']{0,256}):[^\s/?#@<>\"']{1,512}@")
-_SIP_USERINFO: Final = re.compile(r"(\bsips?:[^\s/?#:@<>\"']{0,256}):[^\s/?#@<>\"']{1,512}@", re.I)
+_SIP_USERINFO: Final = re.compile(r"(\b[sS][iI][pP][sS]?:[^\s/?#:@<>\"']{0,256}):[^\s/?#@<>\"']{1,512}@")
 _TOKEN: Final = re.compile(r"\beyJ[A-Za-z0-9_-]{4,}\.[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*)?")
 # A name that ends in such a word or goes on behind it, and its value: in quotes, or as in a query.
 _NAMED: Final = re.compile(
@@ -81,11 +81,17 @@ def redact_sip(text: str) -> str:
     # A header may go on in the next line, and a lenient reader ends lines in several ways.
     head, blank, body = _LINE_END.sub("\n", text).partition("\n\n")
     head = "\n".join([_header(line) for line in _FOLD.sub(" ", head).split("\n")])
-    head = _SIP_USERINFO.sub(rf"\1:{HIDDEN}@", _USERINFO.sub(rf"\1:{HIDDEN}@", head))
+    if "://" in head:
+        head = _USERINFO.sub(rf"\1:{HIDDEN}@", head)
+    head = _SIP_USERINFO.sub(rf"\1:{HIDDEN}@", head)
     if "eyJ" in head:
         head = _TOKEN.sub(HIDDEN, head)
-    if body:
-        body = redact_text(_ICE.sub(rf"\1{HIDDEN}", _CRYPTO.sub(rf"\1{HIDDEN}", body)))
+    if not body:
+        return head + blank
+    lowered = body.lower()
+    if "inline:" in lowered or "ice-pwd" in lowered:
+        body = _ICE.sub(rf"\1{HIDDEN}", _CRYPTO.sub(rf"\1{HIDDEN}", body))
+    body = redact_text(body)
     return head + blank + body
 
 

@@ -5,7 +5,10 @@ recording are made from a copy that is fetched for it, and kept on disk for a wh
 """
 
 import asyncio
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -39,6 +42,7 @@ class RecordingShelf:
         self._archive = archive
         # One conversion at a time: it takes a core for seconds, and calls need it more.
         self._converting = asyncio.Semaphore(1)
+        self._outlining = asyncio.Semaphore(1)
 
     async def is_readable(self, sid: str) -> bool:
         """Whether the recording's sound is there."""
@@ -64,8 +68,17 @@ class RecordingShelf:
         if is_as_it_is:
             return await self._archived(sid)
         async with self._converting:
-            await self._make(sid, made, is_mixed=is_mixed)
+            await self._make(sid, partial(self._files.make, sid, made, is_mixed=is_mixed))
         return await asyncio.to_thread(self._files.open, sid, made, is_mixed=is_mixed)
+
+    async def open_outline(self, sid: str) -> Readable:
+        """Its outline as JSON (``RecordingFiles.open_peaks``). As ``open``."""
+        with suppress(FileNotFoundError):
+            return await asyncio.to_thread(self._files.open_peaks, sid)
+        # Not behind a conversion, which may take long.
+        async with self._outlining:
+            await self._make(sid, partial(self._files.make_peaks, sid))
+        return await asyncio.to_thread(self._files.open_peaks, sid)
 
     async def owe_removal(self, sid: str) -> None:
         """Before the recording's row says "deleted"."""
@@ -83,18 +96,16 @@ class RecordingShelf:
         found = await self._archive.head(sid)
         return ArchivedSound(self._archive, sid, found.size, int(found.modified.timestamp() * 10**9))
 
-    async def _make(self, sid: str, made: SoundFormat, *, is_mixed: bool) -> None:
+    async def _make(self, sid: str, make: Callable[..., None]) -> None:
+        """make: of the recording on disk, or of ``source``."""
         try:
-            await asyncio.to_thread(self._files.make, sid, made, is_mixed=is_mixed)
+            await asyncio.to_thread(make)
         except FileNotFoundError:
             if self._archive is None:
                 raise
-            await self._make_of_archived(self._archive, sid, made, is_mixed=is_mixed)
-
-    async def _make_of_archived(self, archive: Archive, sid: str, made: SoundFormat, *, is_mixed: bool) -> None:
-        copy: Path = self._files.directory / f"{sid}.{new_sid('')}.fetched"
-        try:
-            await archive.fetch(sid, copy)
-            await asyncio.to_thread(self._files.make, sid, made, is_mixed=is_mixed, source=copy)
-        finally:
-            await asyncio.to_thread(copy.unlink, missing_ok=True)
+            copy: Path = self._files.directory / f"{sid}.{new_sid('')}.fetched"
+            try:
+                await self._archive.fetch(sid, copy)
+                await asyncio.to_thread(make, source=copy)
+            finally:
+                await asyncio.to_thread(copy.unlink, missing_ok=True)

@@ -92,13 +92,13 @@ class RecordingFiles:
         """Its outline as JSON: ``channels``, each a list of (least, greatest) in parts of 127. As ``open``."""
         return self._open(_name(sid, _PEAKS_SUFFIX))
 
-    def make_peaks(self, sid: str) -> None:
-        """Make the outline, unless it is there already. Raises as ``make``."""
+    def make_peaks(self, sid: str, *, source: Path | None = None) -> None:
+        """Make the outline, unless it is there already. As ``make``."""
         name = _name(sid, _PEAKS_SUFFIX)
         if (self._directory / name).exists():
             return
-        source = self._open(_name(sid))
-        with os.fdopen(source.descriptor, "rb") as raw, soundfile.SoundFile(raw) as recording:
+        opened = self._open(_name(sid) if source is None else source.name)
+        with os.fdopen(opened.descriptor, "rb") as raw, soundfile.SoundFile(raw) as recording:
             peaks = np.round(peaks_of(recording, PEAKS) / 258).astype(int)
             text = json.dumps({"duration_s": recording.frames / recording.samplerate, "channels": peaks.tolist()})
         unfinished = self._directory / f"{name}.{new_sid('')}.part"

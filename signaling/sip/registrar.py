@@ -19,7 +19,7 @@ import structlog
 
 from signaling.leg import Leg, OutboundCall
 from signaling.location import BROWSER_CODECS, PHONE_CODECS, Device, Repertoire
-from signaling.scope import AccountOfHost, account_in, identity_in, one_account, scoped
+from signaling.scope import AccountOfHost, account_host, account_in, identity_in, one_account, scoped
 from signaling.sip.auth import Refused, Verified
 from signaling.sip.bindings import Binding, BindingChange, BindingTable, comparable
 from signaling.sip.challenge_choice import Challenged
@@ -334,9 +334,7 @@ class Registrar:
 
 
 def _address_of(identity: str, domain: str) -> str:
-    account = account_in(identity)
-    host = f"{account.lower()}.{domain}" if account else domain
-    return f"sip:{identity_in(identity)}@{host}"
+    return f"sip:{identity_in(identity)}@{account_host(account_in(identity), domain)}"
 
 
 def _is_outdated(request: Request, binding: Binding) -> bool:

@@ -177,6 +177,9 @@ async def test_moved_recording_is_read_whole_in_parts_and_in_other_formats(house
         found = await derived.read(0, derived.size)
         derived.close()
         assert (await asyncio.to_thread(soundfile.info, io.BytesIO(found))).channels == channels
+    outline = await shelf.open_outline(record.sid)
+    assert len(json.loads(await outline.read(0, outline.size))["channels"]) == 2
+    outline.close()
     assert not any(name.endswith(".fetched") for name in await house.names())
     house.now += timedelta(hours=2)
     again = house.archive()

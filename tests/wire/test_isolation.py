@@ -80,6 +80,13 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
         assert status == 201
         house.second = (sub["sid"], sub["auth_token"])
         house.owners["sid"] = (await house.own("Keys"))["sid"]
+        house.owners["application_sid"] = (await house.own("Applications", VoiceUrl="http://app.example.com/"))["sid"]
+        house.owners["number_sid"] = (await house.own("IncomingPhoneNumbers", PhoneNumber="+15550100"))["sid"]
+        logins = await house.own("SIP/CredentialLists", FriendlyName="phones")
+        house.owners["list_sid"] = logins["sid"]
+        login = {"Username": "carol", "Password": "Looking-Glass-1865"}
+        made = await house.own(f"SIP/CredentialLists/{logins['sid']}/Credentials", **login)
+        house.owners["credential_sid"] = made["sid"]
         yield house
 
 
@@ -151,10 +158,13 @@ async def test_what_goes_on_in_another_account_is_not_there_either(house: House)
             for method in resource.methods:
                 status, found = await house.ask(method, f"Accounts/{house.second[0]}/{path}.json", house.second, **form)
                 assert (status, found["code"]) == (404, 20404), f"{method} {path}"
-    # A room of the same name is another room.
-    status, other = await house.ask(
-        "POST", f"Accounts/{house.second[0]}/Conferences/standup/Participants.json", house.second, **form
-    )
+    # Another's number is not to be shown; a room of the same name is another room.
+    root = f"Accounts/{house.second[0]}"
+    status, found = await house.ask("POST", f"{root}/Conferences/standup/Participants.json", house.second, **form)
+    assert (status, found["code"]) == (400, 21210)
+    form["From"] = "+15550200"
+    await house.ask("POST", f"{root}/IncomingPhoneNumbers.json", house.second, PhoneNumber=form["From"])
+    status, other = await house.ask("POST", f"{root}/Conferences/standup/Participants.json", house.second, **form)
     assert status == 201 and other["conference_sid"] != live["conference_sid"]
 
 

@@ -11,6 +11,9 @@ export class Page {
   #abort = new AbortController();
   #timers = new Set();
   #due = 0;
+  #tookMs = 0;
+  #isReading = false;
+  #isStale = false;
 
   get signal() {
     return this.#abort.signal;
@@ -25,13 +28,24 @@ export class Page {
     this.#timers.add(setInterval(work, ms));
   }
 
-  /** Reads again soon; once for however much news comes meanwhile. */
+  /** Reads again soon; once for however much news comes meanwhile, and less often what takes long to read. */
   readSoon(ms = 250) {
-    if (this.#due) return;
-    this.#due = setTimeout(() => {
-      this.#due = 0;
-      this.attempt(() => this.read());
-    }, ms);
+    if (this.#isReading) this.#isStale = true;
+    if (this.#due || this.#isReading || this.signal.aborted) return;
+    this.#due = setTimeout(() => this.#readNow(), Math.max(ms, 3 * this.#tookMs));
+  }
+
+  async #readNow() {
+    const begun = performance.now();
+    this.#due = 0;
+    this.#isReading = true;
+    await this.attempt(() => this.read());
+    this.#isReading = false;
+    this.#tookMs = performance.now() - begun;
+    if (this.#isStale) {
+      this.#isStale = false;
+      this.readSoon();
+    }
   }
 
   leave() {

@@ -66,6 +66,14 @@ const STATES = {
   'failed': ['failed', 'failed'],
 };
 
+const SOURCES = {
+  'DialVerb': 'by <Dial>',
+  'RecordVerb': 'by <Record>',
+  'Conference': 'of a conference',
+  'OutboundAPI': 'asked for with the call',
+  'StartCallRecordingAPI': 'by the REST API',
+};
+
 /** withCall: whether to say of which call it is. */
 export function recordingItem(recording, { withCall }) {
   const [state, kind] = STATES[recording.status] ?? [null, null];
@@ -75,7 +83,7 @@ export function recordingItem(recording, { withCall }) {
       state ? badge(state, kind) : null,
       make('span', { class: 'clock' }, recording.duration_s === null ? '' : lasting(recording.duration_s)),
       withCall ? make('a', { class: 'other', href: `#/calls/${recording.call_sid}` }, 'the call') : null),
-    make('p', { class: 'hint' }, `${shown(recording.source)} · ${recording.channels === 2 ? 'two channels: the call’s own party above, the far end below' : 'one channel'}`),
+    make('p', { class: 'hint' }, `${SOURCES[recording.source] ?? shown(recording.source)} · ${recording.channels === 2 ? 'two channels: the call’s own party above, the far end below' : 'one channel'}`),
     recording.has_sound ? player(recording) : null);
 }
 

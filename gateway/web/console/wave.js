@@ -23,6 +23,7 @@ export function wave(sid, audio) {
   const place = make('div', { class: 'wave', 'aria-hidden': 'true' }, panels, line);
   place.recording = sid;
   place.panels = panels;
+  place.audio = audio;
   place.addEventListener('click', event => {
     const box = panels.getBoundingClientRect();
     seek(audio, (event.clientX - box.left) / box.width);
@@ -54,6 +55,8 @@ async function fill(place) {
     const outline = await ask(`recordings/${place.recording}/outline`);
     const full = Math.max(LEAST_FULL, ...outline.channels.flat(2).map(Math.abs));
     place.panels.replaceChildren(...outline.channels.map(channel => panel(channel, full)));
+    // Its length, for who comes by keyboard: the head of the file is all that is read.
+    place.audio.preload = 'metadata';
   } catch (error) {
     place.panels.replaceChildren(make('p', { class: 'hint' }, error.message));
   }

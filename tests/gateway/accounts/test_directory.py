@@ -12,7 +12,7 @@ from gateway.accounts.entries import Account, Application, Credential, Key, Limi
 from gateway.live_calls import LiveCalls
 from gateway.routing import BUILT_IN_APPLICATION_SID, Router, Script
 from signaling.location import ClientTarget, NumberTarget
-from signaling.scope import account_in, account_label, identity_in, scoped
+from signaling.scope import account_host, account_in, account_label, identity_in, scoped
 from tests.gateway.accounts.peers import SINCE, directory
 
 MAIN, SUB, OTHER = "AC" + "a" * 32, "AC" + "b" * 32, "AC" + "c" * 32
@@ -125,6 +125,21 @@ def test_scope_comes_apart_as_it_was_put_together() -> None:
     assert (account_in(scoped(SUB, "a|b")), identity_in(scoped("", "bob"))) == (f"{SUB}|a", "bob")
     assert (account_in(scoped(SUB, "bob")), identity_in(scoped(SUB, "bob"))) == (SUB, "bob")
     assert account_label("") == ""
+
+
+@pytest.mark.parametrize(
+    ("account_sid", "domain", "host"),
+    [
+        ("", "sip.example.com", "sip.example.com"),
+        ("", "127.0.0.1", "127.0.0.1"),
+        (SUB, "sip.example.com", f"{SUB.lower()}.sip.example.com"),
+        (SUB, "127.0.0.1", f"{SUB.lower()}.invalid"),
+        (SUB, "[::1]", f"{SUB.lower()}.invalid"),
+    ],
+)
+def test_host_of_an_account_means_the_account(book: Directory, account_sid: str, domain: str, host: str) -> None:
+    assert account_host(account_sid, domain) == host
+    assert book.account_of_host(host) == account_sid
 
 
 def test_account_that_is_not_active_has_no_passwords_and_signs_no_tokens(book: Directory) -> None:
