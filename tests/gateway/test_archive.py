@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import json
 import socket
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
@@ -347,13 +348,7 @@ def test_archive_url_is_a_bucket_and_carries_no_credentials() -> None:
     Configuration.model_validate({"account": account, "recordings": {"url": URL}})
     for url in ("https://example.com/x", "s3://key:secret@bucket/x", "s3://", "s3://b/../x?y=1"):
         with pytest.raises(ConfigurationError):
-            load(
-                None,
-                {
-                    "RINGFORK_ACCOUNT": f'{{"sid": "{account["sid"]}", "auth_token": "{"f" * 32}"}}',
-                    "RINGFORK_RECORDINGS__URL": url,
-                },
-            )
+            load(None, {"RINGFORK_ACCOUNT": json.dumps(account), "RINGFORK_RECORDINGS__URL": url})
 
 
 def test_object_store_that_cannot_be_made_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
