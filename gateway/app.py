@@ -44,6 +44,7 @@ from gateway.recovery import Heartbeat, end_unfinished_calls, end_unfinished_con
 from gateway.rest.accounts import AccountsApi
 from gateway.rest.applications import ApplicationsApi
 from gateway.rest.auth import Credentials
+from gateway.rest.auth_tokens import AuthTokensApi
 from gateway.rest.call_recordings import CallRecordingsApi
 from gateway.rest.calls import CallsApi
 from gateway.rest.conferences import ConferencesApi
@@ -185,7 +186,7 @@ class Gateway:
         self._webhooks = WebhookClient(
             token_of=self._directory.signing_token,
             guard=Guard(configuration.webhooks.allow, own=[(configuration.server.host, configuration.server.port)]),
-            on_exchange=self._trace.exchanged,
+            on_exchange=self._trace.exchanged if configuration.console.keep_webhooks else None,
         )
         stack.push_async_callback(self._webhooks.close)
         self._speech = await self._make_speech()
@@ -340,7 +341,7 @@ class Gateway:
             on_call=self._on_call,
             make_peer_media=self._webrtc,
             account_of_host=self._directory.account_of_host,
-            witness=self._trace.witness,
+            witness=self._trace.witness if configuration.console.keep_sip else None,
         )
         self._browsers = VoiceSdkAgent(
             settings=VoiceSdkSettings(origins=configuration.voice_sdk.origins, edge=configuration.voice_sdk.edge),
@@ -405,8 +406,9 @@ class Gateway:
         configuration = self._configuration
         origins = configuration.voice_sdk.origins
         yield web_routes()
-        yield console_routes()
-        yield self._console().routes()
+        if configuration.console.enabled:
+            yield console_routes()
+            yield self._console().routes()
         own_origin = str(URL(configuration.public_url).origin())
         yield VoiceSdkServer(self._browsers, own_origin=own_origin).routes()
         yield SipWebSocketServer(self._agent.transports, origins=origins, own_origin=own_origin).routes()
@@ -436,6 +438,7 @@ class Gateway:
         )
         apis = (calls, recordings, conferences, queues, accounts, *owned)
         resources = [each for api in apis for each in api.resources()]
+        yield AuthTokensApi(self._ledger, self._credentials, public_url=configuration.public_url, now=_now).routes()
         self._rest = RestApi(resources, credentials=self._credentials)
         yield self._rest.routes()
 
@@ -446,7 +449,13 @@ class Gateway:
         )
         return Console(
             store=self._store,
-            stories=Stories(store=self._store, running_legs=self._running_legs, now=_now),
+            stories=Stories(
+                store=self._store,
+                running_legs=self._running_legs,
+                now=_now,
+                keeps_webhooks=configuration.console.keep_webhooks,
+                keeps_sip=configuration.console.keep_sip,
+            ),
             shelf=self._shelf,
             presence=presence.rows,
             audience=self._audience,

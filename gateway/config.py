@@ -276,6 +276,14 @@ class Sim(_Section):
     uri: SipUri
 
 
+class Console(_Section):
+    """enabled: whether ``/console`` is served. keep_…: what is written to a call's timeline for its page."""
+
+    enabled: bool = True
+    keep_webhooks: bool = True
+    keep_sip: bool = True
+
+
 class Configuration(_Section):
     """Everything the daemon is told. Source: README, "Configuration"."""
 
@@ -292,6 +300,7 @@ class Configuration(_Section):
     webhooks: Webhooks = Webhooks()
     calls: Calls = Calls()
     mail: Mail = Mail()
+    console: Console = Console()
     clients: tuple[Client, ...] = ()
     applications: tuple[Application, ...] = ()
     numbers: tuple[Number, ...] = ()

@@ -25,9 +25,18 @@ _OWN_LISTS: Final = ("webhook", "sip")
 
 
 class Stories:
-    """now: wall clock, aware."""
+    """now: wall clock, aware. keeps_webhooks, keeps_sip: whether there would be any, for who finds none."""
 
-    def __init__(self, *, store: Store, running_legs: LegsOf, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        *,
+        store: Store,
+        running_legs: LegsOf,
+        now: Callable[[], datetime],
+        keeps_webhooks: bool = True,
+        keeps_sip: bool = True,
+    ) -> None:
+        self._kept = {"webhooks": keeps_webhooks, "sip": keeps_sip}
         self._store = store
         self._running_legs = running_legs
         self._now = now
@@ -64,6 +73,7 @@ class Stories:
             # A long call has thousands of them: too many for the loop.
             **await asyncio.to_thread(_told, lines),
             "recordings": [recording_row(each) for each in recordings],
+            "is_kept": self._kept,
             "is_whole": len(lines) < MOST_LINES,
             "read_at": time_of(self._now()),
         }

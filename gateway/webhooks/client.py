@@ -100,7 +100,7 @@ class WebhookClient:
         guard: Guard,
         tls: ssl.SSLContext | bool = True,
         look_up: LookUp = system_addresses,
-        on_exchange: Callable[[Exchanged], None] = lambda _exchanged: None,
+        on_exchange: Callable[[Exchanged], None] | None = None,
     ) -> None:
         self._token_of = token_of
         self._on_exchange = on_exchange
@@ -119,10 +119,14 @@ class WebhookClient:
         try:
             answer = await self._fetch(request)
         except FetchError as error:
-            self._on_exchange(Exchanged(request=request, took_s=clock() - begun_s, error=error))
+            self._tell(Exchanged(request=request, took_s=clock() - begun_s, error=error))
             raise
-        self._on_exchange(Exchanged(request=request, took_s=clock() - begun_s, answer=answer))
+        self._tell(Exchanged(request=request, took_s=clock() - begun_s, answer=answer))
         return answer
+
+    def _tell(self, exchanged: Exchanged) -> None:
+        if self._on_exchange is not None:
+            self._on_exchange(exchanged)
 
     async def _fetch(self, request: Request) -> Fetched:
         url, overrides = Overrides.parse(request.url)

@@ -8,7 +8,9 @@ const MOST_PARTIES = 8;
 export function messagesPart(part, story) {
   if (!part.firstChild) {
     part.append(
-      empty('No SIP message belongs to this call.', 'Browsers with the Voice SDK speak JSON over a WebSocket instead.'),
+      story.is_kept.sip
+        ? empty('No SIP message belongs to this call.', 'Browsers with the Voice SDK speak JSON over a WebSocket instead.')
+        : empty('SIP messages are not kept.', 'keep_sip in the section [console] of the configuration switches that on.'),
       make('div', { class: 'ladder' }, make('div', { class: 'parties', 'aria-hidden': 'true' }), make('ol', { class: 'messages' })));
   }
   const [none, ladder] = part.children;

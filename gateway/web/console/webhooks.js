@@ -6,7 +6,9 @@ import { block, shown, took } from './text.js';
 export function webhooksPart(part, story) {
   if (!part.firstChild) {
     part.append(
-      empty('The application was asked nothing.', 'A call without a voice URL is answered by the built-in application.'),
+      story.is_kept.webhooks
+        ? empty('The application was asked nothing.', 'A call without a voice URL is answered by the built-in application.')
+        : empty('Webhooks are not kept.', 'keep_webhooks in the section [console] of the configuration switches that on.'),
       make('ul', { class: 'exchanges' }));
   }
   const [none, list] = part.children;

@@ -298,6 +298,7 @@ async def test_console_story_of_a_call_tells_all_of_it(served: Served) -> None:
     (told,) = story["legs"]
     assert told["codec"] == "PCMU" and told["quality"]["jitter_ms"] == 1.5
     assert len(story["recordings"]) == 1
+    assert story["is_kept"] == {"webhooks": True, "sip": True} and story["is_whole"]
 
 
 async def test_console_story_of_a_dialled_call_takes_from_the_call_that_dialled(served: Served) -> None:
