@@ -16,7 +16,7 @@ from gateway.rest.errors import not_found
 from gateway.rest.form import Form, bad_parameter
 from gateway.rest.paging import Page, asked_page
 from gateway.rest.recordings import delete_recording, recording_resource
-from gateway.rest.sound import RecordingFiles
+from gateway.rest.shelf import RecordingShelf
 from gateway.sids import is_sid
 from gateway.store import Store
 from gateway.store.records import RecordingRecord
@@ -46,7 +46,7 @@ def change_recording(active: ActiveRecording, form: Form) -> None:
 
 class CallRecordingsApi:
     def __init__(
-        self, *, store: Store, calls: LiveCalls, recordings: Recordings, files: RecordingFiles, public_url: str
+        self, *, store: Store, calls: LiveCalls, recordings: Recordings, files: RecordingShelf, public_url: str
     ) -> None:
         self._store = store
         self._calls = calls
@@ -90,7 +90,9 @@ class CallRecordingsApi:
     async def _create(self, ask: Ask) -> Reply:
         call_sid = ask.parts["call_sid"]
         await self._check_call(ask, call_sid)
-        order = recording_of(ask.form, call_sid, source="StartCallRecordingAPI", trim="do-not-trim")
+        order = recording_of(
+            ask.form, call_sid, account_sid=ask.account_sid, source="StartCallRecordingAPI", trim="do-not-trim"
+        )
         call = self._calls.get(call_sid)
         if call is None or call.session is None or call.status is not CallStatus.IN_PROGRESS:
             raise bad_parameter(WRONG_STATE, "The call is not in progress: it cannot be recorded")

@@ -13,7 +13,7 @@ from gateway.rest.errors import not_found
 from gateway.rest.form import bad_parameter
 from gateway.rest.paging import Page, asked_page
 from gateway.rest.recordings import delete_recording, recording_resource
-from gateway.rest.sound import RecordingFiles
+from gateway.rest.shelf import RecordingShelf
 from gateway.rooms.conferences import Conferences
 from gateway.sids import is_sid
 from gateway.store import Store
@@ -23,7 +23,7 @@ from gateway.store.search import RecordingSearch
 
 class ConferenceRecordingsApi:
     def __init__(
-        self, *, store: Store, conferences: Conferences, recordings: Recordings, files: RecordingFiles, public_url: str
+        self, *, store: Store, conferences: Conferences, recordings: Recordings, files: RecordingShelf, public_url: str
     ) -> None:
         self._store = store
         self._conferences = conferences

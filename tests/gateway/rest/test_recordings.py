@@ -22,10 +22,12 @@ from yarl import URL
 from gateway.rest.auth import Credentials
 from gateway.rest.dispatch import RestApi
 from gateway.rest.recordings import RecordingApi
+from gateway.rest.shelf import RecordingShelf
 from gateway.rest.sound import RecordingFiles
 from gateway.sids import new_sid
 from gateway.store import Store
 from gateway.store.records import RecordingRecord
+from tests.gateway.accounts import peers as accounts
 from tests.gateway.store.records import ACCOUNT, recording, url_of
 
 TOKEN = "f" * 32
@@ -44,10 +46,10 @@ class Served:
         self.store = store
         self.directory = directory
         self.base = ""
-        self.credentials = Credentials(account_sid=ACCOUNT, auth_token=TOKEN, api_keys={KEY: SECRET})
+        self.credentials = Credentials(accounts.directory(ACCOUNT, TOKEN, api_keys={KEY: SECRET}))
         self.api = RecordingApi(
             store=store,
-            files=RecordingFiles(directory),
+            files=RecordingShelf(RecordingFiles(directory)),
             credentials=self.credentials,
             public_url="https://voice.example.com/",
         )
