@@ -16,7 +16,7 @@ demo: $(VENV)/.demo
 test: $(VENV)/.test packages
 	$(MAKE) --no-print-directory check
 	$(BIN)/ringfork compile
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 ## check: style and types only
 check: $(VENV)/.test

@@ -136,10 +136,11 @@ class CallModel:
     A call cancelled while still queued tells nobody. Source: Twilio "TwiML for Programmable Voice".
     """
 
-    def __init__(self, status: CallStatus = CallStatus.QUEUED) -> None:
+    def __init__(self, status: CallStatus = CallStatus.QUEUED, *, sequence: int = 0) -> None:
+        """sequence: of the next event, of a call that was followed by somebody else so far."""
         self.status = status
-        self.was_answered = False
-        self._sequence = 0
+        self.was_answered = status is CallStatus.IN_PROGRESS
+        self._sequence = sequence
 
     @property
     def sequence(self) -> int:

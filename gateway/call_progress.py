@@ -26,7 +26,14 @@ class CallProgress:
     """
 
     def __init__(
-        self, services: Services, facts: CallFacts, timeline: Timeline, telling: Telling, *, status: CallStatus
+        self,
+        services: Services,
+        facts: CallFacts,
+        timeline: Timeline,
+        telling: Telling,
+        *,
+        status: CallStatus,
+        sequence: int = 0,
     ) -> None:
         self.facts = facts
         self.timeline = timeline
@@ -37,9 +44,27 @@ class CallProgress:
         self.created_at = services.now()
         self.answered_at: datetime | None = None
         self._services = services
-        self._model = CallModel(status)
+        self._model = CallModel(status, sequence=sequence)
         self._answered_s: float | None = None
         self._last_record: CallRecord | None = None
+
+    @classmethod
+    def taken_over(
+        cls,
+        services: Services,
+        record: CallRecord,
+        facts: CallFacts,
+        timeline: Timeline,
+        telling: Telling,
+        *,
+        answered_s: float,
+    ) -> "CallProgress":
+        """Of an answered call that somebody else followed so far. answered_s: when, by services.monotonic."""
+        progress = cls(services, facts, timeline, telling, status=CallStatus.IN_PROGRESS, sequence=record.sequence)
+        progress.created_at, progress.answered_at = record.date_created, record.start_time
+        progress.answered_by = record.answered_by
+        progress._answered_s = answered_s
+        return progress
 
     @property
     def status(self) -> CallStatus:

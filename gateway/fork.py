@@ -54,6 +54,7 @@ from gateway.fork_events import (
     StartTimer,
     StopRingback,
     TimeLimitReached,
+    WinnerMoved,
     WinnerReferred,
 )
 from signaling.leg import HangupCause
@@ -248,6 +249,15 @@ class DialModel:
             *self._finish_bridged(),
         ]
 
+    def _winner_moved(self, event: WinnerMoved) -> list[DialEffect]:
+        """It is neither hung up nor over: what becomes of its call is told by whoever has it now."""
+        if event.leg != self.winner:
+            return []
+        self._attempts[event.leg.attempt].live.discard(event.leg.device)
+        if self.state is DialState.BRIDGED:
+            return self._finish_bridged()
+        return [EndScreening(event.leg), *self._finish(CallStatus.COMPLETED, event.leg.attempt)]
+
     # Pieces.
 
     def _drop_screened(self) -> list[DialEffect]:
@@ -355,12 +365,14 @@ MOVES: Final[Mapping[tuple[DialState, type[DialEvent]], Move]] = {
     (DialState.SCREENING, LegEnded): DialModel._screened_leg_ended,
     (DialState.SCREENING, CallerEnded): DialModel._caller_gave_up_screening,
     (DialState.SCREENING, StarPressed): DialModel._star_while_screening,
+    (DialState.SCREENING, WinnerMoved): DialModel._winner_moved,
     (DialState.BRIDGED, LegAnswered): DialModel._late_answer,
     (DialState.BRIDGED, LegEnded): DialModel._bridged_leg_ended,
     (DialState.BRIDGED, CallerEnded): DialModel._drop_winner,
     (DialState.BRIDGED, StarPressed): DialModel._drop_winner,
     (DialState.BRIDGED, TimeLimitReached): DialModel._drop_winner,
     (DialState.BRIDGED, WinnerReferred): DialModel._drop_winner,
+    (DialState.BRIDGED, WinnerMoved): DialModel._winner_moved,
     (DialState.DONE, LegAnswered): DialModel._hang_up_late,
 }
 # A 180 that overtakes its 200, timers that fire beside the event they bound, what the losers still say, the verdict of
@@ -369,6 +381,7 @@ IGNORED: Final[frozenset[tuple[DialState, type[DialEvent]]]] = frozenset(
     {
         (DialState.DIALLING, TimeLimitReached),
         (DialState.DIALLING, WinnerReferred),
+        (DialState.DIALLING, WinnerMoved),
         (DialState.DIALLING, ScreeningPassed),
         (DialState.DIALLING, ScreeningDeclined),
         (DialState.SCREENING, LegRinging),
@@ -389,6 +402,7 @@ IGNORED: Final[frozenset[tuple[DialState, type[DialEvent]]]] = frozenset(
         (DialState.DONE, StarPressed),
         (DialState.DONE, TimeLimitReached),
         (DialState.DONE, WinnerReferred),
+        (DialState.DONE, WinnerMoved),
         (DialState.DONE, ScreeningPassed),
         (DialState.DONE, ScreeningDeclined),
     }

@@ -87,6 +87,13 @@ class WinnerReferred:
 
 
 @dataclass(frozen=True)
+class WinnerMoved:
+    """The party that answered was given a document of its own and goes on with that."""
+
+    leg: LegKey
+
+
+@dataclass(frozen=True)
 class ScreeningPassed:
     """What comes before the bridge is over, and the leg may be connected."""
 
@@ -113,6 +120,7 @@ DialEvent = (
     | StarPressed
     | TimeLimitReached
     | WinnerReferred
+    | WinnerMoved
     | ScreeningPassed
     | ScreeningDeclined
 )

@@ -8,7 +8,7 @@ specification.
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from gateway.call import Alerted, CallStatus, PickedUp, Placed, unanswered_status
@@ -67,6 +67,7 @@ class OutgoingCall:
         self.progress = CallProgress(services, order.facts, timeline, order.telling, status=CallStatus.QUEUED)
         self.session: CallSession | None = None
         self._following: Fetch | Given | None = order.document
+        self._script = order.script
         self._inbox: asyncio.Queue[tuple[Leg, LegEvent] | HangupCause] = asyncio.Queue()
         self._legs: list[Leg] = []
         self._wait_s = wait_s
@@ -93,6 +94,12 @@ class OutgoingCall:
             return self.session.redirect(following)
         self._following = following
         return not self.status.is_final
+
+    def fall_back_to(self, url: str, method: str) -> None:
+        """Whom to ask from now on when a document fails."""
+        if self.session is not None:
+            self.session.fall_back_to(url, method)
+        self._script = replace(self._script, fallback_url=url, fallback_method=method)
 
     async def run(self) -> None:
         """From placing to the end of the call; returns when it is on record."""
@@ -168,7 +175,7 @@ class OutgoingCall:
             self._services,
             leg,
             self.facts,
-            self._order.script,
+            self._script,
             progress=self.progress,
             first=self._following,
             digits=self._order.digits,

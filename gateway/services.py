@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from gateway.config import Configuration
+from gateway.dialled_calls import DialledCalls
 from gateway.hearing import Listen, OpenFeed
 from gateway.recordings import Recordings
 from gateway.routing import Router
@@ -21,11 +22,13 @@ if TYPE_CHECKING:
     from gateway.beside import Beside
     from gateway.rooms.conferences import Conferences
     from gateway.rooms.queues import Queues
+    from gateway.session import CallSession
 
 
 @dataclass(frozen=True, kw_only=True)
 class Services:
     """listen: to a call's sound while it goes on; open_feed: sound written while it plays. beside: what <Start> began.
+    dialled: calls of dialled parties. launch: runs a call that goes its own way.
 
     now: wall clock, aware, for what is told; monotonic: seconds, for durations.
     """
@@ -40,6 +43,8 @@ class Services:
     listen: Listen
     open_feed: OpenFeed
     beside: "Beside"
+    dialled: DialledCalls
+    launch: Callable[["CallSession"], None]
     conferences: "Conferences"
     queues: "Queues"
     speaker: Speaker

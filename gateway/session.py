@@ -11,6 +11,7 @@ Source: Twilio "TwiML for Programmable Voice"; Twilio Call resource.
 import asyncio
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from gateway.call import CallStatus, PickedUp, unanswered_status
@@ -42,6 +43,7 @@ class CallSession:
     first: the document to begin with, instead of the script's voice URL.
     digits: sent to the far end before that. recording: of the whole call, from the answer on.
     time_limit_s: how long it may last; None: as long as the configuration allows.
+    after: what still uses the leg and is being cancelled; the first document waits for its end.
     refusal: what an unanswered caller is told when the script ends (a <Dial> that found its party busy leaves "busy").
     """
 
@@ -57,6 +59,7 @@ class CallSession:
         digits: str | None = None,
         recording: CallRecordingOrder | None = None,
         time_limit_s: float | None = None,
+        after: "asyncio.Task[None] | None" = None,
     ) -> None:
         self.services = services
         self.leg = leg
@@ -78,6 +81,7 @@ class CallSession:
         self._time_limit_s = time_limit_s or services.configuration.calls.time_limit_s
         self._limit: asyncio.TimerHandle | None = None
         self._digits = digits
+        self._after = after
         self._ordered = recording
         self.recordings = CallRecordings(services.recordings)
 
@@ -136,11 +140,18 @@ class CallSession:
 
         Verbs see a cancellation while their leg still lives: nobody hung up.
         """
-        if self.leg.events.ended is not None or self._script_task is None or self._script_task.done():
+        is_over = self._script_task is not None and self._script_task.done()
+        if self.leg.events.ended is not None or is_over:
             return False
         self._redirected = following
-        self._script_task.cancel()
+        # Before the first document it is what the script begins with.
+        if self._script_task is not None:
+            self._script_task.cancel()
         return True
+
+    def fall_back_to(self, url: str, method: str) -> None:
+        """Whom to ask from now on when a document fails."""
+        self.script = replace(self.script, fallback_url=url, fallback_method=method)
 
     async def _follow_leg(self) -> None:
         async for event in self.leg.events:
@@ -157,6 +168,8 @@ class CallSession:
 
     async def _play_out(self, group: asyncio.TaskGroup) -> None:
         """One script after the other, each replacing the one before; the last that ends by itself ends the call."""
+        if self._after is not None:
+            await asyncio.wait([self._after])
         if self._ordered is not None:
             self.recordings.begin(self._ordered.order, self.leg.media, is_dual=self._ordered.is_dual)
         if self._digits:

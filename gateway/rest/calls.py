@@ -4,9 +4,11 @@ Source: rest-api.md 4 of the specification; Twilio Call resource.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final
 
 from gateway.call import CallStatus
+from gateway.dialled_calls import DialledCall, DialledCalls, OwnWay
 from gateway.live_calls import LiveCall, LiveCalls
 from gateway.outgoing import CallOrder
 from gateway.parameters import API_VERSION, rfc2822
@@ -15,11 +17,12 @@ from gateway.rest.dispatch import ROOT, Ask, Reply, Resource
 from gateway.rest.errors import RestError, not_found
 from gateway.rest.form import Form, Span, bad_parameter
 from gateway.rest.paging import Asked, Page, asked_page
-from gateway.routing import Router
+from gateway.routing import Router, Script
 from gateway.sids import is_sid
 from gateway.store import Store
 from gateway.store.records import FINAL_CALL_STATUSES, CallRecord, DeletedCall
 from gateway.store.search import Between, CallSearch, Place
+from gateway.telling import Telling
 from gateway.verbs.outcome import Fetch, Given
 
 WRONG_STATE: Final = 21220
@@ -38,13 +41,18 @@ WITHOUT_EFFECT: Final = (
 STATUSES: Final = ("queued", "ringing", "in-progress", *FINAL_CALL_STATUSES)
 
 Launch = Callable[[CallOrder], LiveCall | None]
-"""Places a call. None: as many wait to be placed as may."""
+"""Places a call. None: as many wait to be placed as may. Raises AllInUse."""
 
 
 class CallsApi:
-    def __init__(self, *, store: Store, calls: LiveCalls, router: Router, launch: Launch) -> None:
+    """dialled: the calls of dialled parties."""
+
+    def __init__(
+        self, *, store: Store, calls: LiveCalls, dialled: DialledCalls, router: Router, launch: Launch
+    ) -> None:
         self._store = store
         self._calls = calls
+        self._dialled = dialled
         self._router = router
         self._launch = launch
 
@@ -93,22 +101,45 @@ class CallsApi:
 
     async def _update(self, ask: Ask) -> Reply:
         record = await self._record(ask)
+        change = _change_of(ask.form)
+        # A party that goes its own way is a live call at once, and no dialled one any more.
+        dialled = self._dialled.get(record.sid)
+        if dialled is not None:
+            return Reply(resource=call_resource(self._change_dialled(dialled, change)), name="Call")
         call = self._calls.get(record.sid)
-        following = _following(ask.form)
-        status = ask.form.choice("Status", ("completed", "canceled"), default=None)
-        time_limit_s = ask.form.integer("TimeLimit", default=None, lowest=1, highest=86_400)
         if call is None or call.status.is_final:
-            raise bad_parameter(WRONG_STATE, "Call is not in-progress. Cannot redirect.")
-        if following is not None:
-            if ask.form.has("StatusCallback"):
-                call.progress.telling = telling_of(ask.form)
-            if not call.redirect(following):
-                raise bad_parameter(WRONG_STATE, "Call is not in-progress. Cannot redirect.")
-        if time_limit_s is not None and call.session is not None:
-            call.session.limit_time(max(0, time_limit_s - call.progress.duration_s))
-        if status == "completed" or (status == "canceled" and call.status is not CallStatus.IN_PROGRESS):
+            raise wrong_state()
+        if change.following is not None:
+            if change.telling is not None:
+                call.progress.telling = change.telling
+            if not call.redirect(change.following):
+                raise wrong_state()
+        if change.fallback_url is not None:
+            call.fall_back_to(change.fallback_url, change.fallback_method)
+        if change.time_limit_s is not None and call.session is not None:
+            call.session.limit_time(max(0, change.time_limit_s - call.progress.duration_s))
+        if change.ends(call.status):
             call.hangup()
         return Reply(resource=call_resource(call.progress.record()), name="Call")
+
+    def _change_dialled(self, call: DialledCall, change: "_Change") -> CallRecord:
+        """What becomes of its parent is for the <Dial> to say, which goes on or is over."""
+        if change.following is not None:
+            script = Script(fallback_url=change.fallback_url or "", fallback_method=change.fallback_method)
+            way = OwnWay(
+                following=change.following, script=script, telling=change.telling, time_limit_s=change.time_limit_s
+            )
+            if not call.move(way):
+                raise wrong_state()
+            moved = self._calls.get(call.facts.sid)
+            if moved is not None and change.ends(moved.status):
+                moved.hangup()
+            return call.record() if moved is None else moved.progress.record()
+        if change.time_limit_s is not None:
+            call.limit_time(change.time_limit_s)
+        if change.ends(call.status):
+            call.hangup()
+        return call.record()
 
     async def _delete(self, ask: Ask) -> Reply:
         record = await self._record(ask)
@@ -122,11 +153,47 @@ class CallsApi:
         sid = ask.parts["call_sid"]
         if not is_sid("CA", sid):
             raise not_found(ask.path)
-        call = self._calls.get(sid)
-        record = call.progress.record() if call is not None else await self._store.call(sid)
+        call, dialled = self._calls.get(sid), self._dialled.get(sid)
+        if call is not None:
+            record: CallRecord | None = call.progress.record()
+        elif dialled is not None:
+            record = dialled.record()
+        else:
+            record = await self._store.call(sid)
+            if record is None or record.status not in FINAL_CALL_STATUSES:
+                # Over, but not written yet.
+                await self._store.flush()
+                record = await self._store.call(sid)
         if record is None or record.account_sid != ask.account_sid:
             raise not_found(ask.path)
         return record
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Change:
+    """What an update asks for."""
+
+    following: Fetch | Given | None
+    telling: Telling | None
+    fallback_url: str | None
+    fallback_method: str
+    time_limit_s: int | None
+    status: str | None
+
+    def ends(self, status: CallStatus) -> bool:
+        """status: of the call. One in progress is not canceled."""
+        return self.status == "completed" or (self.status == "canceled" and status is not CallStatus.IN_PROGRESS)
+
+
+def _change_of(form: Form) -> _Change:
+    return _Change(
+        following=_following(form),
+        telling=telling_of(form) if form.has("StatusCallback") else None,
+        fallback_url=form.url("FallbackUrl", code=BAD_URL),
+        fallback_method=form.method("FallbackMethod", code=BAD_METHOD),
+        time_limit_s=form.integer("TimeLimit", default=None, lowest=1, highest=86_400),
+        status=form.choice("Status", ("completed", "canceled"), default=None),
+    )
 
 
 def _following(form: Form) -> Fetch | Given | None:
@@ -134,6 +201,10 @@ def _following(form: Form) -> Fetch | Given | None:
     if url is not None:
         return Fetch(url=url, method=form.method("Method", code=BAD_METHOD))
     return document_of(form)
+
+
+def wrong_state() -> RestError:
+    return bad_parameter(WRONG_STATE, "Call is not in-progress. Cannot redirect.")
 
 
 def too_many() -> RestError:

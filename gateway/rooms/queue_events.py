@@ -21,6 +21,7 @@ class QueueResult(Enum):
     """QueueResult of the action of <Enqueue>."""
 
     BRIDGED = "bridged"
+    BRIDGING_IN_PROCESS = "bridging-in-process"
     HANGUP = "hangup"
     LEAVE = "leave"
     REDIRECTED = "redirected"

@@ -114,13 +114,17 @@ class QueueModel:
         return self._match()
 
     def _member_leaves(self, event: MemberLeft) -> list[QueueEffect]:
-        """One that is reserved leaves its taker to the next."""
-        member = self._members[event.call_sid]
-        finish = FinishMember(event.call_sid, event.result, self.waited_s(event.call_sid, event.at_s))
-        del self._members[event.call_sid]
-        if member.taker is None:
-            return [finish]
+        member = self._members.pop(event.call_sid)
+        return [FinishMember(event.call_sid, event.result, event.at_s - member.enqueued_s)]
+
+    def _reserved_member_leaves(self, event: MemberLeft) -> list[QueueEffect]:
+        """Its taker gets the next. One that is taken away was about to be connected, and is told so."""
+        member = self._members.pop(event.call_sid)
+        assert member.taker is not None
         self._takers[member.taker] = None
+        is_redirected = event.result is QueueResult.REDIRECTED
+        result = QueueResult.BRIDGING_IN_PROCESS if is_redirected else event.result
+        finish = FinishMember(event.call_sid, result, event.at_s - member.enqueued_s)
         return [finish, TakeOn(member.taker), *self._match()]
 
     def _bridged_member_leaves(self, event: MemberLeft) -> list[QueueEffect]:
@@ -173,7 +177,7 @@ MOVES: Final[Mapping[tuple[Place, type[QueueEvent]], Move]] = {
     (Place.NOWHERE, TakerArrived): QueueModel._take,
     (Place.WAITING, MemberLeft): QueueModel._member_leaves,
     (Place.WAITING, TakerLeft): QueueModel._taker_leaves,
-    (Place.RESERVED, MemberLeft): QueueModel._member_leaves,
+    (Place.RESERVED, MemberLeft): QueueModel._reserved_member_leaves,
     (Place.RESERVED, TakerLeft): QueueModel._taker_leaves,
     (Place.RESERVED, Ready): QueueModel._connect,
     (Place.BRIDGED, MemberLeft): QueueModel._bridged_member_leaves,

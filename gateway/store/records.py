@@ -144,6 +144,21 @@ class QueueRecord:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ConfiguredRecord:
+    """What was configured over REST: an account, a key, an application, a number, a SIP login.
+
+    kind: which; gateway/accounts/entries.py knows them. details: JSON values, secrets sealed.
+    """
+
+    sid: str
+    account_sid: str
+    kind: str
+    date_created: datetime
+    date_updated: datetime
+    details: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
 class EventRecord:
     """One line of a call's timeline, or a warning or an error on it.
 
@@ -186,6 +201,11 @@ class OwedCallback:
     token: str = field(default_factory=lambda: new_sid(""))
     position: int = 0
 
+    @property
+    def account_sid(self) -> str:
+        """Whose call it is about, as the parameters say ahead of everything a device or application added."""
+        return next((value for name, value in self.params if name == "AccountSid"), "")
+
 
 @dataclass(frozen=True)
 class SettledCallback:
@@ -210,5 +230,21 @@ class DeletedCall:
     sid: str
 
 
-Record = CallRecord | LegRecord | RecordingRecord | ConferenceRecord | QueueRecord | EventRecord | OwedCallback
-Operation = Record | SettledCallback | DeferredCallback | DeletedCall
+@dataclass(frozen=True)
+class DeletedConfigured:
+    """What was configured under this sid is to be forgotten."""
+
+    sid: str
+
+
+Record = (
+    CallRecord
+    | LegRecord
+    | RecordingRecord
+    | ConferenceRecord
+    | QueueRecord
+    | ConfiguredRecord
+    | EventRecord
+    | OwedCallback
+)
+Operation = Record | SettledCallback | DeferredCallback | DeletedCall | DeletedConfigured

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from gateway.call import CallStatus, PostStatus, ProgressEvent, unanswered_status
+from gateway.call_progress import CallProgress
 from gateway.caller_id import CallerIdRefused
 from gateway.leg_record import leg_record
 from gateway.parameters import (
@@ -23,8 +24,11 @@ from gateway.parameters import (
     whole_seconds,
 )
 from gateway.scripted import ScriptedCall
+from gateway.services import Services
 from gateway.sids import new_sid
 from gateway.store.records import CallRecord, LegRecord, Operation
+from gateway.telling import Telling
+from gateway.timeline import Timeline
 from gateway.twiml.model import Number, Sip
 from gateway.verbs.called_party import CalledParty
 from gateway.verbs.machine_detection import Detection, DetectionOrder, Detector
@@ -80,6 +84,32 @@ class Attempt:
         self._answer_headers: dict[int, Mapping[str, str]] = {}
         self._sequence = 0
         self.duration_s = 0
+        self.is_moved = False
+
+    @property
+    def services(self) -> Services:
+        return self._call.services
+
+    def record(self, status: CallStatus) -> CallRecord:
+        """The call as it is now."""
+        return self._record(status, None)
+
+    @property
+    def is_answered(self) -> bool:
+        return self._answered_s is not None
+
+    def progress(self, timeline: Timeline, telling: Telling | None) -> CallProgress:
+        """For whoever follows the answered call from here on. telling None: as the noun says."""
+        assert self._answered_s is not None
+        self.is_moved = True
+        return CallProgress.taken_over(
+            self._call.services,
+            self._record(CallStatus.IN_PROGRESS, None),
+            self.facts,
+            timeline,
+            telling or self._telling,
+            answered_s=self._answered_s,
+        )
 
     def place(self) -> list[Leg] | Refused:
         """Send it out. An identity without a device gives no legs; a number without a trunk is refused."""
@@ -222,7 +252,7 @@ class Attempt:
         return parameters
 
     def leg_records(self) -> list[LegRecord]:
-        """What remains of the legs, each of which has ended; the one that was bridged with the figures of its sound."""
+        """What remains of the legs that have ended; the one that was bridged with the figures of its sound."""
         now = self._call.services.now()
         return [
             leg_record(
@@ -234,6 +264,7 @@ class Attempt:
                 ended_at=now,
             )
             for leg in self._tried
+            if not (self.is_moved and leg is self._answered_leg)
         ]
 
     def _request(self, way: Way) -> OutboundCall:

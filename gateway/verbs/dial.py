@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from gateway.call import CallStatus, ProgressEvent
+from gateway.codec_choice import prefer_common_codec
 from gateway.fork import DialModel, DialState
 from gateway.fork_events import (
     AttemptPlaced,
@@ -42,6 +43,7 @@ from gateway.fork_events import (
     StartTimer,
     StopRingback,
     TimeLimitReached,
+    WinnerMoved,
     WinnerReferred,
 )
 from gateway.parameters import Parameters
@@ -50,6 +52,7 @@ from gateway.twiml import resolve_url
 from gateway.twiml.model import Dial
 from gateway.verbs.attempt import NOT_EXECUTED, Attempt, Refused
 from gateway.verbs.called_party import CalledParty
+from gateway.verbs.child_call import ChildCall
 from gateway.verbs.dial_sound import DialSound
 from gateway.verbs.nouns import Dialled, Order, order_for
 from gateway.verbs.outcome import Continue, Fetch, Next
@@ -77,7 +80,7 @@ _REFUSALS = {
 async def dial(call: ScriptedCall, verb: Dial, base_url: str | None) -> Next:
     # Resolved before anything rings: a URL that cannot be requested is an error of the document.
     orders = [order_for(call, verb, noun, base_url) for noun in _executed(call, verb)]
-    _prefer_common_codec(call, orders)
+    prefer_common_codec(call, [way.target for order in orders for way in order.ways])
     if not verb.answer_on_bridge:
         await call.answer()
     action = None if verb.action is None else resolve_url(base_url, verb.action)
@@ -102,20 +105,6 @@ async def dial(call: ScriptedCall, verb: Dial, base_url: str | None) -> Next:
     if action is not None:
         return Fetch(url=action, method=verb.method.value, parameters=run.result_parameters(finish))
     return Continue()
-
-
-def _prefer_common_codec(call: ScriptedCall, orders: Sequence[Order]) -> None:
-    """A caller who may be answered before his party is known gets a codec that whoever is dialled speaks.
-
-    What cannot be mended later has to be certain; a phone is offered anew when it turns out wrong.
-    """
-    leg = call.leg
-    parties = [
-        party for order in orders for way in order.ways for party in call.services.location.repertoires(way.target)
-    ]
-    if parties:
-        spoken = [party.certain if leg.is_codec_final else party.possible for party in parties]
-        leg.prefer([name for name in leg.codec_choices if all(name in names for names in spoken)])
 
 
 def _executed(call: ScriptedCall, verb: Dial) -> list[Dialled]:
@@ -143,6 +132,8 @@ class _DialRun:
             rings_while_screened=verb.answer_on_bridge or configuration.ringing_during_whisper,
         )
         self._sound = DialSound(call, verb, base_url)
+        self._children = [ChildCall(self, number, attempt) for number, attempt in enumerate(self._attempts)]
+        self._followers: dict[LegKey, asyncio.Task[None]] = {}
         self._inbox: asyncio.Queue[DialEvent] = asyncio.Queue()
         self._pending: deque[DialEffect] = deque()
         self._timers: dict[int, asyncio.TimerHandle] = {}
@@ -177,6 +168,8 @@ class _DialRun:
         if self._time_limit is not None:
             self._time_limit.cancel()
         self._end_screening()
+        for number in range(len(self._children)):
+            self._forget_child(number)
         self._sound.close()
         self._call.timeline.note(*(record for attempt in self._attempts for record in attempt.leg_records()))
 
@@ -185,7 +178,10 @@ class _DialRun:
         attempt = None if finish.attempt is None else self._attempts[finish.attempt]
         parameters = [("DialCallStatus", finish.status.value)]
         if attempt is not None:
-            parameters += [("DialCallSid", attempt.facts.sid), ("DialCallDuration", str(attempt.duration_s))]
+            parameters.append(("DialCallSid", attempt.facts.sid))
+            # Its call goes on. Source: Twilio <Dial>, DialCallDuration of a child that was redirected.
+            if not attempt.is_moved:
+                parameters.append(("DialCallDuration", str(attempt.duration_s)))
         parameters.append(("DialBridged", "true" if finish.was_bridged else "false"))
         recording = self._sound.finish_recording()
         if recording is not None:
@@ -193,6 +189,36 @@ class _DialRun:
         if attempt is not None:
             parameters += attempt.sip_parameters()
         return parameters
+
+    # For the calls of the dialled parties.
+
+    def status_of(self, number: int) -> CallStatus:
+        return self._model.status_of(number)
+
+    def drop(self, number: int) -> None:
+        is_answered = self._model.winner is not None and self._model.winner.attempt == number
+        for device, leg in enumerate(self._attempts[number].legs):
+            self._dropped.add(LegKey(number, device))
+            leg.hangup(HangupCause.NORMAL if is_answered else HangupCause.CANCELED)
+
+    def release(self, number: int) -> tuple[Leg, asyncio.Task[None] | None] | None:
+        key = self._model.winner
+        if key is None or key.attempt != number or self._model.state is DialState.DONE:
+            return None
+        leg, screening = self._leg(key), self._screening
+        if leg.events.ended is not None or not self._attempts[number].is_answered:
+            return None
+        # At once: what is under way here must not touch the leg any more.
+        self._followers.pop(key).cancel()
+        self._end_screening()
+        self._forget_child(number)
+        self._pending.extend(self._model.receive(WinnerMoved(key)))
+        self._inbox.put_nowait(WinnerMoved(key))
+        return leg, screening
+
+    def _forget_child(self, number: int) -> None:
+        self._children[number].forget_limit()
+        self._call.services.dialled.remove(self._attempts[number].facts.sid)
 
     async def _tell(self, event: DialEvent) -> None:
         if isinstance(event, WinnerReferred) and self._model.state is DialState.BRIDGED:
@@ -220,9 +246,13 @@ class _DialRun:
             case Refused(cause):
                 return AttemptRefused(number, cause)
             case legs:
+                self._call.services.dialled.add(self._children[number])
                 for device, leg in enumerate(legs):
-                    self._call.spawn(self._follow(LegKey(number, device), leg), name=f"dialled leg {leg.leg_id}")
+                    self._begin_following(LegKey(number, device), leg)
                 return AttemptPlaced(number, len(legs))
+
+    def _begin_following(self, key: LegKey, leg: Leg) -> None:
+        self._followers[key] = self._call.spawn(self._follow(key, leg), name=f"dialled leg {leg.leg_id}")
 
     async def _follow(self, key: LegKey, leg: Leg) -> None:
         async for event in leg.events:
@@ -241,7 +271,7 @@ class _DialRun:
                     if another is None:
                         self._inbox.put_nowait(LegEnded(key, cause))
                     else:
-                        self._call.spawn(self._follow(key, another), name=f"dialled leg {another.leg_id}")
+                        self._begin_following(key, another)
                 case TransferRequested(target, is_accepted=True):
                     self._inbox.put_nowait(WinnerReferred(target))
                 case TransferRequested():
@@ -264,6 +294,8 @@ class _DialRun:
         self._screened = None
         self._call.leg.prefer(leg.codec_names)
         await self._call.answer()
+        if self._attempts[key.attempt].is_moved:
+            return
         self._sound.bridge(leg)
         if self._verb.refer_url is not None and isinstance(leg, Transferable):
             leg.accept_transfers(True)
@@ -294,6 +326,8 @@ class _DialRun:
                     attempt.use_answer(winner.device)
                 is_over = posted.status.is_final
                 attempt.post(posted, cause, self._sound.finish_recording() if is_winner and is_over else None)
+                if is_over:
+                    self._forget_child(number)
             case Screen(key):
                 self._screened = self._attempts[key.attempt].called_party()
                 self._screening = self._call.spawn(self._screen(key, self._screened), name="screening")

@@ -1,7 +1,8 @@
 """<Dial><Application>: another application of the account takes the caller, in a call of its own.
 
 The dialled party is the application itself: its documents are performed on the caller's leg, with the child call's
-parameters, until they are over; then the <Dial> goes on as if a callee had hung up. It may dial in turn.
+parameters, until they are over; then the <Dial> goes on as if a callee had hung up. It may dial in turn. A recording
+has the caller and all that he hears meanwhile.
 Source: Twilio <Application>.
 """
 
@@ -10,6 +11,7 @@ from collections.abc import Coroutine
 from contextlib import AbstractContextManager
 from typing import Any, Final
 
+from gateway.accounts import entries
 from gateway.call import CallStatus, PickedUp, Placed
 from gateway.call_progress import CallProgress
 from gateway.interpreter import ScriptError
@@ -21,21 +23,24 @@ from gateway.sids import new_sid
 from gateway.timeline import Timeline
 from gateway.twiml import resolve_url
 from gateway.twiml.model import Application, Dial
+from gateway.verbs.dial_sound import DialSound
 from gateway.verbs.nouns import UNSUPPORTED_NOUN, telling_for
 from gateway.verbs.outcome import Continue, Fetch, Next
 from gateway.webhooks.cookies import CallCookies
 from gateway.webhooks.errors import FetchError
 from signaling.leg import DigitReceived, Ended, HangupCause, Leg
 
-NOT_EXECUTED: Final = 13750
 MOST_CUSTOMER_ID: Final = 256
 
 
 class ApplicationCall:
     """The child call as its documents see it: they are heard on the caller's leg."""
 
-    def __init__(self, parent: ScriptedCall, facts: CallFacts, script: Script, progress: CallProgress) -> None:
+    def __init__(
+        self, parent: ScriptedCall, facts: CallFacts, script: Script, progress: CallProgress, sound: DialSound
+    ) -> None:
         self._parent = parent
+        self._sound = sound
         self._progress = progress
         self.leg: Leg = parent.leg
         self.facts = facts
@@ -57,7 +62,10 @@ class ApplicationCall:
         return self._parent.is_answered
 
     async def answer(self) -> None:
+        """There is nothing to record before."""
         await self._parent.answer()
+        if self.is_answered and not self._sound.is_recording:
+            self._sound.record_parent()
 
     def listening(self, listener: DigitListener) -> AbstractContextManager[None]:
         return self._parent.listening(listener)
@@ -74,9 +82,7 @@ async def dial_application(call: ScriptedCall, verb: Dial, noun: Application, ba
     following = _following(call, noun, base_url)
     if not verb.answer_on_bridge:
         await call.answer()
-    if verb.record.is_on:
-        call.timeline.warn(NOT_EXECUTED, "<Dial record> is without effect on an <Application>")
-    child = _child_of(call, noun, base_url)
+    child = _child_of(call, verb, noun, base_url)
     if len(verb.nouns) > 1:
         call.timeline.warn(UNSUPPORTED_NOUN, "<Application> is dialled alone; what stands beside it is left out")
     if following is None:
@@ -107,7 +113,7 @@ def _next(call: ScriptedCall, verb: Dial, action: str | None, child: "_Child") -
 
 def _following(call: ScriptedCall, noun: Application, base_url: str | None) -> Fetch | None:
     """The first document: of the noun if it names one, else of the application."""
-    application = call.services.router.application(noun.application_sid)
+    application = _application(call, noun)
     if application is None:
         return None
     if noun.url is not None:
@@ -120,6 +126,8 @@ async def _run(call: ScriptedCall, verb: Dial, child: "_Child", following: Fetch
     loop = asyncio.get_running_loop()
     limit_s = min(verb.time_limit_s, call.services.configuration.calls.time_limit_s)
     child.progress.advance(PickedUp())
+    if call.is_answered:
+        await child.call.answer()
     try:
         async with asyncio.timeout(limit_s) as limit:
 
@@ -134,7 +142,11 @@ async def _run(call: ScriptedCall, verb: Dial, child: "_Child", following: Fetch
         pass
 
 
-def _child_of(call: ScriptedCall, noun: Application, base_url: str | None) -> "_Child":
+def _application(call: ScriptedCall, noun: Application) -> entries.Application | None:
+    return call.services.router.application(noun.application_sid, account_sid=call.facts.account_sid)
+
+
+def _child_of(call: ScriptedCall, verb: Dial, noun: Application, base_url: str | None) -> "_Child":
     account_sid = call.facts.account_sid
     facts = CallFacts(
         sid=new_sid("CA"),
@@ -150,7 +162,7 @@ def _child_of(call: ScriptedCall, noun: Application, base_url: str | None) -> "_
             **{f"Param_{name}": value for name, value in noun.parameters},
         },
     )
-    application = call.services.router.application(noun.application_sid)
+    application = _application(call, noun)
     script = Script() if application is None else Script.of(application, noun.application_sid, noun.application_sid)
     progress = CallProgress(
         call.services,
@@ -161,27 +173,32 @@ def _child_of(call: ScriptedCall, noun: Application, base_url: str | None) -> "_
     )
     progress.begin(application=noun.application_sid)
     progress.advance(Placed())
-    return _Child(ApplicationCall(call, facts, script, progress), progress)
+    sound = DialSound(call, verb, base_url)
+    return _Child(ApplicationCall(call, facts, script, progress, sound), progress, sound)
 
 
 class _Child:
     """has_failed: its documents could not be had or performed; then nobody was connected."""
 
-    def __init__(self, call: ApplicationCall, progress: CallProgress) -> None:
+    def __init__(self, call: ApplicationCall, progress: CallProgress, sound: DialSound) -> None:
         self.call = call
         self.progress = progress
+        self._sound = sound
         self.has_failed = False
         self._duration_s = 0
 
     def close(self, status: CallStatus) -> None:
         self._duration_s = self.progress.duration_s
         cause = HangupCause.FAILED if status is CallStatus.FAILED else HangupCause.NORMAL
+        self.progress.recording = self._sound.finish_recording()
         self.progress.close(status, leg=None, ended=Ended(cause))
 
     def result_parameters(self) -> Parameters:
-        return [
+        parameters = [
             ("DialCallStatus", CallStatus.FAILED.value if self.has_failed else self.progress.status.value),
             ("DialCallSid", self.call.facts.sid),
             ("DialCallDuration", str(self._duration_s)),
             ("DialBridged", "false" if self.has_failed else "true"),
         ]
+        recording = self._sound.finish_recording()
+        return parameters if recording is None else parameters + recording.parameters()

@@ -109,8 +109,7 @@ class _GatherRun:
                     self._tell(await self._next_event())
             finally:
                 self._partial_results.close()
-                await self._stop(self._prompts)
-                await self._stop(self._listening)
+                await self._stop()
         return self._outcome
 
     def _start(self, work: Coroutine[Any, Any, None], *, name: str, over: GatherEvent | None) -> asyncio.Task[None]:
@@ -124,11 +123,13 @@ class _GatherRun:
         task.add_done_callback(note_end)
         return task
 
-    @staticmethod
-    async def _stop(task: asyncio.Task[None] | None) -> None:
-        if task is not None:
+    async def _stop(self) -> None:
+        """All are told to stop before any is waited for: the waiting may be cut off, as when a call that was sent to
+        another document is hung up in the same moment."""
+        running = [task for task in (self._prompts, self._listening) if task is not None]
+        for task in running:
             task.cancel()
-            await asyncio.wait([task])
+        await asyncio.wait(running)
 
     async def _next_event(self) -> GatherEvent:
         """What happened first; a key that is there already comes before the end of its time. Raises what failed."""

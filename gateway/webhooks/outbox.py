@@ -202,6 +202,7 @@ class Outbox:
             method=callback.method,
             params=callback.params,
             call_sid=callback.call_sid,
+            account_sid=callback.account_sid,
             token=callback.token,
             may_be_empty=True,
         )

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from media.engine import Heard, Received
 from signaling.leg import HangupCause
 from tests.gateway.peers import ACCOUNT_SID, Scene
 from tests.virtual_time import run
@@ -96,6 +97,56 @@ def test_application_ends_with_its_caller_or_when_he_presses_star(hangs_up: bool
     assert (told["DialCallStatus"], told["DialCallDuration"]) == ("completed", "2")
     assert scene.owed("/events")[0]["CallStatus"] == "completed"
     assert scene.caller.hung_up_with is (None if hangs_up else HangupCause.NORMAL)
+
+
+def test_application_is_recorded_with_all_that_the_caller_hears() -> None:
+    scene = played('statusCallback="/events"', dial='record="record-from-answer-dual" recordingStatusCallback="/r"')
+    (recording,) = scene.recordings
+    sound = scene.caller.media
+    assert recording.channels == [[[Received(sound)], [Heard(sound)]]]
+    assert (recording.order.call_sid, recording.order.callback_url) == (
+        scene.session.facts.sid,
+        "http://app.example.com/r",
+    )
+    assert scene.last_request["RecordingSid"] == recording.sid
+    assert scene.owed("/events")[0]["RecordingSid"] == recording.sid
+
+
+def test_application_that_answers_late_is_recorded_from_then_on() -> None:
+    async def story(scene: Scene) -> None:
+        await asyncio.sleep(3)
+        assert (scene.recordings, scene.caller.done) == ([], [])
+        await asyncio.sleep(3)
+        assert ([each.is_running for each in scene.recordings], scene.caller.done) == ([True], ["answer"])
+
+    late = "<Response><Pause length='5'/><Play>/a.ulaw</Play><Pause length='5'/></Response>"
+    scene = Scene(
+        {
+            "/voice": "<Response><Dial answerOnBridge='true' record='true'>"
+            f"<Application>{SID}</Application></Dial></Response>",
+            "/inner": late,
+        },
+        settings={"RINGFORK_APPLICATIONS": APPLICATIONS},
+    )
+    scene.sounds["/a.ulaw"] = 0.5
+    run(scene.run(story))
+    scene.assert_nothing_lives()
+
+
+@pytest.mark.parametrize("ends", ["hangs up", "star", "fails"])
+def test_application_recording_is_finished_however_it_ends(ends: str) -> None:
+    async def story(scene: Scene) -> None:
+        await asyncio.sleep(2)
+        if ends == "hangs up":
+            scene.caller.hangs_up()
+        elif ends == "star":
+            scene.caller.presses("*")
+
+    inner = "<Response><Pause length='3'/><Redirect>/gone</Redirect></Response>" if ends == "fails" else ""
+    scene = played(story=story, dial='record="true" hangupOnStar="true"', inner=inner)
+    assert [recording.is_running for recording in scene.recordings] == [False]
+    told = scene.owed("/after")[0] if ends == "hangs up" else scene.last_request
+    assert told["RecordingSid"] == scene.recordings[0].sid
 
 
 def test_application_time_is_limited() -> None:

@@ -40,6 +40,7 @@ from gateway.fork_events import (
     StartTimer,
     StopRingback,
     TimeLimitReached,
+    WinnerMoved,
     WinnerReferred,
 )
 from signaling.leg import HangupCause
@@ -136,6 +137,7 @@ SAMPLES: dict[type[DialEvent], DialEvent] = {
     StarPressed: StarPressed(),
     TimeLimitReached: TimeLimitReached(),
     WinnerReferred: WinnerReferred("+15550123"),
+    WinnerMoved: WinnerMoved(A),
     ScreeningPassed: ScreeningPassed(A),
     ScreeningDeclined: ScreeningDeclined(A),
 }
@@ -333,6 +335,22 @@ def test_dial_sequential_last_one_declining_is_completed_and_not_bridged() -> No
     shell = Shell([1], is_sequential=True, screened={0}).tell(Started()).tell(LegAnswered(A))
     shell.tell(ScreeningDeclined(A))
     assert shell.finished == [Finish(CallStatus.COMPLETED, 0, was_bridged=False)]
+
+
+def test_dial_winner_that_goes_its_own_way_is_neither_hung_up_nor_over() -> None:
+    shell = Shell([1, 1]).tell(Started()).tell(LegAnswered(A))
+    before = len(shell.effects)
+    shell.tell(WinnerMoved(B)).tell(WinnerMoved(A))
+    assert shell.effects[before:] == [Finish(CallStatus.COMPLETED, 0, was_bridged=True)]
+    assert shell.model.live_legs == frozenset()
+    assert shell.tell(LegEnded(A, HangupCause.NORMAL)).posted(0) == ["initiated", "in-progress"]
+
+
+def test_dial_screened_party_that_goes_its_own_way_was_not_connected() -> None:
+    shell = in_state(DialState.SCREENING).tell(WinnerMoved(A))
+    assert (shell.screening, shell.model.state) == (None, DialState.DONE)
+    assert shell.finished == [Finish(CallStatus.COMPLETED, 0, was_bridged=False)]
+    assert not any(effect == Hangup(A, HangupCause.NORMAL) for effect in shell.effects)
 
 
 LEGS = [LegKey(attempt, device) for attempt in range(10) for device in range(2)]

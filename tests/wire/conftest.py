@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.wire.harness_application import Application
+from tests.wire.harness_chromium import Certificate, chromium_process, make_certificate
 from tests.wire.harness_gateway import Phones, RunningGateway
 
 
@@ -15,6 +16,18 @@ from tests.wire.harness_gateway import Phones, RunningGateway
 def needs_pjsua2() -> None:
     if importlib.util.find_spec("pjsua2") is None:
         pytest.skip("pjsua2-python is not installed: no client endpoints (pip install ringfork[endpoint])")
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    return make_certificate(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture(scope="session")
+def debugger(certificate: Certificate, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """One Chromium for many tests, each with a fresh profile in it: ``visiting``."""
+    with chromium_process(certificate, tmp_path_factory.mktemp("chromium")) as debugger:
+        yield debugger
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,6 @@ import base64
 import datetime
 import hashlib
 import ipaddress
-import json
 import shutil
 import ssl
 import subprocess
@@ -27,6 +26,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from playwright.async_api import Page, async_playwright
+
+from tests.wire.harness_npm import fetch_once
 
 SDK_VERSION = "2.18.5"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -114,19 +115,10 @@ def make_certificate(directory: Path) -> Certificate:
 
 def find_sdk(cache: Path) -> Path:
     """The SDK's bundle, from npm once and then from the cache; skips the test where it cannot be had."""
-    bundle = cache / "node_modules/@twilio/voice-sdk/dist/twilio.min.js"
-    package = bundle.parent.parent / "package.json"
-    if bundle.exists() and json.loads(package.read_text())["version"] == SDK_VERSION:
-        return bundle
-    npm = shutil.which("npm")
-    if npm is None:
-        pytest.skip("npm is not installed: the browser SDK cannot be fetched")
-    command = [npm, "install", "--prefix", str(cache), "--no-audit", "--no-fund", f"@twilio/voice-sdk@{SDK_VERSION}"]
-    try:
-        subprocess.run(command, check=True, capture_output=True, timeout=50)
-    except (subprocess.SubprocessError, OSError) as error:
-        pytest.skip(f"npm could not fetch @twilio/voice-sdk: {error}")
-    return bundle
+    version = cache / SDK_VERSION
+    version.mkdir(exist_ok=True)
+    bundle = version / "node_modules/@twilio/voice-sdk/dist/twilio.min.js"
+    return fetch_once(bundle, cache=version, packages=[f"@twilio/voice-sdk@{SDK_VERSION}"])
 
 
 class Tab:

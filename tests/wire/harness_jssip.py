@@ -1,12 +1,11 @@
 """JsSIP from npm in Chromium: an independent browser phone that speaks SIP over WebSocket."""
 
 import json
-import shutil
-import subprocess
 from pathlib import Path
 
-import pytest
 from aiohttp import web
+
+from tests.wire.harness_npm import fetch_once
 
 JSSIP_VERSION = "3.13.8"
 ESBUILD_VERSION = "0.25.12"
@@ -59,32 +58,13 @@ function call(target) {
 def find_jssip(cache: Path) -> Path:
     """JsSIP as one file, from npm once and then from the cache; skips the test where it cannot be had."""
     bundle = cache / f"jssip-{JSSIP_VERSION}.js"
-    if bundle.exists():
-        return bundle
-    npm = shutil.which("npm")
-    if npm is None:
-        pytest.skip("npm is not installed: JsSIP cannot be fetched")
-    packages = [f"jssip@{JSSIP_VERSION}", f"esbuild@{ESBUILD_VERSION}"]
     entry = cache / "entry.js"
     entry.write_text("module.exports = require('jssip');")
     (cache / "package.json").write_text(json.dumps({"private": True}))
-    commands = [
-        [npm, "install", "--prefix", str(cache), "--no-audit", "--no-fund", *packages],
-        [
-            str(cache / "node_modules/.bin/esbuild"),
-            str(entry),
-            "--bundle",
-            "--format=iife",
-            "--global-name=JsSIP",
-            f"--outfile={bundle}",
-        ],
-    ]
-    try:
-        for command in commands:
-            subprocess.run(command, check=True, capture_output=True, timeout=50)
-    except (subprocess.SubprocessError, OSError) as error:
-        pytest.skip(f"npm could not fetch JsSIP: {error}")
-    return bundle
+    bundling = [str(cache / "node_modules/.bin/esbuild"), str(entry)]
+    bundling += ["--bundle", "--format=iife", "--global-name=JsSIP", f"--outfile={bundle}"]
+    packages = [f"jssip@{JSSIP_VERSION}", f"esbuild@{ESBUILD_VERSION}"]
+    return fetch_once(bundle, cache=cache, packages=packages, then=[bundling])
 
 
 def jssip_routes(bundle: Path) -> web.RouteTableDef:

@@ -14,7 +14,7 @@ from signaling.sip.leg import SipLeg
 from tests.signaling.sip.peers import ended, next_event, outbound, settled
 from tests.signaling.sip.web_peers import PASSWORDS, WebRig, web_rig
 from tests.signaling.voice_sdk.test_server import eventually
-from tests.wire.harness_chromium import Tab, chromium, make_certificate
+from tests.wire.harness_chromium import Tab, visiting
 from tests.wire.harness_jssip import find_jssip, jssip_routes
 from tests.wire.test_voice_sdk_signalling import AiortcSound
 
@@ -40,8 +40,7 @@ class Scene:
 
 
 @pytest.fixture
-async def scene(jssip: Path, tmp_path: Path) -> AsyncIterator[Scene]:
-    certificate = make_certificate(tmp_path)
+async def scene(jssip: Path, debugger: str) -> AsyncIterator[Scene]:
     opened: list[AiortcSound] = []
 
     def make_media(*, codec_names: Sequence[str], on_event: Callable[[PeerMediaEvent], None]) -> PeerMedia:
@@ -50,7 +49,7 @@ async def scene(jssip: Path, tmp_path: Path) -> AsyncIterator[Scene]:
 
     async with web_rig(tables=[jssip_routes(jssip)], make_peer_media=make_media) as at:
         url = at.url.removesuffix("/sip")
-        async with chromium(url, certificate, tmp_path / "profile") as browser:
+        async with visiting(debugger, url) as browser:
             yield Scene(at, await browser.tab())
         for leg in list(at.agent.core.legs):
             leg.hangup()

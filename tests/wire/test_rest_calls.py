@@ -123,6 +123,48 @@ async def test_rest_call_answered_by_a_phone_is_bridged_by_its_document(
     assert (await heard_by(carol)).part(-0.6).has(600)
 
 
+async def test_rest_dialled_party_and_its_caller_go_their_own_ways(
+    client: Client, application: Application, phones: Phones
+) -> None:
+    """Alice has dialled bob. Bob is sent to carol, alice goes on with dave; then alice is sent on alone."""
+    application.on(
+        "/voice",
+        """<Response><Dial action="/after"><Client statusCallback="/bob" statusCallbackEvent="answered">bob</Client>
+        </Dial></Response>""",
+    )
+    application.on("/bob", "<Response/>")
+    application.on("/after", "<Response><Dial><Client>dave</Client></Dial></Response>")
+    application.on("/own", "<Response><Dial><Client>carol</Client></Dial></Response>")
+    alice = await phones("alice", play="tone:600")
+    bob = await phones("bob", incoming=Incoming.ANSWER, play="tone:800")
+    carol = await phones("carol", incoming=Incoming.ANSWER, play="tone:1000")
+    dave = await phones("dave", incoming=Incoming.ANSWER, play="tone:1200")
+    await alice.dial("anything")
+    await bob.wait("answered")
+    parent_sid = (await application.wait("/voice"))["CallSid"]
+    await application.wait("/bob", CallStatus="in-progress")
+    (child,) = await ask(client.calls.list, parent_call_sid=parent_sid, status="in-progress")
+    moved = await ask(client.calls(child.sid).update, url=application.url("/own"))
+    assert (moved.sid, moved.status, moved.parent_call_sid) == (child.sid, "in-progress", parent_sid)
+    assert (await application.wait("/own"))["CallSid"] == child.sid
+    after = await application.wait("/after", CallSid=parent_sid)
+    assert (after["DialCallSid"], after["DialCallStatus"]) == (child.sid, "completed")
+    await carol.wait("answered")
+    await dave.wait("answered")
+    await asyncio.sleep(1.0)
+    await ask(client.calls(parent_sid).update, twiml="<Response><Play digits='7'/><Pause length='60'/></Response>")
+    await dave.wait("ended")
+    assert (await alice.wait("digit"))["digit"] == "7"
+    await ask(client.calls(child.sid).update, status="completed")
+    await bob.wait("ended")
+    await carol.wait("ended")
+    alice.hangup()
+    await alice.wait("ended")
+    assert (await heard_by(bob)).part(-0.6).has(1000)
+    assert (await heard_by(carol)).part(-0.6).has(800)
+    assert (await heard_by(dave)).part(-0.4).has(600)
+
+
 async def test_rest_recording_is_paused_resumed_and_stopped_while_a_phone_talks(
     client: Client, application: Application, phones: Phones, gateway: RunningGateway, tmp_path: Path
 ) -> None:

@@ -15,7 +15,7 @@ from signaling.peer_media import Connected, PeerMedia, PeerMediaEvent
 from signaling.voice_sdk.server import VoiceSdkServer
 from signaling.voice_sdk.settings import VoiceSdkSettings
 from tests.signaling.voice_sdk.peers import CALL_SID, Rig, token
-from tests.wire.harness_chromium import Browser, Certificate, chromium, find_sdk, make_certificate, page_routes, serving
+from tests.wire.harness_chromium import Browser, Certificate, find_sdk, page_routes, serving, visiting
 
 pytestmark = pytest.mark.wire
 
@@ -110,16 +110,11 @@ def sdk(pytestconfig: pytest.Config) -> Path:
     return find_sdk(pytestconfig.cache.mkdir("voice-sdk"))
 
 
-@pytest.fixture(scope="session")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
-    return make_certificate(tmp_path_factory.mktemp("tls"))
-
-
 @pytest.fixture
-async def scene(sdk: Path, certificate: Certificate, tmp_path: Path) -> AsyncIterator[Scene]:
+async def scene(sdk: Path, certificate: Certificate, debugger: str) -> AsyncIterator[Scene]:
     rig = SdkRig(VoiceSdkSettings(beat_s=1.0))
     tables = [page_routes(sdk), VoiceSdkServer(rig.agent).routes()]
-    async with serving(tables, certificate) as url, chromium(url, certificate, tmp_path / "profile") as browser:
+    async with serving(tables, certificate) as url, visiting(debugger, url) as browser:
         yield Scene(rig, browser)
         rig.agent.stop()
         for sound in rig.opened:

@@ -22,11 +22,10 @@ from tests.wire.harness_chromium import (
     Browser,
     Certificate,
     Tab,
-    chromium,
     find_sdk,
-    make_certificate,
     page_routes,
     serving,
+    visiting,
 )
 
 pytestmark = pytest.mark.wire
@@ -63,11 +62,6 @@ def sdk(pytestconfig: pytest.Config) -> Path:
     return find_sdk(pytestconfig.cache.mkdir("voice-sdk"))
 
 
-@pytest.fixture(scope="session")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
-    return make_certificate(tmp_path_factory.mktemp("tls"))
-
-
 class SoundRig(Rig):
     """The rig with the whole of our sound."""
 
@@ -80,14 +74,14 @@ class SoundRig(Rig):
 
 
 @pytest.fixture
-async def scene(sdk: Path, certificate: Certificate, tmp_path: Path) -> AsyncIterator[Scene]:
+async def scene(sdk: Path, certificate: Certificate, debugger: str) -> AsyncIterator[Scene]:
     engine = Engine(EngineSettings(address="127.0.0.1", port_range=(32000, 32767), capacity=20))
     await engine.start()
     webrtc = WebRtc(engine, WebRtcSettings())
     booth = PhoneBooth(engine)
     rig = SoundRig(webrtc)
     tables = [page_routes(sdk), VoiceSdkServer(rig.agent).routes()]
-    async with serving(tables, certificate) as url, chromium(url, certificate, tmp_path / "profile") as browser:
+    async with serving(tables, certificate) as url, visiting(debugger, url) as browser:
         yield Scene(rig, browser, engine, booth)
         rig.agent.stop()
         await webrtc.stop()

@@ -12,6 +12,7 @@ from gateway.rest.dispatch import ROOT, Ask, Resource
 from gateway.rest.errors import RestError
 from gateway.rest.form import Form
 from gateway.rest.paging import Page
+from gateway.session import CallSession
 from gateway.store.records import CallRecord, ConferenceRecord, Operation
 from tests.gateway.peers import ACCOUNT_SID, PeerLeg
 from tests.gateway.rooms.house import Caller, House, settle
@@ -47,7 +48,9 @@ class Desk(House):
     def open(self) -> None:
         super().open()
         store = cast(Any, Shelf(self.written))
-        calls = CallsApi(store=store, calls=self.calls, router=self.all.router, launch=self.launch)
+        calls = CallsApi(
+            store=store, calls=self.calls, dialled=self.children, router=self.all.router, launch=self.launch
+        )
         rooms = ConferencesApi(store=store, services=self.all, calls=self.calls, launch=self.launch)
         self.resources: Sequence[Resource] = [*calls.resources(), *rooms.resources()]
 
@@ -59,6 +62,11 @@ class Desk(House):
         self.calls.add(call)
         self.launched.append((call, asyncio.create_task(self._run(call))))
         return call
+
+    def launch_session(self, session: CallSession) -> None:
+        super().launch_session(session)
+        self.calls.add(session)
+        self.moved[-1][1].add_done_callback(lambda _task: self.calls.remove(session))
 
     async def _run(self, call: OutgoingCall) -> None:
         try:
@@ -111,7 +119,7 @@ def asked(desk: Desk, story: Callable[[Desk], Awaitable[None]]) -> Desk:
         await story(desk)
         for leg in [*(caller.leg for caller in desk.callers), *desk.dialled]:
             leg.hangs_up()
-        tasks = [*(caller.task for caller in desk.callers), *(task for _, task in desk.launched)]
+        tasks = [*(caller.task for caller in desk.callers), *(task for _, task in [*desk.launched, *desk.moved])]
         await asyncio.wait_for(asyncio.gather(*tasks), 3600)
         await settle()
         desk.assert_empty()

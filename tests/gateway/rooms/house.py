@@ -8,7 +8,7 @@ from gateway.parameters import CallDirection, CallFacts
 from gateway.routing import Script
 from gateway.session import CallSession
 from gateway.sids import new_sid
-from gateway.store.records import OwedCallback
+from gateway.store.records import CallRecord, OwedCallback, QueueRecord
 from signaling.leg import Direction
 from tests.gateway.peers import ACCOUNT_SID, PeerLeg, Scene
 from tests.virtual_time import run
@@ -45,23 +45,21 @@ class Caller:
 
 
 class House(Scene):
-    """documents: path -> TwiML; a caller's own is given when it calls."""
+    """documents: path -> TwiML; a caller's own is given when it calls. ports: an engine's, for callers with sound."""
 
     def __init__(self, documents: Documents | None = None, **more: Any) -> None:
         super().__init__(documents or {}, **more)
         self.callers: list[Caller] = []
+        self.ports: dict[str, Any] = {}
 
     def open(self) -> None:
         self.all = self.services()
 
-    async def call(self, name: str, body: str, *, media: Any = None) -> Caller:
-        """Somebody calls whose document is ``<Response>body</Response>``; returns when the house has settled.
-
-        media: a port of an engine, for those whose sound is to be heard.
-        """
+    async def call(self, name: str, body: str) -> Caller:
+        """Somebody calls whose document is ``<Response>body</Response>``; returns when the house has settled."""
         self.documents[f"/{name}"] = f"<Response>{body}</Response>"
         leg = PeerLeg(name, direction=Direction.INBOUND)
-        leg.media = leg.media if media is None else media
+        leg.media = self.ports.get(name, leg.media)
         facts = CallFacts(
             sid=new_sid("CA"),
             account_sid=ACCOUNT_SID,
@@ -86,10 +84,19 @@ class House(Scene):
         """Requests for a document, oldest first."""
         return [dict(each.params) for each in self.requests if each.url.partition("?")[0].endswith(path)]
 
+    def queue_sid(self, name: str) -> str:
+        """Of a queue that was made."""
+        return [each.sid for each in self.written if isinstance(each, QueueRecord) and each.friendly_name == name][-1]
+
     def keys(self, path: str) -> set[str]:
         return {each.order_key for each in self.written if isinstance(each, OwedCallback) and each.url.endswith(path)}
 
+    def call_sids(self) -> set[str]:
+        """Every call on record, those of dialled parties too."""
+        return {each.sid for each in self.written if isinstance(each, CallRecord)}
+
     def assert_empty(self) -> None:
+        assert all(leg.events.ended is not None for leg in self.dialled)
         assert all(caller.leg.events.ended is not None and caller.task.done() for caller in self.callers)
         assert (len(self.all.conferences), len(self.all.queues)) == (0, 0)
         assert all(mix.is_closed for mix in self.mixes)

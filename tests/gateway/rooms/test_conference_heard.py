@@ -72,7 +72,8 @@ async def test_conference_of_mixed_parties_each_hears_all_the_others_and_not_its
     room = "<Dial><Conference beep='false' waitUrl=''>plenum</Conference></Dial>"
     try:
         for number, member in enumerate(parties):
-            await hall.call(f"caller{number}", room, media=port_of(member))
+            hall.ports[f"caller{number}"] = port_of(member)
+            await hall.call(f"caller{number}", room)
         for _ in range(MOST_ROUNDS):
             await say_together(parties)
             heard = [levels_of(member) for member in parties]

@@ -156,6 +156,19 @@ def test_queue_member_who_goes_before_the_talk_leaves_its_taker_to_the_next() ->
     assert shell.ready("b") == []
 
 
+@pytest.mark.parametrize(
+    ("told", "result"),
+    [
+        (QueueResult.HANGUP, QueueResult.HANGUP),
+        (QueueResult.ERROR, QueueResult.ERROR),
+        (QueueResult.REDIRECTED, QueueResult.BRIDGING_IN_PROCESS),
+    ],
+)
+def test_queue_member_taken_away_while_it_is_prepared_was_being_bridged(told: QueueResult, result: QueueResult) -> None:
+    shell = in_place(Place.RESERVED, is_taker=False)
+    assert shell.goes("a", told) == [FinishMember("a", result, 0.0), TakeOn("A")]
+
+
 def test_queue_time_counts_to_the_talk() -> None:
     shell = Shell()
     shell.comes("a")

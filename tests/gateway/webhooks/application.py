@@ -149,7 +149,7 @@ async def webhook_client(
     look_up: LookUp = system_addresses,
     tls: ssl.SSLContext | bool = True,
 ) -> AsyncIterator[WebhookClient]:
-    client = WebhookClient(auth_token=TOKEN, guard=Guard(allow), look_up=look_up, tls=tls)
+    client = WebhookClient(token_of=lambda _: TOKEN, guard=Guard(allow), look_up=look_up, tls=tls)
     try:
         yield client
     finally:
