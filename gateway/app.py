@@ -43,6 +43,7 @@ from gateway.recovery import Heartbeat, end_unfinished_calls, end_unfinished_con
 from gateway.rest.accounts import AccountsApi
 from gateway.rest.applications import ApplicationsApi
 from gateway.rest.auth import Credentials
+from gateway.rest.auth_tokens import AuthTokensApi
 from gateway.rest.call_recordings import CallRecordingsApi
 from gateway.rest.calls import CallsApi
 from gateway.rest.conferences import ConferencesApi
@@ -397,6 +398,7 @@ class Gateway:
         )
         apis = (calls, recordings, conferences, queues, accounts, *owned)
         resources = [each for api in apis for each in api.resources()]
+        yield AuthTokensApi(self._ledger, self._credentials, public_url=configuration.public_url, now=_now).routes()
         self._rest = RestApi(resources, credentials=self._credentials)
         yield self._rest.routes()
 

@@ -180,6 +180,10 @@ class EventRecord:
     position: int = 0
 
 
+NOTIFICATION: Final = " notification"
+"""What an order key ends with that is of a clientNotificationUrl: it waits for nothing else of its call."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class OwedCallback:
     """A request an application is owed, until it was delivered or given up.
@@ -200,6 +204,11 @@ class OwedCallback:
     due_at: datetime | None = None
     token: str = field(default_factory=lambda: new_sid(""))
     position: int = 0
+
+    @property
+    def is_notification(self) -> bool:
+        """Whether it tells the application that a client is to be woken up."""
+        return self.order_key.endswith(NOTIFICATION)
 
     @property
     def account_sid(self) -> str:
