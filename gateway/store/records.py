@@ -180,6 +180,10 @@ class EventRecord:
     position: int = 0
 
 
+NOTIFICATION: Final = " notification"
+"""What an order key ends with that is of a clientNotificationUrl: it waits for nothing else of its call."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class OwedCallback:
     """A request an application is owed, until it was delivered or given up.
@@ -200,6 +204,11 @@ class OwedCallback:
     due_at: datetime | None = None
     token: str = field(default_factory=lambda: new_sid(""))
     position: int = 0
+
+    @property
+    def is_notification(self) -> bool:
+        """Whether it tells the application that a client is to be woken up."""
+        return self.order_key.endswith(NOTIFICATION)
 
     @property
     def account_sid(self) -> str:
@@ -231,6 +240,18 @@ class DeletedCall:
 
 
 @dataclass(frozen=True)
+class DeletedRecording:
+    """The row of this recording is to be forgotten; its sound is gone already."""
+
+    sid: str
+
+
+@dataclass(frozen=True)
+class DeletedConference:
+    sid: str
+
+
+@dataclass(frozen=True)
 class DeletedConfigured:
     """What was configured under this sid is to be forgotten."""
 
@@ -247,4 +268,5 @@ Record = (
     | EventRecord
     | OwedCallback
 )
-Operation = Record | SettledCallback | DeferredCallback | DeletedCall | DeletedConfigured
+Deletion = DeletedCall | DeletedRecording | DeletedConference | DeletedConfigured
+Operation = Record | SettledCallback | DeferredCallback | Deletion

@@ -18,7 +18,7 @@ from urllib.parse import urlencode
 
 import aiohttp
 import sqlalchemy as sa
-from aiohttp import BasicAuth, web
+from aiohttp import web
 
 from gateway.config import Configuration
 from gateway.dialled_calls import DialledCalls
@@ -38,6 +38,7 @@ from tests.bench.process import BenchError
 from tests.bench.report import Goal, Report, build
 from tests.bench.window import Window
 from tests.gateway.accounts import peers as accounts
+from tests.gateway.rest.test_recordings import basic
 
 AIM_MS = 50.0
 PAGE = 50
@@ -133,7 +134,7 @@ async def _served(url: str) -> AsyncIterator[tuple[aiohttp.ClientSession, str]]:
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     base = f"http://127.0.0.1:{runner.addresses[0][1]}/2010-04-01/Accounts/{ACCOUNT}/Calls.json"
     try:
-        async with aiohttp.ClientSession(auth=BasicAuth(ACCOUNT, _TOKEN)) as session:
+        async with aiohttp.ClientSession(headers={"Authorization": basic(ACCOUNT, _TOKEN)}) as session:
             yield session, base
     finally:
         await runner.cleanup()

@@ -19,8 +19,6 @@ IDENTITIES = ("alice", "bob", "carol", "dave", "erin", "sipp")
 PASSWORD = "wire-test"
 TRUNK_HOST = "127.0.0.2"
 OWN_NUMBER = "+15550100"
-APPLICATION_SID = "AP" + "3" * 32
-"""Asked for its documents at ``/application`` of the test's application."""
 IDLE_S = 8.0
 
 
@@ -54,9 +52,6 @@ class RunningGateway:
             {"name": "carrier", "uri": f"sip:{TRUNK_HOST}:{trunk_port}", "sources": [f"{TRUNK_HOST}/32"]}
         ]
         configuration["numbers"] = [{"phone_number": OWN_NUMBER, "voice_url": configuration["sip"]["voice_url"]}]
-        if has_application:
-            inner_url = f"http://127.0.0.1:{voice_port}/application"
-            configuration["applications"] = [{"sid": APPLICATION_SID, "voice_url": inner_url}]
         for section, values in (more or {}).items():
             before = configuration.get(section)
             configuration[section] = before | values if isinstance(before, dict) else values

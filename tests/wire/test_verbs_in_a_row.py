@@ -1,14 +1,17 @@
 """A phone that is led from verb to verb: a queue it leaves, an application that is recorded, a redirection."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
+import aiohttp
 import pytest
 from aiohttp import web
 
 from tests.media.sounds import sine, write_wav
 from tests.wire.harness_application import Application, say_nothing, twiml
-from tests.wire.harness_gateway import APPLICATION_SID, Phones, RunningGateway, heard_by
+from tests.wire.harness_gateway import Phones, RunningGateway, heard_by
 
 pytestmark = pytest.mark.wire
 
@@ -23,30 +26,41 @@ async def play(application: Application, directory: Path, hz: int) -> str:
     return f"<Play>/{hz}.wav</Play>"
 
 
+@asynccontextmanager
+async def another_application(gateway: RunningGateway, voice_url: str) -> AsyncIterator[str]:
+    """The sid of an application of the account, for as long as it is needed."""
+    resource = f"{gateway.daemon.http_url}/2010-04-01/Accounts/{gateway.secrets.account_sid}/Applications"
+    async with aiohttp.ClientSession(headers=gateway.authorization) as session:
+        async with session.post(f"{resource}.json", data={"VoiceUrl": voice_url}) as made:
+            assert made.status == 201
+            sid = str((await made.json())["sid"])
+        try:
+            yield sid
+        finally:
+            async with session.delete(f"{resource}/{sid}.json") as deleted:
+                assert deleted.status == 204
+
+
 async def test_leave_application_and_redirect_are_heard_one_after_the_other(
     application: Application, phones: Phones, gateway: RunningGateway, tmp_path: Path
 ) -> None:
     waiting, inner, last = [await play(application, tmp_path, hz) for hz in (WAITING_HZ, INNER_HZ, LAST_HZ)]
     application.on("/voice", twiml("<Enqueue waitUrl='/waiting' action='/left'>line</Enqueue>"))
     application.on("/waiting", twiml(waiting, "<Leave/>"))
-    application.on(
-        "/left",
-        twiml(
-            "<Dial action='/talked' record='record-from-answer-dual' recordingStatusCallback='/recorded'>"
-            f"<Application>{APPLICATION_SID}</Application></Dial>"
-        ),
-    )
+    dial = "<Dial action='/talked' record='record-from-answer-dual' recordingStatusCallback='/recorded'>"
     application.on("/application", twiml(inner, "<Pause/>"))
     application.on("/talked", twiml("<Redirect method='GET'>/last</Redirect>"))
     application.on("/last", twiml(last, "<Hangup/>"))
     application.on("/recorded", say_nothing)
-    alice = await phones("alice", play=f"tone:{CALLER_HZ}")
-    await alice.dial("sales")
-    left = await application.wait("/left")
-    assert left["QueueResult"] == "leave"
-    inside = await application.wait("/application")
-    assert inside["ParentCallSid"] == left["CallSid"]
-    talked = await application.wait("/talked")
+    async with another_application(gateway, application.url("/application")) as sid:
+        application.on("/left", twiml(f"{dial}<Application>{sid}</Application></Dial>"))
+        alice = await phones("alice", play=f"tone:{CALLER_HZ}")
+        await alice.dial("sales")
+        left = await application.wait("/left")
+        assert left["QueueResult"] == "leave"
+        inside = await application.wait("/application")
+        assert inside["ParentCallSid"] == left["CallSid"]
+        talked = await application.wait("/talked")
     assert (talked["DialCallStatus"], talked["DialCallSid"]) == ("completed", inside["CallSid"])
     assert (await application.wait("/last")).method == "GET"
     assert (await alice.wait("ended"))["by"] == "remote"

@@ -19,6 +19,7 @@ from gateway.accounts.vault import Vault
 from gateway.live_calls import LiveCalls
 from gateway.rest.accounts import AccountsApi
 from gateway.rest.auth import Credentials
+from gateway.rest.auth_tokens import AuthTokensApi
 from gateway.rest.dispatch import Resource, RestApi
 from gateway.rest.keys import KeysApi
 from gateway.store import Store
@@ -81,10 +82,12 @@ async def served(
     try:
         ledger = Ledger(directory(MAIN, TOKEN, api_keys={KEY: SECRET}, **CONFIGURED), store=store, vault=vault)
         await ledger.load()
-        accounts = AccountsApi(ledger, calls=calls or LiveCalls(), now=now)
+        accounts = AccountsApi(ledger, calls=LiveCalls() if calls is None else calls, now=now)
         resources = [*accounts.resources(), *KeysApi(ledger, now=now).resources(), *apis(ledger)]
         app = web.Application()
-        app.add_routes(RestApi(resources, credentials=Credentials(ledger.directory)).routes())
+        credentials = Credentials(ledger.directory)
+        app.add_routes(RestApi(resources, credentials=credentials).routes())
+        app.add_routes(AuthTokensApi(ledger, credentials, public_url="http://voice.example.com", now=now).routes())
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
         try:

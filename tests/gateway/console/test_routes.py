@@ -20,6 +20,7 @@ from gateway.console.live import Audience
 from gateway.console.routes import COOKIE, Console
 from gateway.console.sessions import IDLE_S, Sessions
 from gateway.console.story import Stories
+from gateway.rest.shelf import RecordingShelf
 from gateway.rest.sound import PEAKS, RecordingFiles
 from gateway.sids import new_sid
 from gateway.store import Store
@@ -53,7 +54,7 @@ class Served:
         self.console = Console(
             store=store,
             stories=Stories(store=store, legs_of=lambda _sids: self.legs, now=lambda: START),
-            files=RecordingFiles(directory),
+            shelf=RecordingShelf(RecordingFiles(directory)),
             running=self._running,
             presence=lambda account: [{"identity": "alice", "protocol": "SIP", "account": account}],
             audience=self.audience,

@@ -3,10 +3,15 @@
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import pytest_asyncio
 
+from gateway.live_calls import LiveCalls
+from gateway.sids import new_sid
+from signaling.leg import HangupCause
 from tests.gateway.accounts.served import KEY, MAIN, SECRET, TOKEN, Served, ask, refusal, served
 
 
@@ -188,3 +193,55 @@ async def test_accounts_and_keys_are_there_after_a_restart(tmp_path: Path) -> No
         assert [(each.sid, each.friendly_name) for each in await ask(again.keys.list)] == [(key.sid, "kept")]
         assert running.directory.login(key.sid, key.secret) == (one.sid, True)
         assert running.directory.limits(one.sid).prefixes == ("+46",)
+
+
+async def test_second_auth_token_is_valid_beside_the_first_and_takes_its_place(api: Served) -> None:
+    account, client = await api.sub("one")
+    second = await ask(client.accounts.v1.secondary_auth_token().create)
+    assert (second.account_sid, second.url) == (account.sid, "http://voice.example.com/v1/AuthTokens/Secondary")
+    assert second.date_created.tzinfo is not None and second.secondary_auth_token != account.auth_token
+    with_second = api.client(account.sid, second.secondary_auth_token)
+    assert await ask(client.keys.list) == await ask(with_second.keys.list) == []
+    assert api.directory.signing_token(account.sid) == account.auth_token
+    promoted = await ask(with_second.accounts.v1.auth_token_promotion().update)
+    assert promoted.auth_token == second.secondary_auth_token == api.directory.signing_token(account.sid)
+    assert await refusal(client.keys.list) == (401, 20003)
+    assert await refusal(with_second.accounts.v1.auth_token_promotion().update) == (404, 20404)
+
+
+async def test_second_auth_token_is_taken_back(api: Served) -> None:
+    account, client = await api.sub("one")
+    second = await ask(client.accounts.v1.secondary_auth_token().create)
+    assert await ask(client.accounts.v1.secondary_auth_token().delete)
+    assert await refusal(api.client(account.sid, second.secondary_auth_token).keys.list) == (401, 20003)
+
+
+async def test_auth_tokens_are_no_matter_of_keys_or_of_the_configuration_file(api: Served) -> None:
+    _, client = await api.sub("one")
+    key = await ask(client.new_keys.create)
+    for refused in (api.client(key.sid, key.secret, client.account_sid), api.main):
+        assert await refusal(refused.accounts.v1.secondary_auth_token().create) == (403, 20006)
+
+
+class Running:
+    """A call that runs, as LiveCalls knows it."""
+
+    def __init__(self, account_sid: str) -> None:
+        self.facts = SimpleNamespace(sid=new_sid("CA"), account_sid=account_sid)
+        self.is_over = False
+
+    def hangup(self, _cause: HangupCause) -> None:
+        self.is_over = True
+
+
+async def test_closing_an_account_ends_its_calls_and_nobody_elses(tmp_path: Path) -> None:
+    calls = LiveCalls()
+    async with served(tmp_path, lambda _: [], calls=calls) as running:
+        account, _ = await running.sub("one")
+        own, other = Running(account.sid), Running(MAIN)
+        for call in (own, other):
+            calls.add(cast(Any, call))
+        await ask(running.main.api.accounts(account.sid).update, status="suspended")
+        assert not own.is_over
+        await ask(running.main.api.accounts(account.sid).update, status="closed")
+    assert own.is_over and not other.is_over

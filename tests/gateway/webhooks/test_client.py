@@ -77,6 +77,23 @@ async def test_fetch_get_appends_parameters_to_the_query(client: WebhookClient, 
 
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8)
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+
+
+async def test_fetch_signs_with_the_accounts_own_token(application: Application) -> None:
+    application.answer("/voice", "<Response/>", Content_Type="text/xml")
+    application.answer("/a.wav", "RIFF", Content_Type="audio/wav", Cache_Control="max-age=60")
+    async with webhook_client(token_of="token of {}".format) as client:
+        for account in ("AC1", "AC2"):
+            await client.fetch(Request(url=application.url("/voice"), params=PARAMS, account_sid=account))
+            await client.fetch_audio(application.url("/a.wav"), account_sid=account)
+            await client.fetch_audio(application.url("/a.wav"), account_sid=account)
+    # What was fetched for one account is not played to another out of the cache.
+    assert [seen.url.rpartition("/")[2] for seen in application.seen] == ["voice", "a.wav"] * 2
+    for seen, account in zip(application.seen, ("AC1", "AC1", "AC2", "AC2"), strict=True):
+        validator = RequestValidator(f"token of {account}")
+        assert validator.validate(seen.url, seen.form, seen.headers["X-Twilio-Signature"])
+
+
 # twilio-python's validator drops a ";" that ends a path before it computes, and so refuses what was signed as sent.
 PATHS = st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="#;"), max_size=10)
 
