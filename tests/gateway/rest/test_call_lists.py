@@ -187,7 +187,7 @@ async def test_call_asked_for_with_what_has_no_effect_says_so_on_its_record(serv
     def create(**more: str) -> Any:
         return served.client.calls.create(to="client:bob", from_="client:desk", twiml="<Response/>", **more)
 
-    assert (await asyncio.to_thread(create)).status == "queued"
+    assert (await asyncio.to_thread(create, machine_detection="Enable")).status == "queued"
     assert served.scene.codes() == []
-    await asyncio.to_thread(create, machine_detection="Enable", async_amd="true")
+    await asyncio.to_thread(create, byoc="BY" + "0" * 32, call_reason="delivery")
     assert served.scene.codes() == [13750, 13750]
