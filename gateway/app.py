@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,26 +18,41 @@ import structlog
 from aiohttp import web
 from yarl import URL
 
+from gateway.accounts.allowance import Allowance
+from gateway.accounts.directory import Directory
+from gateway.accounts.ledger import Ledger
+from gateway.accounts.vault import Vault
 from gateway.background import Background
 from gateway.beside import Beside
 from gateway.config import Configuration
+from gateway.console.live import Audience
+from gateway.console.presence import Presence
+from gateway.console.routes import Console
+from gateway.console.sessions import Sessions
+from gateway.console.story import Stories
+from gateway.console.trace import Trace
 from gateway.dialled_calls import DialledCalls
 from gateway.http import HttpServer
 from gateway.interpreter import Interpreter
 from gateway.live_calls import LiveCalls
 from gateway.metrics import DaemonCollector, Snapshot, registry_of
 from gateway.outgoing import CallOrder, OutgoingCall
-from gateway.pace import Pace
 from gateway.parameters import CallDirection, CallFacts
 from gateway.recordings import Recordings
 from gateway.recovery import Heartbeat, end_unfinished_calls, end_unfinished_conferences
+from gateway.rest.accounts import AccountsApi
+from gateway.rest.applications import ApplicationsApi
 from gateway.rest.auth import Credentials
+from gateway.rest.auth_tokens import AuthTokensApi
 from gateway.rest.call_recordings import CallRecordingsApi
 from gateway.rest.calls import CallsApi
 from gateway.rest.conferences import ConferencesApi
-from gateway.rest.dispatch import RestApi
+from gateway.rest.dispatch import Resource, RestApi
+from gateway.rest.keys import KeysApi
+from gateway.rest.numbers import NumbersApi
 from gateway.rest.queues import QueuesApi
 from gateway.rest.recordings import RecordingApi
+from gateway.rest.sip_credentials import SipCredentialsApi
 from gateway.rest.sound import RecordingFiles
 from gateway.rest.token import TokenApi
 from gateway.rooms.conferences import Conferences
@@ -50,10 +65,11 @@ from gateway.sounds import Sounds
 from gateway.speech.speaker import Speaker
 from gateway.store import StorageUnavailable, Store
 from gateway.tokens import TokenIssuer, verifier_of
+from gateway.transcription import Transcriber
 from gateway.twimlets.mail import Mailer
 from gateway.twimlets.routes import Twimlets
 from gateway.verbs.table import VERBS
-from gateway.web.routes import web_routes
+from gateway.web.routes import console_routes, web_routes
 from gateway.webhooks.client import Request, WebhookClient
 from gateway.webhooks.guard import Guard, permits
 from gateway.webhooks.outbox import Outbox
@@ -113,12 +129,20 @@ class Gateway:
         is_development: bool = False,
     ) -> None:
         self._configuration = configuration
-        self._router = Router(configuration)
+        self._directory = Directory.of(configuration, since=_now())
+        self._router = Router(configuration, self._directory)
         self._background = Background()
         self._stack = AsyncExitStack()
+        self._audience = Audience()
         self._is_development = is_development
         self._calls = LiveCalls()
-        self._pace = Pace(configuration.calls.per_second, longest_wait_s=LONGEST_QUEUE_S)
+        self._allowance = Allowance(
+            self._directory,
+            self._calls,
+            most=configuration.calls.maximum,
+            per_second=configuration.calls.per_second,
+            longest_wait_s=LONGEST_QUEUE_S,
+        )
         self._is_draining = False
         self._http: HttpServer | None = None
         self._is_started = False
@@ -144,6 +168,10 @@ class Gateway:
         await asyncio.to_thread(directory.mkdir, parents=True, exist_ok=True)
         self._store = await Store.open(configuration.storage.url)
         stack.push_async_callback(self._store.close)
+        self._ledger = Ledger(self._directory, store=self._store, vault=await asyncio.to_thread(_vault, configuration))
+        await self._ledger.load()
+        self._store.listen_written(self._audience.written)
+        self._trace = Trace(write=self._store.write_soon, now=_now, monotonic=time.monotonic)
         stack.push_async_callback(self._engine.stop)
         await self._engine.start()
         self._music = await asyncio.to_thread(hold_music)
@@ -152,8 +180,9 @@ class Gateway:
         # Stopped behind all that runs calls: their recordings are still asked for.
         stack.push_async_callback(self._stop_http)
         self._webhooks = WebhookClient(
-            auth_token=configuration.account.auth_token.get_secret_value(),
+            token_of=self._directory.signing_token,
             guard=Guard(configuration.webhooks.allow, own=[(configuration.server.host, configuration.server.port)]),
+            on_exchange=self._trace.exchanged if configuration.console.keep_webhooks else None,
         )
         stack.push_async_callback(self._webhooks.close)
         self._speech = await self._make_speech()
@@ -163,10 +192,10 @@ class Gateway:
         self._recordings = Recordings(
             directory=directory,
             public_url=configuration.public_url,
-            account_sid=configuration.account.sid,
             engine=self._engine,
             store=self._store,
             background=self._background,
+            transcribe=Transcriber(recognizer=self._recognizer, store=self._store, now=_now).settle,
             now=_now,
             monotonic=time.monotonic,
         )
@@ -178,13 +207,7 @@ class Gateway:
             log.warning("finished what a killed process left", calls=calls, recordings=recordings)
         heartbeat.start()
         stack.push_async_callback(heartbeat.stop)
-        account = configuration.account
-        self._credentials = Credentials(
-            account_sid=account.sid,
-            auth_token=account.auth_token.get_secret_value(),
-            api_keys={key.sid: key.secret.get_secret_value() for key in configuration.api_keys},
-            guard=self._guess_guard("rest"),
-        )
+        self._credentials = Credentials(self._directory, guard=self._guess_guard("rest"))
         self._recording_api = RecordingApi(
             store=self._store,
             files=RecordingFiles(directory),
@@ -228,12 +251,11 @@ class Gateway:
     async def _start_sip(self) -> None:
         configuration = self._configuration
         sip = configuration.sip
-        passwords = {client.identity: client.password.get_secret_value() for client in configuration.clients}
         authenticator = DigestAuthenticator(
             realm=sip.domain,
             secret=secrets.token_bytes(32),
             clock=time.monotonic,
-            credentials=passwords.get,
+            credentials=self._directory.password,
             guard=self._guess_guard("sip"),
         )
         trunks = Trunks(
@@ -257,6 +279,8 @@ class Gateway:
             ),
             authenticator=authenticator,
             dial=self._dial,
+            account_of_host=self._directory.account_of_host,
+            on_change=lambda _binding, _change: self._audience.presence_changed(),
         )
         self._registrar.start()
         self._stack.callback(self._registrar.stop)
@@ -276,13 +300,17 @@ class Gateway:
             resolver=Resolver(),
             on_call=self._on_call,
             make_peer_media=self._webrtc,
+            account_of_host=self._directory.account_of_host,
+            witness=self._trace.witness if configuration.console.keep_sip else None,
         )
         self._browsers = VoiceSdkAgent(
             settings=VoiceSdkSettings(origins=configuration.voice_sdk.origins, edge=configuration.voice_sdk.edge),
-            verifier=verifier_of(configuration, clock=time.time),
+            verifier=verifier_of(self._directory, clock=time.time),
             make_media=self._webrtc,
             on_call=self._on_device_call,
             new_call_sid=lambda: new_sid("CA"),
+            scope=self._directory.scope,
+            on_presence=self._audience.presence_changed,
         )
         location = Location(
             sources=[self._registrar, self._browsers],
@@ -291,6 +319,7 @@ class Gateway:
                 dial=self._dial,
                 permits=permits(configuration.webhooks.allow if sip.allow is None else sip.allow),
             ),
+            scope=self._directory.scope,
         )
         self._services = Services(
             configuration=configuration,
@@ -306,7 +335,7 @@ class Gateway:
             dialled=DialledCalls(),
             launch=self._launch,
             conferences=Conferences(open_mix=self._engine.open_mix, music=self._music),
-            queues=Queues(store=self._store, account_sid=configuration.account.sid, music=self._music, now=_now),
+            queues=Queues(store=self._store, music=self._music, now=_now),
             speaker=Speaker(self._speech, configuration.speech.choice),
             sounds=Sounds(self._webhooks),
             recognizer=self._recognizer,
@@ -331,17 +360,20 @@ class Gateway:
         await self._http.start()
         # Stopped first: the sockets of browsers say goodbye while the server still stands.
         self._stack.callback(self._browsers.stop)
+        self._stack.callback(self._audience.close)
 
     def _routes(self) -> Iterator[web.RouteTableDef]:
         configuration = self._configuration
         origins = configuration.voice_sdk.origins
         yield web_routes()
+        if configuration.console.enabled:
+            yield console_routes()
+            yield self._console().routes()
         own_origin = str(URL(configuration.public_url).origin())
         yield VoiceSdkServer(self._browsers, own_origin=own_origin).routes()
         yield SipWebSocketServer(self._agent.transports, origins=origins, own_origin=own_origin).routes()
-        if configuration.api_keys:
-            issuer = TokenIssuer(configuration, clock=time.time)
-            yield TokenApi(issuer, self._credentials, is_open=self._is_development).routes()
+        issuer = TokenIssuer(self._directory, clock=time.time)
+        yield TokenApi(issuer, self._credentials, is_open=self._is_development).routes()
         yield self._twimlets().routes()
         yield self._recording_api.routes()
         services = self._services
@@ -357,8 +389,53 @@ class Gateway:
         )
         conferences = ConferencesApi(store=self._store, services=services, calls=self._calls, launch=self._place)
         queues = QueuesApi(store=self._store, queues=services.queues, services=services)
-        resources = [each for api in (calls, recordings, conferences, queues) for each in api.resources()]
-        yield RestApi(resources, credentials=self._credentials).routes()
+        accounts = AccountsApi(self._ledger, calls=self._calls, now=_now)
+        owned = (
+            KeysApi(self._ledger, now=_now),
+            ApplicationsApi(self._ledger, now=_now),
+            NumbersApi(self._ledger, now=_now),
+            SipCredentialsApi(self._ledger, now=_now),
+        )
+        apis = (calls, recordings, conferences, queues, accounts, *owned)
+        resources = [each for api in apis for each in api.resources()]
+        yield AuthTokensApi(self._ledger, self._credentials, public_url=configuration.public_url, now=_now).routes()
+        self._rest = RestApi(resources, credentials=self._credentials)
+        yield self._rest.routes()
+
+    def _console(self) -> Console:
+        configuration, credentials = self._configuration, self._credentials
+        presence = Presence(
+            account_of=self._directory.account_of, registrar=self._registrar, browsers=self._browsers, now=_now
+        )
+        return Console(
+            store=self._store,
+            stories=Stories(
+                store=self._store,
+                running_legs=self._running_legs,
+                now=_now,
+                keeps_webhooks=configuration.console.keep_webhooks,
+                keeps_sip=configuration.console.keep_sip,
+            ),
+            files=RecordingFiles(Path(configuration.recordings.directory)),
+            presence=presence.rows,
+            audience=self._audience,
+            sessions=Sessions(
+                clock=time.monotonic, still_holds=lambda session: credentials.holds(session.user, session.proof)
+            ),
+            account_of=credentials.account_of,
+            guard=self._guess_guard("console"),
+            public_url=configuration.public_url,
+        )
+
+    def _running_legs(self) -> dict[str, list[Leg]]:
+        """By the sid of their call."""
+        found: dict[str, list[Leg]] = {}
+        for leg in self._agent.legs:
+            if (sid := self._trace.call_sid_of(leg.facts.call_id)) is not None:
+                found.setdefault(sid, []).append(leg)
+        for device_leg in self._browsers.legs:
+            found.setdefault(device_leg.call_sid, []).append(device_leg)
+        return found
 
     def _twimlets(self) -> Twimlets:
         configuration, mail = self._configuration, self._configuration.mail
@@ -399,6 +476,11 @@ class Gateway:
         await self._calls.wait_idle()
 
     @property
+    def rest_resources(self) -> Sequence[Resource]:
+        """What the REST API serves beside the sound of recordings."""
+        return self._rest.resources
+
+    @property
     def live_calls(self) -> int:
         return len(self._calls)
 
@@ -429,35 +511,44 @@ class Gateway:
 
     def _dial(self, target: DialTarget, request: OutboundCall) -> SipLeg:
         """Registrar and trunks dial through the agent, which in turn is made with them."""
-        return self._agent.dial(target, request)
+        leg = self._agent.dial(target, request)
+        self._trace.claim(leg.facts.call_id, call_sid=request.call_sid, events=leg.events)
+        return leg
 
     def _on_call(self, leg: SipLeg) -> None:
         """An admitted inbound call of a phone or a trunk."""
+        sid = new_sid("CA")
+        self._trace.claim(leg.facts.call_id, call_sid=sid, events=leg.events)
         self._begin(
             leg,
             self._script_of(leg),
-            sid=new_sid("CA"),
+            account_sid=self._account_of(leg),
+            sid=sid,
             sip_headers={name: value for name, value in leg.headers.items() if name.lower().startswith("x-")},
         )
 
     def _on_device_call(self, leg: VoiceSdkLeg) -> None:
         """A call of a browser, answered by the application that its token names."""
-        script = self._router.for_device(leg.application_sid or "", leg.callee.address)
-        self._begin(leg, script, sid=leg.call_sid, extra=leg.caller_parameters)
+        account_sid = leg.facts.account_sid
+        script = self._router.for_device(leg.application_sid or "", leg.callee.address, account_sid=account_sid)
+        self._begin(leg, script, account_sid=account_sid, sid=leg.call_sid, extra=leg.caller_parameters)
 
-    def _begin(self, leg: Leg, script: Script | None, *, sid: str, **more: Any) -> None:
+    def _begin(self, leg: Leg, script: Script | None, *, account_sid: str, sid: str, **more: Any) -> None:
         """Run the script of a call that was let in; more: what only this kind of leg knows of it."""
         if script is None:
             leg.hangup(HangupCause.NOT_FOUND)
             return
-        if len(self._calls) >= self._configuration.calls.maximum:
+        if not self._directory.is_active(account_sid):
+            leg.hangup(HangupCause.FORBIDDEN)
+            return
+        if not self._allowance.has_room(account_sid):
             self._refused += 1
             leg.hangup(HangupCause.OVERLOAD)
             return
         self._accepted += 1
         facts = CallFacts(
             sid=sid,
-            account_sid=self._configuration.account.sid,
+            account_sid=account_sid,
             caller=leg.caller.address,
             callee=leg.callee.address,
             direction=CallDirection.INBOUND,
@@ -470,10 +561,10 @@ class Gateway:
         self._launch(CallSession(self._services, leg, facts, script))
 
     def _place(self, order: CallOrder) -> OutgoingCall | None:
-        """A call that the REST API asked for; None when it cannot even be queued."""
-        if self._is_draining or len(self._calls) >= self._configuration.calls.maximum:
+        """A call that the REST API asked for; None when it cannot even be queued. Raises AllInUse."""
+        if self._is_draining:
             return None
-        wait_s = self._pace.reserve(time.monotonic())
+        wait_s = self._allowance.reserve(order.facts.account_sid, now_s=time.monotonic())
         if wait_s is None:
             return None
         call = OutgoingCall(self._services, order, wait_s=wait_s)
@@ -497,7 +588,13 @@ class Gateway:
     def _script_of(self, leg: SipLeg) -> Script | None:
         if leg.facts.trunk is not None:
             return self._router.for_trunk(leg.facts.dialled)
-        return self._router.for_phone(leg.facts.dialled)
+        return self._router.for_phone(leg.facts.dialled, account_sid=self._account_of(leg))
+
+    def _account_of(self, leg: SipLeg) -> str:
+        """The account of the phone that calls, or of the number that a trunk's caller dialled."""
+        if leg.facts.trunk is not None:
+            return self._router.account_of_number(leg.facts.dialled) or self._directory.main.sid
+        return self._directory.account_of(leg.facts.identity or "")
 
     async def _close_background(self) -> None:
         """Calls end when their legs do; their recordings are completed before anything below is closed."""
@@ -505,6 +602,13 @@ class Gateway:
             call.hangup(HangupCause.SHUTDOWN)
         await self._background.close(timeout_s=BACKGROUND_S)
         await self._store.flush()
+
+
+def _vault(configuration: Configuration) -> Vault:
+    """Without a secret of its own the account's token seals, so that nothing has to be configured to begin."""
+    storage = configuration.storage
+    secret = storage.secret.get_secret_value() or configuration.account.auth_token.get_secret_value()
+    return Vault(secret, previous=storage.previous_secret.get_secret_value())
 
 
 def _tls(configuration: Configuration) -> TlsSettings | None:

@@ -11,14 +11,14 @@ from signaling.location import ClientTarget, NumberTarget
 _NOWHERE = Position(1, 1)
 
 
-def built_in(dialled: str, caller: str, router: Router) -> Document:
+def built_in(dialled: str, caller: str, router: Router, *, account_sid: str = "") -> Document:
     """dialled: user part of what was called. A number is shown the first of our own, if we have one."""
     noun: Noun
     shown = None
-    match router.target(dialled):
+    match router.target(dialled, account_sid=account_sid):
         case NumberTarget(number):
             noun = Number(position=_NOWHERE, number=number)
-            shown = router.first_number or caller
+            shown = router.first_number(account_sid=account_sid) or caller
         case ClientTarget(identity):
             noun = Client(position=_NOWHERE, identity=identity)
     return Document(verbs=(Dial(position=_NOWHERE, nouns=(noun,), answer_on_bridge=True, caller_id=shown),))

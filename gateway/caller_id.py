@@ -1,7 +1,8 @@
 """Who the dialled party sees as the caller.
 
-Pure. Source: Twilio <Dial>, callerId; Twilio <Sip>. Without any ``[[numbers]]`` there is nothing to own or verify, so
-every well-formed number is let through; with them only an owned number or one of the parent's own addresses is.
+Pure. Source: Twilio <Dial>, callerId; Twilio <Sip>. Without any number in any account there is nothing to own or
+verify, so every well-formed number is let through; with them only a number of the account or one of the parent's own
+addresses is.
 """
 
 import re
@@ -63,7 +64,7 @@ def for_number(wanted: str | None, parent: CallFacts, router: Router) -> str | C
             f"callerId: calling a number must show a number, found {own!r}",
             is_fatal=True,
         )
-    if router.first_number is None or router.owns(own):
+    if router.may_show(own, account_sid=parent.account_sid):
         return own
     if parent.sip is None or _PHONE_NUMBER.fullmatch(parent.caller):
         if own in (parent.caller, parent.callee):

@@ -81,11 +81,11 @@ def token(
     json_output: Annotated[bool, typer.Option("--json", help="Print a JSON object.")] = False,
 ) -> None:
     """Make an access token for the Voice SDK."""
-    from gateway.tokens import TokenIssuer
+    from gateway.tokens import TokenIssuer, configured
     from signaling.errors import GatewayError
 
     try:
-        made = TokenIssuer(_configuration(config), clock=time.time).issue(
+        made = TokenIssuer(configured(_configuration(config), clock=time.time), clock=time.time).issue(
             identity, lifetime_s=ttl, may_receive=incoming, application_sid=application or None
         )
     except GatewayError as error:

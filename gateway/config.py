@@ -93,6 +93,7 @@ SipListen = Annotated[str, AfterValidator(_sip_listen)]
 Ipv4 = Annotated[str, AfterValidator(_ipv4)]
 Ipv4OrNone = Annotated[str, AfterValidator(_ipv4_or_none)]
 Method = Literal["GET", "POST"]
+Prefix = Annotated[str, Field(pattern=r"^\+?[0-9]{1,15}$")]
 
 
 def _sid(prefix: str) -> Any:
@@ -123,6 +124,8 @@ class Server(_Section):
 class Account(_Section):
     sid: str = _sid("AC")
     auth_token: SecretStr = Field(min_length=8)
+    friendly_name: str = Field(default="main account", max_length=64)
+    allowed_prefixes: tuple[Prefix, ...] = ()
 
 
 class ApiKey(_Section):
@@ -211,6 +214,8 @@ class Recordings(_Section):
 
 class Storage(_Section):
     url: str = Field(default="sqlite:///ringfork.db", pattern=r"^(sqlite|postgresql)(\+\w+)?://")
+    secret: SecretStr = SecretStr("")
+    previous_secret: SecretStr = SecretStr("")
 
 
 class Webhooks(_Section):
@@ -263,6 +268,14 @@ class Sim(_Section):
     uri: SipUri
 
 
+class Console(_Section):
+    """enabled: whether ``/console`` is served. keep_…: what is written to a call's timeline for its page."""
+
+    enabled: bool = True
+    keep_webhooks: bool = True
+    keep_sip: bool = True
+
+
 class Configuration(_Section):
     """Everything the daemon is told. Source: README, "Configuration"."""
 
@@ -278,6 +291,7 @@ class Configuration(_Section):
     webhooks: Webhooks = Webhooks()
     calls: Calls = Calls()
     mail: Mail = Mail()
+    console: Console = Console()
     clients: tuple[Client, ...] = ()
     applications: tuple[Application, ...] = ()
     numbers: tuple[Number, ...] = ()

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from gateway.announcement import error_announcement
 from gateway.built_in import built_in
+from gateway.codec_choice import look_ahead
 from gateway.parameters import Parameters
 from gateway.scripted import VOICE, Rules, ScriptedCall
 from gateway.twiml import TwimlError
@@ -119,6 +120,7 @@ class Interpreter:
         """Run the verbs in order, until one of them says otherwise than to go on."""
         # A <Dial> at the head answers by itself, once it knows what whoever it dials can speak.
         verbs = loaded.document.verbs
+        look_ahead(call, verbs)
         if not loaded.document.leaves_call_unanswered and not (verbs and isinstance(verbs[0], Dial)):
             await call.answer()
         for verb in loaded.document.verbs:
@@ -142,7 +144,7 @@ class Interpreter:
                     url=loaded.url,
                 )
                 return Continue()
-            return await run(call, verb, loaded.base_url)
+            return await _performed(call, verb, run(call, verb, loaded.base_url), loaded.url)
         except TwimlError as error:
             failure: FetchError | ScriptError = ScriptError(error.code, error.message, loaded.url)
         except UnplayableAudio as error:
@@ -154,10 +156,26 @@ class Interpreter:
         return _fall_back(call, failure, rules)
 
 
+async def _performed(call: ScriptedCall, verb: Verb, work: Awaitable[Next], url: str | None) -> Next:
+    """Run a verb; its beginning and its end are on the call's record, however it ends."""
+    details = {"verb": verb.tag}
+    line, column = verb.position.line, verb.position.column
+    call.timeline.step("verb", message=f"<{verb.tag}>", url=url, line=line, column=column, details=details)
+    begun_s = call.services.monotonic()
+    try:
+        with call.timeline.performing(url=url, line=line, column=column):
+            return await work
+    finally:
+        took_ms = round((call.services.monotonic() - begun_s) * 1000)
+        call.timeline.step("verb over", message=f"<{verb.tag}>", line=line, details={**details, "took_ms": took_ms})
+
+
 def _first(call: ScriptedCall) -> Fetch | Given:
     script = call.script
     if not script.voice_url:
-        return Given(document=built_in(script.dialled, call.facts.caller, call.services.router))
+        facts = call.facts
+        document = built_in(script.dialled, facts.caller, call.services.router, account_sid=facts.account_sid)
+        return Given(document=document)
     return Fetch(url=script.voice_url, method=script.voice_method)
 
 
@@ -168,6 +186,7 @@ async def _load_once(call: ScriptedCall, fetch: Fetch, rules: Rules, more: More)
             method=fetch.method,
             params=(*call.parameters(), *more(), *fetch.parameters),
             call_sid=call.facts.sid,
+            account_sid=call.facts.account_sid,
             cookies=call.cookies,
         )
     )
@@ -188,11 +207,7 @@ async def _load_once(call: ScriptedCall, fetch: Fetch, rules: Rules, more: More)
             )
         )
         raise ScriptError(error.code, error.message, reply.url) from error
-    call.timeline.note(
-        call.timeline.event(
-            "document", url=reply.url, details={"verbs": [type(verb).__name__ for verb in document.verbs]}
-        )
-    )
+    call.timeline.step("document", url=reply.url, details={"verbs": [verb.tag for verb in document.verbs]})
     call.timeline.note_problems(document.warnings, reply.url)
     return Loaded(document=document, base_url=reply.base_url, url=reply.url, is_fallback=fetch.is_fallback)
 

@@ -5,6 +5,7 @@ redirect it or to end it.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterator
 from typing import Protocol
 
@@ -40,20 +41,29 @@ class LiveCall(Protocol):
 class LiveCalls:
     def __init__(self) -> None:
         self._calls: dict[str, LiveCall] = {}
+        self._of_account: Counter[str] = Counter()
         self._idle = asyncio.Event()
         self._idle.set()
 
     def add(self, call: LiveCall) -> None:
         self._calls[call.facts.sid] = call
+        self._of_account[call.facts.account_sid] += 1
         self._idle.clear()
 
     def remove(self, call: LiveCall) -> None:
         del self._calls[call.facts.sid]
+        self._of_account[call.facts.account_sid] -= 1
+        if not self._of_account[call.facts.account_sid]:
+            del self._of_account[call.facts.account_sid]
         if not self._calls:
             self._idle.set()
 
     def get(self, sid: str) -> LiveCall | None:
         return self._calls.get(sid)
+
+    def count_of(self, account_sid: str) -> int:
+        """How many calls of the account are running."""
+        return self._of_account[account_sid]
 
     def __len__(self) -> int:
         return len(self._calls)

@@ -8,6 +8,7 @@ Source: Twilio REST API 2010-04-01, SIDs (pattern ``^XX[0-9a-fA-F]{32}$``).
 import re
 import secrets
 import time
+from datetime import datetime
 from typing import Final
 
 SID_LENGTH: Final = 34
@@ -17,6 +18,11 @@ _HEX = re.compile(r"[0-9a-fA-F]{32}")
 def new_sid(prefix: str) -> str:
     """A fresh sid such as ``CA0123…``; prefix: the two upper-case letters of the resource."""
     return f"{prefix}{time.time_ns() // 1_000_000:011x}{secrets.randbits(84):021x}"
+
+
+def first_sid(prefix: str, at: datetime) -> str:
+    """No sid of that resource made from then on sorts before this one."""
+    return f"{prefix}{int(at.timestamp() * 1000):011x}{0:021x}"
 
 
 def is_sid(prefix: str, text: str) -> bool:

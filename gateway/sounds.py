@@ -18,7 +18,7 @@ DECODERS: Final = 4
 
 
 class Fetcher(Protocol):
-    async def fetch_audio(self, url: str, *, cookies: CallCookies | None = None) -> Audio: ...
+    async def fetch_audio(self, url: str, *, account_sid: str = "", cookies: CallCookies | None = None) -> Audio: ...
 
 
 class Sounds:
@@ -29,13 +29,19 @@ class Sounds:
         self._decoded = ClipCache(capacity=memory_bytes)
         self._decoding = asyncio.Semaphore(DECODERS)
 
-    async def clip(self, url: str, *, cookies: CallCookies | None = None) -> Clip:
-        """Raises FetchError, UnplayableAudio."""
-        audio = await self._fetcher.fetch_audio(url, cookies=cookies)
-        clip = self._decoded.get(audio.version) if audio.version else None
+    async def clip(
+        self, url: str, *, account_sid: str, cookies: CallCookies | None = None, rate_hz: int = 8000
+    ) -> Clip:
+        """account_sid: whose call plays it. rate_hz: of the clip, as whoever hears it has use for.
+
+        Raises FetchError, UnplayableAudio.
+        """
+        audio = await self._fetcher.fetch_audio(url, account_sid=account_sid, cookies=cookies)
+        key = (audio.version, rate_hz)
+        clip = self._decoded.get(key) if audio.version else None
         if clip is None:
             async with self._decoding:
-                clip = await load_clip(audio.body, content_type=audio.content_type)
+                clip = await load_clip(audio.body, content_type=audio.content_type, rate_hz=rate_hz)
             if audio.version:
-                self._decoded.put(audio.version, clip)
+                self._decoded.put(key, clip)
         return clip

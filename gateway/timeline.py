@@ -3,7 +3,11 @@
 One of these per call, inbound or dialled; whoever does something for the call writes here. Nothing waits for storage.
 """
 
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, Final
 
 import structlog
 
@@ -15,12 +19,29 @@ from gateway.twiml import Problem
 _log = structlog.get_logger(__name__)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Performing:
+    """A verb that is being performed for a call, and where it stands. url: of its document."""
+
+    call_sid: str
+    url: str | None
+    line: int
+    column: int
+
+
+_performing: ContextVar[Performing | None] = ContextVar("performing", default=None)
+
+MOST_STEPS: Final = 1000
+"""Verbs and documents of one script that are kept: a caller may wait for hours to the same few of them."""
+
+
 class Timeline:
     """call_sid: whose record it is; leg_id: for the log."""
 
     def __init__(self, services: Services, *, call_sid: str, leg_id: str) -> None:
         self._services = services
         self._call_sid = call_sid
+        self._steps = 0
         self.log = _log.bind(call_sid=call_sid, leg_id=leg_id)
 
     def event(self, name: str, **more: Any) -> EventRecord:
@@ -30,10 +51,32 @@ class Timeline:
         if records:
             self._services.store.write_soon(*records)
 
+    def step(self, name: str, **more: Any) -> None:
+        """An event of which a long call has very many; behind ``MOST_STEPS`` of them one line says that none follow."""
+        self._steps += 1
+        if self._steps <= MOST_STEPS:
+            self.note(self.event(name, **more))
+        elif self._steps == MOST_STEPS + 1:
+            self.note(self.event("cut", message=f"more than {MOST_STEPS} steps: those that follow are not kept"))
+
+    @contextmanager
+    def performing(self, *, url: str | None, line: int, column: int) -> Iterator[None]:
+        """A verb is performed: warnings of it, and of the tasks it starts, tell its place."""
+        token = _performing.set(Performing(call_sid=self._call_sid, url=url, line=line, column=column))
+        try:
+            yield
+        finally:
+            _performing.reset(token)
+
     def warn(self, code: int, message: str, *, level: str = "warning", url: str | None = None) -> None:
         """Put a warning or an error with Twilio's code on the call's record, and into the log."""
         self.log.warning("call problem", code=code, problem=message, url=url)
-        self.note(self.event("problem", level=level, code=code, message=message, url=url))
+        at = _performing.get()
+        place: dict[str, Any] = {"url": url}
+        # Another call's task may tell something about this one: its verb is not ours.
+        if at is not None and at.call_sid == self._call_sid and url in (None, at.url):
+            place = {"url": at.url, "line": at.line, "column": at.column}
+        self.note(self.event("problem", level=level, code=code, message=message, **place))
 
     def note_problems(self, problems: tuple[Problem, ...], url: str | None) -> None:
         """The findings of a document, with line and column."""

@@ -1,26 +1,31 @@
 """What was said in a recording, for <Record transcribe>: recognised once the file is complete, then told.
 
-Owns nothing: the text is in its callback alone. A process that dies in between leaves the callback untold.
+The order lies with the recording's record until it is carried out; text and callback are written in the transaction
+that clears it, so that a process that dies in between does it again at the next start.
 Source: Twilio <Record>, transcribe and transcribeCallback.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+import structlog
 from numpy.typing import NDArray
 
 from gateway.parameters import Parameters
-from gateway.scripted import ScriptedCall
 from gateway.sids import new_sid
-from gateway.store.records import RecordingRecord
+from gateway.store import Store
+from gateway.store.records import EventRecord, Operation, OwedCallback, RecordingRecord
 from media.player import UnplayableAudio, load_clip
 from media.recognition.recognizer import Final as Utterance
 from media.recognition.recognizer import RecognitionError, Recognizer
+
+log = structlog.get_logger(__name__)
 
 LANGUAGE: Final = "en-US"
 END_PAUSE_S: Final = 1.0
@@ -28,25 +33,81 @@ LONGEST_S: Final = 120.0
 """Source: Twilio <Record>, transcribe (recordings of at most two minutes)."""
 FRAME: Final = 160
 UNTRANSCRIBED: Final = 12400
+ORDERED: Final = "transcription"
+"""Key of the order among a recording's details."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Transcription:
-    """call: whose record is told of a failure. url: of the callback. recording_url: as applications know it."""
+class TranscriptionOrder:
+    """url: of the callback. parameters: those of the call when it was ordered; its status is told as it is then."""
 
-    call: ScriptedCall
     url: str
+    parameters: Parameters
 
-    async def settled(self, record: RecordingRecord, file: Path, recording_url: str) -> None:
-        """Recognise and tell; of a recording that is absent, that it failed."""
-        text = None
+    def details(self) -> dict[str, object]:
+        """As the recording's record keeps it."""
+        return {ORDERED: {"url": self.url, "parameters": [list(pair) for pair in self.parameters]}}
+
+    @staticmethod
+    def of(record: RecordingRecord) -> "TranscriptionOrder | None":
+        """None: there is none, or it was carried out."""
+        ordered: Any = record.details.get(ORDERED)
+        if ordered is None:
+            return None
+        return TranscriptionOrder(
+            url=ordered["url"], parameters=[(name, value) for name, value in ordered["parameters"]]
+        )
+
+
+class Transcriber:
+    """Carries out what is ordered. Holds nothing of any recording."""
+
+    def __init__(self, *, recognizer: Recognizer, store: Store, now: Callable[[], datetime]) -> None:
+        self._recognizer = recognizer
+        self._store = store
+        self._now = now
+
+    async def settle(self, record: RecordingRecord, file: Path, recording_url: str) -> None:
+        """Recognise and tell; of a recording that is absent, that it failed. Nothing, if nothing is ordered."""
+        order = TranscriptionOrder.of(record)
+        if order is None:
+            return
+        text: str | None = None
+        told: list[Operation] = []
         if record.status == "completed":
             try:
-                text = await transcribe(self.call.services.recognizer, file)
+                text = await transcribe(self._recognizer, file)
             except (RecognitionError, UnplayableAudio) as error:
-                self.call.timeline.warn(UNTRANSCRIBED, f"<Record transcribe>: {error}")
-        parameters = self.call.parameters() + transcription_parameters(record.sid, recording_url, text)
-        self.call.timeline.note(self.call.timeline.owe(url=self.url, method="POST", parameters=parameters))
+                told.append(self._failure(record, str(error)))
+        parameters = await self._parameters(record, order)
+        parameters += transcription_parameters(record.sid, recording_url, text)
+        callback = OwedCallback(
+            order_key=record.call_sid,
+            url=order.url,
+            params=tuple(parameters),
+            created_at=self._now(),
+            call_sid=record.call_sid,
+        )
+        # As it is by now: it may have been deleted meanwhile.
+        newest = await self._store.recording(record.sid) or record
+        details = {name: value for name, value in newest.details.items() if name != ORDERED}
+        await self._store.write(replace(newest, details=details), *told, callback)
+
+    async def _parameters(self, record: RecordingRecord, order: TranscriptionOrder) -> Parameters:
+        call = await self._store.call(record.call_sid)
+        status = None if call is None else call.status
+        return [(name, status if name == "CallStatus" and status else value) for name, value in order.parameters]
+
+    def _failure(self, record: RecordingRecord, message: str) -> EventRecord:
+        log.warning("not transcribed", recording_sid=record.sid, call_sid=record.call_sid, reason=message)
+        return EventRecord(
+            call_sid=record.call_sid,
+            at=self._now(),
+            name="problem",
+            level="warning",
+            code=UNTRANSCRIBED,
+            message=f"<Record transcribe>: {message}",
+        )
 
 
 def transcription_parameters(recording_sid: str, recording_url: str, text: str | None) -> Parameters:

@@ -33,6 +33,11 @@ class Mix:
         return self._number
 
     @property
+    def rate_hz(self) -> int:
+        """Of what is played into it; a clip of more gains nothing."""
+        return layout.RATE_HZ
+
+    @property
     def is_closed(self) -> bool:
         return self._is_closed
 

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from media.codec import CODECS, G711
 from signaling.leg import Leg, OutboundCall
+from signaling.scope import Scope, bare
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class DeviceSource(Protocol):
     """A registry of reachable devices (SIP bindings, Voice SDK sockets)."""
 
     def devices(self, identity: str) -> "Sequence[Device]":
-        """Devices reachable now, longest registered first; empty for an unknown identity."""
+        """Devices reachable now, longest registered first; empty for an unknown identity. identity: scoped."""
         ...
 
 
@@ -90,33 +91,43 @@ class SipRoute(Protocol):
 
 
 class Location:
-    """Turns a target into dialling legs."""
+    """Turns a target into dialling legs. scope: how the sources name an account's identities."""
 
-    def __init__(self, *, sources: Sequence[DeviceSource], numbers: NumberRoute, uris: SipRoute) -> None:
+    def __init__(
+        self, *, sources: Sequence[DeviceSource], numbers: NumberRoute, uris: SipRoute, scope: Scope = bare
+    ) -> None:
+        self._scope = scope
         self._sources = tuple(sources)
         self._numbers = numbers
         self._uris = uris
 
-    def is_reachable(self, identity: str) -> bool:
-        return any(source.devices(identity) for source in self._sources)
+    def is_reachable(self, identity: str, *, account_sid: str = "") -> bool:
+        return bool(self._devices(account_sid, identity))
 
-    def repertoires(self, target: Target) -> list[Repertoire]:
+    def repertoires(self, target: Target, *, account_sid: str) -> list[Repertoire]:
         """What each party of the target speaks, before any of them is asked."""
         match target:
             case ClientTarget(identity):
-                return [device.repertoire for source in self._sources for device in source.devices(identity)]
+                return [device.repertoire for device in self._devices(account_sid, identity)]
             case NumberTarget():
                 return [TRUNK_CODECS]
             case SipTarget():
                 return [PHONE_CODECS]
 
     def place(self, target: Target, request: OutboundCall) -> list[Leg]:
-        """One leg per device of an identity, one for a number or URI, each dialling; empty when nobody is there."""
+        """One leg per device of an identity, one for a number or URI, each dialling; empty when nobody is there.
+
+        An identity is one of the request's account.
+        """
         match target:
             case ClientTarget(identity):
-                return [device.dial(request) for source in self._sources for device in source.devices(identity)]
+                return [device.dial(request) for device in self._devices(request.account_sid, identity)]
             case NumberTarget(number):
                 leg = self._numbers.dial_number(number, request)
                 return [] if leg is None else [leg]
             case SipTarget():
                 return [self._uris.dial_uri(target, request)]
+
+    def _devices(self, account_sid: str, identity: str) -> list[Device]:
+        scoped = self._scope(account_sid, identity)
+        return [device for source in self._sources for device in source.devices(scoped)]

@@ -1,51 +1,50 @@
 """Who may use the REST API: account sid with auth token, or an API key with its secret, by HTTP Basic.
 
 Pure. An unknown user costs the same and gets the same answer as a wrong password. Guessing is slowed down as the SIP
-registrar does it; an address that is blocked is told so (429), whatever it sends.
+registrar does it; an address that is blocked is told so (429), whatever it sends. Nobody learns that another account
+exists: what is not his is not found.
 Source: rest-api.md 1 and 9 of the specification; RFC 7617; reliability checks S-04, S-09.
 """
 
 import base64
 import binascii
-import hashlib
-import hmac
-from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from aiohttp import hdrs, web
 
-from gateway.rest.errors import too_many_guesses, unauthorized
+from gateway.accounts.directory import Directory
+from gateway.accounts.entries import Account
+from gateway.rest.errors import inactive, not_found, too_many_guesses, unauthorized
 from signaling.sip.limits import GuessGuard
 
 MAX_HEADER: Final = 4_096
 MAX_USER: Final = 64
-_NOBODY: Final = "\0"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Principal:
+    """Who asks. is_key: by an API key, not by the account's token."""
+
+    account_sid: str
+    is_key: bool
 
 
 class Credentials:
-    """account_sid, auth_token: the account's. api_keys: secret by sid of the key.
+    """directory: whose tokens and keys count, now.
 
     guard: counts wrong passwords by the address that ``request.remote`` names; None: nothing is counted.
     """
 
-    def __init__(
-        self,
-        *,
-        account_sid: str,
-        auth_token: str,
-        api_keys: Mapping[str, str] | None = None,
-        guard: GuessGuard | None = None,
-    ) -> None:
+    def __init__(self, directory: Directory, *, guard: GuessGuard | None = None) -> None:
+        self._directory = directory
         self._guard = guard
-        self._account_sid = account_sid
-        self._secrets = {account_sid: auth_token, **(api_keys or {})}
 
-    @property
-    def account_sid(self) -> str:
-        return self._account_sid
+    def require(self, request: web.Request) -> Principal:
+        """Raises RestError 401 unless the request carries valid credentials, 429 where guessing has to stop.
 
-    def require(self, request: web.Request) -> None:
-        """Raises RestError 401 unless the request carries valid credentials, 429 where guessing has to stop."""
+        403 for an account that is not active.
+        """
         found = _basic(request.headers.get(hdrs.AUTHORIZATION, ""))
         if found is None:
             raise unauthorized()
@@ -53,19 +52,34 @@ class Credentials:
         source, guessed = request.remote or "", user[:MAX_USER]
         if self._guard is not None and self._guard.refuses(source, guessed):
             raise too_many_guesses(self._guard.block_left_s(source))
-        secret = self._secrets.get(user)
-        # Compared with something in any case, and by digests of one length: time tells nothing about users or secrets.
-        is_right = hmac.compare_digest(_digest(password), _digest(secret or _NOBODY))
-        if not is_right or not secret:
+        login = self._directory.login(user, password)
+        if login is None:
             if self._guard is not None:
                 self._guard.failed(source, guessed)
             raise unauthorized()
         if self._guard is not None:
             self._guard.succeeded(source, guessed)
+        account_sid, is_key = login
+        if not self._directory.is_active(account_sid):
+            raise inactive()
+        return Principal(account_sid=account_sid, is_key=is_key)
 
+    def require_for(self, request: web.Request, account_sid: str) -> tuple[Principal, Account]:
+        """As require; RestError 404 as well, for an account that there is not, or that is none of the caller's."""
+        principal = self.require(request)
+        account = self._directory.account(account_sid)
+        if account is None or not self._directory.may_act_for(principal.account_sid, account_sid):
+            raise not_found(request.path)
+        return principal, account
 
-def _digest(text: str) -> bytes:
-    return hashlib.sha256(text.encode()).digest()
+    def account_of(self, user: str, password: str) -> str | None:
+        """The account that a user with this password acts for; None: it is not right. Counts nothing."""
+        login = self._directory.login(user, password)
+        return login[0] if login is not None and self._directory.is_active(login[0]) else None
+
+    def holds(self, user: str, digest: bytes) -> bool:
+        """Whether the user's password is still the one of this SHA-256 digest."""
+        return self._directory.proves(user, digest)
 
 
 def _basic(header: str) -> tuple[str, str] | None:

@@ -33,6 +33,7 @@ NO_TO, NO_FROM, BAD_TO, BAD_FROM = 21201, 21213, 21211, 21212
 FROM_NOT_OURS, NO_URL, BAD_URL = 21210, 21205, 21205
 BAD_DIGITS, BAD_TIMEOUT, BAD_METHOD, BAD_APPLICATION = 21206, 21208, 21209, 21218
 BAD_RECORDING_CALLBACK, BAD_RECORDING_EVENT = 13256, 13621
+NOT_PERMITTED = 21215
 BAD_CALLBACK, TWIML_TOO_LONG, TWIML_AND_URL = 21502, 32018, 32019
 
 
@@ -98,7 +99,7 @@ def order_of(form: Form, *, account_sid: str, router: Router) -> CallOrder:
         if application_sid is None:
             script, document = _script(form, callee.address)
             return Answer(script=script, document=document, telling=telling_of(form))
-        script = _of_application(application_sid, router, callee.address)
+        script = _of_application(application_sid, router, callee.address, account_sid)
         return Answer(
             script=script, telling=Telling(url=script.status_callback or None, method=script.status_callback_method)
         )
@@ -109,11 +110,13 @@ def order_of(form: Form, *, account_sid: str, router: Router) -> CallOrder:
 def placed(form: Form, *, account_sid: str, router: Router, answer: Callable[[Callee], Answer]) -> CallOrder:
     """What all calls that are placed have in common. Raises RestError for the first thing that is wrong."""
     callee = callee_of(form)
+    if isinstance(callee.target, NumberTarget) and not router.may_call(callee.target.number, account_sid=account_sid):
+        raise bad_parameter(NOT_PERMITTED, f"To: the account may not call {callee.address}")
     caller = form.required("From", code=NO_FROM, longest=256).strip()
     facts = CallFacts(
         sid=new_sid("CA"),
         account_sid=account_sid,
-        caller=_caller(caller, callee, router),
+        caller=_caller(caller, callee, router, account_sid),
         callee=callee.address,
         direction=CallDirection.OUTBOUND_API,
     )
@@ -131,7 +134,7 @@ def placed(form: Form, *, account_sid: str, router: Router, answer: Callable[[Ca
         time_limit_s=form.integer("TimeLimit", default=None, lowest=1, highest=86_400),
         shown=shown,
         digits=_digits(form),
-        recording=recording_of(form, facts.sid, source="OutboundAPI", trim="trim-silence")
+        recording=recording_of(form, facts.sid, account_sid=account_sid, source="OutboundAPI", trim="trim-silence")
         if form.boolean("Record", default=False)
         else None,
         headers=callee.headers,
@@ -152,10 +155,11 @@ def telling_of(form: Form) -> Telling:
     )
 
 
-def recording_of(form: Form, call_sid: str, *, source: str, trim: str) -> CallRecordingOrder:
+def recording_of(form: Form, call_sid: str, *, account_sid: str, source: str, trim: str) -> CallRecordingOrder:
     """The Recording… parameters. trim: what holds where none is given. Raises RestError."""
     order = RecordingOrder(
         call_sid=call_sid,
+        account_sid=account_sid,
         source=source,
         track=form.choice("RecordingTrack", ("inbound", "outbound", "both"), default="both") or "both",
         is_trimmed=form.choice("Trim", ("trim-silence", "do-not-trim"), default=trim) == "trim-silence",
@@ -201,14 +205,14 @@ def _script(form: Form, dialled: str) -> tuple[Script, Given | None]:
     return script, document
 
 
-def _of_application(sid: str, router: Router, dialled: str) -> Script:
-    application = router.application(sid) if is_sid("AP", sid) else None
+def _of_application(sid: str, router: Router, dialled: str, account_sid: str) -> Script:
+    application = router.application(sid, account_sid=account_sid) if is_sid("AP", sid) else None
     if application is None:
         raise bad_parameter(BAD_APPLICATION, f"ApplicationSid: {sid[:40]!r} is no application of this account")
     return Script.of(application, dialled, sid)
 
 
-def _caller(written: str, callee: Callee, router: Router) -> str:
+def _caller(written: str, callee: Callee, router: Router, account_sid: str) -> str:
     """A number where a number is called, one of our own if there are any; else whatever the far end may be shown."""
     if not isinstance(callee.target, NumberTarget):
         if not written.isprintable():
@@ -219,10 +223,10 @@ def _caller(written: str, callee: Callee, router: Router) -> str:
     except BadAddress as error:
         raise bad_parameter(BAD_FROM, f"From: {error} expected, found {written[:100]!r}") from None
     asking = CallFacts(
-        sid="", account_sid="", caller=number, callee=callee.address, direction=CallDirection.OUTBOUND_API
+        sid="", account_sid=account_sid, caller=number, callee=callee.address, direction=CallDirection.OUTBOUND_API
     )
     allowed = caller_id.for_number(number, asking, router)
-    if isinstance(allowed, CallerIdRefused) or (router.first_number is not None and not router.owns(number)):
+    if isinstance(allowed, CallerIdRefused) or not router.may_show(number, account_sid=account_sid):
         raise RestError(400, FROM_NOT_OURS, f"From: {number} is no number of this account")
     return allowed
 

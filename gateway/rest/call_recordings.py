@@ -73,7 +73,9 @@ class CallRecordingsApi:
     async def _create(self, ask: Ask) -> Reply:
         call_sid = ask.parts["call_sid"]
         await self._check_call(ask, call_sid)
-        order = recording_of(ask.form, call_sid, source="StartCallRecordingAPI", trim="do-not-trim")
+        order = recording_of(
+            ask.form, call_sid, account_sid=ask.account_sid, source="StartCallRecordingAPI", trim="do-not-trim"
+        )
         call = self._calls.get(call_sid)
         if call is None or call.session is None or call.status is not CallStatus.IN_PROGRESS:
             raise bad_parameter(WRONG_STATE, "The call is not in progress: it cannot be recorded")

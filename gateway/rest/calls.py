@@ -41,7 +41,7 @@ WITHOUT_EFFECT: Final = (
 STATUSES: Final = ("queued", "ringing", "in-progress", *FINAL_CALL_STATUSES)
 
 Launch = Callable[[CallOrder], LiveCall | None]
-"""Places a call. None: as many wait to be placed as may."""
+"""Places a call. None: as many wait to be placed as may. Raises AllInUse."""
 
 
 class CallsApi:

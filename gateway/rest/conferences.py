@@ -4,9 +4,8 @@ A live conference is asked itself; one that is over is read from its record, and
 Source: rest-api.md 6 of the specification; Twilio Conference and Participant resources.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from gateway.call import CallStatus
 from gateway.live_calls import LiveCall, LiveCalls
@@ -15,7 +14,7 @@ from gateway.rest.calls import NOT_EXECUTED, Launch, between, place_of, too_many
 from gateway.rest.dispatch import ROOT, Ask, Reply, Resource
 from gateway.rest.errors import not_found
 from gateway.rest.form import Form, bad_parameter
-from gateway.rest.paging import Asked, Page, asked_page
+from gateway.rest.paging import Page, asked_page, paged
 from gateway.rest.participant_form import WITHOUT_EFFECT, participant_order
 from gateway.rooms.conference import Room, RoomRefused
 from gateway.rooms.conference_events import Modified, Participant
@@ -43,8 +42,6 @@ _WAYS: Final = {
     CallStatus.COMPLETED: "complete",
 }
 """Status of a participant whose call is on the way. Source: Twilio Participant resource, status."""
-
-RowT = TypeVar("RowT")
 
 
 @dataclass(frozen=True)
@@ -140,9 +137,13 @@ class ConferencesApi:
             )
         except RoomRefused as refused:
             raise bad_parameter(refused.code, refused.message) from None
-        call = self._launch(replace(wanted.order, afterwards=lambda: room.missed(facts.sid)))
+        call = None
+        try:
+            call = self._launch(replace(wanted.order, afterwards=lambda: room.missed(facts.sid)))
+        finally:
+            if call is None:
+                room.missed(facts.sid)
         if call is None:
-            room.missed(facts.sid)
             raise too_many()
         for parameter in WITHOUT_EFFECT:
             if ask.form.has(parameter):
@@ -154,7 +155,7 @@ class ConferencesApi:
     async def _room_to_join(self, ask: Ask) -> tuple[Room | None, str]:
         """The room that goes on, or none; and its name. One that is over cannot be joined by its sid."""
         asked = ask.parts["conference_sid"]
-        room = self._conferences.get(asked) or self._conferences.named(asked)
+        room = self._live(ask)
         if room is None and is_sid("CF", asked):
             await self._record(ask)
             raise bad_parameter(GONE, "The conference is completed: nobody can be added")
@@ -205,7 +206,7 @@ class ConferencesApi:
     async def _record(self, ask: Ask) -> ConferenceRecord:
         """By sid, or the conference of that name that is going on now."""
         asked = ask.parts["conference_sid"]
-        room = self._conferences.get(asked) or self._conferences.named(asked)
+        room = self._live(ask)
         if room is not None:
             record: ConferenceRecord | None = room.record()
         else:
@@ -214,6 +215,12 @@ class ConferencesApi:
         if record is None or record.account_sid != ask.account_sid:
             raise not_found(ask.path)
         return record
+
+    def _live(self, ask: Ask) -> Room | None:
+        """The account's room of that sid or name that goes on."""
+        asked = ask.parts["conference_sid"]
+        room = self._conferences.get(asked) or self._conferences.named(asked, account_sid=ask.account_sid)
+        return room if room is not None and room.account_sid == ask.account_sid else None
 
     async def _found(self, ask: Ask) -> tuple[Room, Participant]:
         """By the CallSid or the label of one who is in the room, or on the way to it."""
@@ -259,21 +266,6 @@ class ConferencesApi:
 def _way(call: LiveCall | None) -> str:
     """Status of a participant who is not in the room."""
     return "complete" if call is None else _WAYS.get(call.status, "failed")
-
-
-def paged(rows: Sequence[RowT], sids: Sequence[str], asked: Asked) -> tuple[list[RowT], bool]:
-    """The page of a list that is in memory: its rows, and whether there are more in the direction asked for.
-
-    A sid that is in the list no more begins the page at its end.
-    """
-    if asked.before is not None:
-        end = sids.index(asked.before) if asked.before in sids else len(rows)
-        start = max(0, end - asked.size)
-        return list(rows[start:end]), start > 0
-    start = 0
-    if asked.after is not None:
-        start = sids.index(asked.after) + 1 if asked.after in sids else len(rows)
-    return list(rows[start : start + asked.size]), start + asked.size < len(rows)
 
 
 def _shown(record: ConferenceRecord) -> Reply:

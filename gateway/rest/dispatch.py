@@ -14,14 +14,15 @@ from urllib.parse import parse_qsl
 
 from aiohttp import hdrs, web
 
-from gateway.rest.auth import Credentials
-from gateway.rest.errors import RestError, answering, method_not_allowed, not_found
+from gateway.rest.auth import Credentials, Principal
+from gateway.rest.errors import RestError, answering, inactive, method_not_allowed, not_found
 from gateway.rest.form import Form
 from gateway.rest.paging import Page
 from gateway.rest.render import as_json, as_xml
 
 ROOT: Final = "/2010-04-01"
 MAX_FIELDS: Final = 1000
+READING: Final = (hdrs.METH_GET, hdrs.METH_HEAD)
 _PARAMETER = re.compile(r"\{(\w+)\}")
 
 
@@ -29,13 +30,15 @@ _PARAMETER = re.compile(r"\{(\w+)\}")
 class Ask:
     """A request that may be made: its account is the caller's. parts: what stood for the path's parameters.
 
-    form: the body's parameters, of a GET the query's.
+    account_sid: of the one named in the path, which the caller is or owns; without one there, the caller's own.
+    form: the body's parameters, of a GET the query's. is_by_key: asked with an API key, not with the account's token.
     """
 
     account_sid: str
     parts: Mapping[str, str]
     form: Form
     path: str
+    is_by_key: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,10 +55,14 @@ Handler = Callable[[Ask], Awaitable[Reply]]
 
 @dataclass(frozen=True)
 class Resource:
-    """path: below the account, without suffix; ``{name}`` stands for one segment. methods: by HTTP method."""
+    """path: below the account, without suffix; ``{name}`` stands for one segment. methods: by HTTP method.
+
+    is_top: the path is below the API's root, as that of accounts themselves.
+    """
 
     path: str
     methods: Mapping[str, Handler]
+    is_top: bool = False
     pattern: re.Pattern[str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -66,26 +73,37 @@ class RestApi:
     """resources: tried in order."""
 
     def __init__(self, resources: Sequence[Resource], *, credentials: Credentials) -> None:
-        self._resources = tuple(resources)
+        self._resources = tuple(each for each in resources if not each.is_top)
+        self._tops = tuple(each for each in resources if each.is_top)
         self._credentials = credentials
 
     def routes(self) -> web.RouteTableDef:
         table = web.RouteTableDef()
         table.route("*", f"{ROOT}/Accounts/{{account_sid}}/{{path:.+}}")(answering(self._serve))
-        table.route("*", f"{ROOT}/{{path:.*}}")(answering(self._unknown))
+        table.route("*", f"{ROOT}/{{path:.*}}")(answering(self._serve_top))
         return table
 
-    async def _unknown(self, request: web.Request) -> web.StreamResponse:
-        self._credentials.require(request)
-        raise not_found(request.path)
+    @property
+    def resources(self) -> tuple[Resource, ...]:
+        """All of them, those below the root first."""
+        return (*self._tops, *self._resources)
+
+    async def _serve_top(self, request: web.Request) -> web.StreamResponse:
+        principal = self._credentials.require(request)
+        return await self._answer(request, self._tops, principal, principal.account_sid)
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
-        self._credentials.require(request)
-        account_sid, path = request.match_info["account_sid"], request.match_info["path"]
-        if account_sid != self._credentials.account_sid:
-            raise not_found(request.path)
-        bare, suffix = _split(path)
-        for resource in self._resources:
+        principal, account = self._credentials.require_for(request, request.match_info["account_sid"])
+        if account.status != "active" and request.method not in READING:
+            # Its main account may still look.
+            raise inactive()
+        return await self._answer(request, self._resources, principal, account.sid)
+
+    async def _answer(
+        self, request: web.Request, resources: Sequence[Resource], principal: Principal, account_sid: str
+    ) -> web.StreamResponse:
+        bare, suffix = _split(request.match_info["path"])
+        for resource in resources:
             found = resource.pattern.fullmatch(bare)
             if found is not None and suffix is not None:
                 break
@@ -95,7 +113,13 @@ class RestApi:
         if handler is None:
             raise method_not_allowed(", ".join(resource.methods))
         pairs = await _pairs(request)
-        ask = Ask(account_sid=account_sid, parts=found.groupdict(), form=Form(pairs), path=request.path)
+        ask = Ask(
+            account_sid=account_sid,
+            parts=found.groupdict(),
+            form=Form(pairs),
+            path=request.path,
+            is_by_key=principal.is_key,
+        )
         return _respond(await handler(ask), request, pairs, suffix or "")
 
 

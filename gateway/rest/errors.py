@@ -12,6 +12,7 @@ from functools import wraps
 import structlog
 from aiohttp import hdrs, web
 
+from gateway.accounts.allowance import AllInUse
 from gateway.store import StorageUnavailable
 
 _log = structlog.get_logger()
@@ -46,6 +47,10 @@ def unauthorized() -> RestError:
     return RestError(401, 20003, "Authenticate", headers={hdrs.WWW_AUTHENTICATE: 'Basic realm="Twilio API"'})
 
 
+def inactive() -> RestError:
+    return RestError(403, 20005, "Account is not active")
+
+
 def too_many_guesses(left_s: float) -> RestError:
     """left_s: for how long the address is blocked; less than a second: the account is slowed, not the address."""
     wait_s = max(1, math.ceil(left_s))
@@ -73,6 +78,8 @@ def answering(handler: Handler) -> Handler:
             return await handler(request)
         except RestError as error:
             return error.response()
+        except AllInUse as error:
+            return RestError(429, error.code, str(error)).response()
         except StorageUnavailable as error:
             _log.warning("request not served", reason=str(error))
             return unavailable().response()

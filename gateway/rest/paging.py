@@ -8,11 +8,13 @@ Source: rest-api.md 2 of the specification (the helpers find the list as the one
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import urlencode
 
 from gateway.rest.errors import RestError
 from gateway.rest.form import Form
+
+RowT = TypeVar("RowT")
 
 DEFAULT_SIZE: Final = 50
 MAX_SIZE: Final = 1000
@@ -47,6 +49,21 @@ def asked_page(form: Form) -> Asked:
         after=sid if side == "A" else None,
         before=sid if side == "B" else None,
     )
+
+
+def paged(rows: Sequence[RowT], sids: Sequence[str], asked: Asked) -> tuple[list[RowT], bool]:
+    """The page of a list that is in memory: its rows, and whether there are more in the direction asked for.
+
+    A sid that is in the list no more begins the page at its end.
+    """
+    if asked.before is not None:
+        end = sids.index(asked.before) if asked.before in sids else len(rows)
+        start = max(0, end - asked.size)
+        return list(rows[start:end]), start > 0
+    start = 0
+    if asked.after is not None:
+        start = sids.index(asked.after) + 1 if asked.after in sids else len(rows)
+    return list(rows[start : start + asked.size]), start + asked.size < len(rows)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,11 +7,11 @@ from typing import Any, Final
 
 from gateway.parameters import rfc2822, whole_seconds
 from gateway.rest.calls import place_of
-from gateway.rest.conferences import BAD_METHOD, BAD_URL, paged
+from gateway.rest.conferences import BAD_METHOD, BAD_URL
 from gateway.rest.dispatch import ROOT, Ask, Reply, Resource
 from gateway.rest.errors import RestError, not_found
 from gateway.rest.form import bad_parameter
-from gateway.rest.paging import Page, asked_page
+from gateway.rest.paging import Page, asked_page, paged
 from gateway.rooms.queue import LiveQueue, Membership
 from gateway.rooms.queues import DEFAULT_SIZE, LARGEST_SIZE, QueueExists, QueueInUse, Queues
 from gateway.services import Services
@@ -61,7 +61,7 @@ class QueuesApi:
         size = ask.form.integer("MaxSize", default=DEFAULT_SIZE, lowest=1, highest=LARGEST_SIZE)
         assert size is not None
         try:
-            record = await self._queues.create(name, max_size=size)
+            record = await self._queues.create(name, account_sid=ask.account_sid, max_size=size)
         except QueueExists:
             raise RestError(409, NAME_TAKEN, f"There is a queue named {name!r} already") from None
         return self._reply(record, status=201)

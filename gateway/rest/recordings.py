@@ -65,16 +65,16 @@ class RecordingApi:
         return await asyncio.to_thread(self._files.is_readable, sid)
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
-        self._credentials.require(request)
+        _, account = self._credentials.require_for(request, request.match_info["account_sid"])
         name = request.match_info["name"]
         sid, suffix = name[:SID_LENGTH], name[SID_LENGTH:]
-        if request.match_info["account_sid"] != self._credentials.account_sid or not is_sid("RE", sid):
+        if not is_sid("RE", sid):
             raise not_found(request.path)
         is_deletion = request.method == hdrs.METH_DELETE and suffix in ("", ".json")
         if request.method not in _READING and not is_deletion:
             raise method_not_allowed("GET, HEAD, DELETE")
         record = await self._store.recording(sid)
-        if record is None or record.status == "deleted":
+        if record is None or record.status == "deleted" or record.account_sid != account.sid:
             raise not_found(request.path)
         if is_deletion:
             await delete_recording(record, store=self._store, files=self._files)

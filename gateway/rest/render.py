@@ -12,7 +12,7 @@ from xml.sax.saxutils import escape, quoteattr
 _ENVELOPE: Final = frozenset(
     {"page", "page_size", "start", "end", "uri", "first_page_uri", "previous_page_uri", "next_page_uri"}
 )
-_SINGULARS: Final = {"queue_members": "QueueMember", "sip_credential_lists": "CredentialList"}
+_SINGULARS: Final = {"queue_members": "QueueMember", "credential_lists": "CredentialList"}
 
 
 def as_json(resource: Mapping[str, Any]) -> bytes:

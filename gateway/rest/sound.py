@@ -6,6 +6,7 @@ the recording, and are complete as soon as they have their name.
 Source: rest-api.md 5 of the specification (formats, RequestedChannels).
 """
 
+import json
 import os
 import stat
 from enum import Enum
@@ -18,10 +19,13 @@ from numpy.typing import NDArray
 
 from gateway.rest.ranges import OpenFile
 from gateway.sids import is_sid, new_sid
+from media.peaks import peaks_of
 
 _BLOCK_FRAMES: Final = 1 << 16
 _LOWEST_WAV: Final = 45  # a header and one byte of sound
 _MP3_KBIT: Final = 32
+PEAKS: Final = 600
+_PEAKS_SUFFIX: Final = ".peaks.json"
 # Up to which sampling rate MPEG 2.5, 2 and 1 go, and their lowest and highest bit rates. Source: ISO 11172-3, 13818-3.
 _MP3_KBITS: Final = ((12_000, (8, 64)), (24_000, (8, 160)), (48_000, (32, 320)))
 
@@ -78,8 +82,29 @@ class RecordingFiles:
         finally:
             unfinished.unlink(missing_ok=True)
 
+    def open_peaks(self, sid: str) -> OpenFile:
+        """Its outline as JSON: ``channels``, each a list of (least, greatest) in parts of 127. As ``open``."""
+        return self._open(_name(sid, _PEAKS_SUFFIX))
+
+    def make_peaks(self, sid: str) -> None:
+        """Make the outline, unless it is there already. Raises as ``make``."""
+        name = _name(sid, _PEAKS_SUFFIX)
+        if (self._directory / name).exists():
+            return
+        source = self._open(_name(sid))
+        with os.fdopen(source.descriptor, "rb") as raw, soundfile.SoundFile(raw) as recording:
+            peaks = np.round(peaks_of(recording, PEAKS) / 258).astype(int)
+            text = json.dumps({"duration_s": recording.frames / recording.samplerate, "channels": peaks.tolist()})
+        unfinished = self._directory / f"{name}.{new_sid('')}.part"
+        try:
+            unfinished.write_text(text, encoding="ascii")
+            unfinished.rename(self._directory / name)
+        finally:
+            unfinished.unlink(missing_ok=True)
+
     def remove(self, sid: str) -> None:
         """The recording and everything derived from it."""
+        (self._directory / _name(sid, _PEAKS_SUFFIX)).unlink(missing_ok=True)
         for sound_format in SoundFormat:
             for is_mixed in (False, True):
                 path = self._directory / _name(sid, _suffix(sound_format, is_mixed=is_mixed))

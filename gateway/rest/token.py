@@ -13,7 +13,7 @@ from aiohttp import hdrs, web
 
 from gateway.rest.auth import Credentials
 from gateway.rest.errors import RestError, answering
-from gateway.tokens import TokenIssuer
+from gateway.tokens import NoSigningKey, TokenIssuer
 from signaling.tokens import DEFAULT_LIFETIME_S, TokenRefused
 
 PATH = "/token"
@@ -36,15 +36,14 @@ class TokenApi:
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         is_local = self._is_open and _is_of_this_machine(request)
-        if not is_local:
-            self._credentials.require(request)
+        account_sid = "" if is_local else self._credentials.require(request).account_sid
         form = await request.post() if request.method == hdrs.METH_POST else {}
         identity = form.get("identity", request.query.get("identity", ""))
         lifetime = form.get("ttl", request.query.get("ttl", str(DEFAULT_LIFETIME_S)))
         try:
             lifetime_s = int(str(lifetime)[:8])
-            token = self._issuer.issue(str(identity), lifetime_s=lifetime_s)
-        except (ValueError, TokenRefused) as error:
+            token = self._issuer.issue(str(identity), account_sid=account_sid, lifetime_s=lifetime_s)
+        except (ValueError, TokenRefused, NoSigningKey) as error:
             raise RestError(400, INVALID_PARAMETER, str(error)) from None
         response = web.json_response({"identity": identity, "token": token, "ttl": lifetime_s})
         origin = request.headers.get(hdrs.ORIGIN)

@@ -92,7 +92,7 @@ class Room:
         self._mix = mix
         self._on_close = on_close
         self._owner_sid = owner.sid
-        self._account_sid = owner.account_sid
+        self.account_sid = owner.account_sid
         self._model = ConferenceModel(max_participants=settings.max_participants)
         self._attendances: dict[str, Attendance] = {}
         self._hang_up: dict[str, Callable[[], None]] = {}
@@ -240,7 +240,7 @@ class Room:
         settings, ended = self._settings, self._ended
         return ConferenceRecord(
             sid=self.sid,
-            account_sid=self._account_sid,
+            account_sid=self.account_sid,
             friendly_name=self.name,
             status=self._model.state.value,
             region=settings.region,
@@ -265,6 +265,7 @@ class Room:
         wish = self._wish or RecordingWish()
         order = RecordingOrder(
             call_sid=self._owner_sid,
+            account_sid=self.account_sid,
             conference_sid=self.sid,
             source="Conference",
             is_trimmed=wish.is_trimmed,
@@ -321,7 +322,7 @@ class Room:
             post,
             conference_sid=self.sid,
             friendly_name=self.name,
-            account_sid=self._account_sid,
+            account_sid=self.account_sid,
             at=now,
             call_status=self._leaver_status(post),
         )

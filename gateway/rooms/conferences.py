@@ -24,7 +24,7 @@ class Conferences:
     def __init__(self, *, open_mix: Callable[[], Mix], music: Clip) -> None:
         self._open_mix = open_mix
         self._music = music
-        self._by_name: dict[str, Room] = {}
+        self._by_name: dict[tuple[str, str], Room] = {}
         self._by_sid: dict[str, Room] = {}
 
     def __len__(self) -> int:
@@ -37,12 +37,12 @@ class Conferences:
     def get(self, sid: str) -> Room | None:
         return self._by_sid.get(sid)
 
-    def named(self, name: str) -> Room | None:
-        return self._by_name.get(name)
+    def named(self, name: str, *, account_sid: str) -> Room | None:
+        return self._by_name.get((account_sid, name))
 
     def enter(self, call: ScriptedCall, name: str, admission: Admission) -> Attendance:
-        """Bring a call into the room of that name, which is made if there is none. Raises RoomRefused."""
-        room = self._by_name.get(name)
+        """Bring a call into its account's room of that name, which is made if there is none. Raises RoomRefused."""
+        room = self.named(name, account_sid=call.facts.account_sid)
         if room is not None:
             return room.enter(call, admission)
         room = self._made(call.services, call.facts, name, admission)
@@ -56,8 +56,8 @@ class Conferences:
     def invite(
         self, services: Services, facts: CallFacts, name: str, admission: Admission, *, hang_up: Callable[[], None]
     ) -> Room:
-        """Expect a call that is placed in the room of that name, which is made if there is none. Raises RoomRefused."""
-        room = self._by_name.get(name)
+        """Expect a call that is placed in its account's room of that name, made if need be. Raises RoomRefused."""
+        room = self.named(name, account_sid=facts.account_sid)
         if room is not None:
             room.invite(admission.participant, hang_up=hang_up)
             return room
@@ -83,9 +83,9 @@ class Conferences:
             music=self._music,
             on_close=self._forget,
         )
-        self._by_name[name] = self._by_sid[room.sid] = room
+        self._by_name[facts.account_sid, name] = self._by_sid[room.sid] = room
         return room
 
     def _forget(self, room: Room) -> None:
         del self._by_sid[room.sid]
-        del self._by_name[room.name]
+        del self._by_name[room.account_sid, room.name]

@@ -1,7 +1,7 @@
-"""The queues of the account: those in which somebody waits now, and the records of all.
+"""The queues of all accounts: those in which somebody waits now, and the records of all.
 
 A queue is made by the first <Enqueue> that names it and stays on record; who waits in it is known here alone, for as
-long as somebody does. All who use a queue at once use one LiveQueue.
+long as somebody does. All who use a queue at once use one LiveQueue. An account sees its own.
 Source: Twilio <Enqueue> (queues are made on demand), <Queue>; Twilio Queue resource (names, sizes).
 """
 
@@ -43,15 +43,22 @@ class _Entry:
     finding: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
+_Name = tuple[str, str]
+"""Account and friendly name."""
+
+
+def _name_of(record: QueueRecord) -> _Name:
+    return record.account_sid, record.friendly_name
+
+
 class Queues:
     """music: what is heard by those who wait without a waitUrl. now: wall clock, aware."""
 
-    def __init__(self, *, store: Store, account_sid: str, music: Clip, now: Callable[[], datetime]) -> None:
+    def __init__(self, *, store: Store, music: Clip, now: Callable[[], datetime]) -> None:
         self._store = store
-        self._account_sid = account_sid
         self._music = music
         self._now = now
-        self._entries: dict[str, _Entry] = {}
+        self._entries: dict[_Name, _Entry] = {}
 
     def __len__(self) -> int:
         """How many are in use."""
@@ -69,35 +76,36 @@ class Queues:
         return any(queue.member(call_sid) is not None for queue in self)
 
     @asynccontextmanager
-    async def made(self, name: str, *, max_size: int | None = None) -> AsyncIterator[LiveQueue]:
+    async def made(self, name: str, *, account_sid: str, max_size: int | None = None) -> AsyncIterator[LiveQueue]:
         """The queue of that name, which is made if there is none: with room for max_size.
 
         Raises StorageUnavailable when it cannot be looked up.
         """
-        async with self._entry(name) as entry:
+        async with self._entry((account_sid, name)) as entry:
             if entry.queue is None:
-                entry.queue = self._live(await self._create(name, max_size or DEFAULT_SIZE))
+                entry.queue = self._live(await self._create(account_sid, name, max_size or DEFAULT_SIZE))
             yield entry.queue
 
     @asynccontextmanager
-    async def found(self, name_or_sid: str) -> AsyncIterator[LiveQueue | None]:
+    async def found(self, name_or_sid: str, *, account_sid: str) -> AsyncIterator[LiveQueue | None]:
         """The queue of that name or sid; None: there is none. Raises StorageUnavailable."""
         name = name_or_sid
         if is_sid("QU", name_or_sid):
             live = self.live(name_or_sid)
             record = await self._store.queue(name_or_sid) if live is None else live.record
-            name = name_or_sid if record is None else record.friendly_name
-        async with self._entry(name) as entry:
+            if record is not None and record.account_sid == account_sid:
+                name = record.friendly_name
+        async with self._entry((account_sid, name)) as entry:
             yield entry.queue
 
     # What the REST API asks for. Each raises StorageUnavailable.
 
-    async def create(self, name: str, *, max_size: int = DEFAULT_SIZE) -> QueueRecord:
+    async def create(self, name: str, *, account_sid: str, max_size: int = DEFAULT_SIZE) -> QueueRecord:
         """Raises QueueExists."""
-        async with self._entry(name) as entry:
+        async with self._entry((account_sid, name)) as entry:
             if entry.queue is not None:
                 raise QueueExists(name)
-            record = await self._create(name, max_size)
+            record = await self._create(account_sid, name, max_size)
             entry.queue = self._live(record)
             return record
 
@@ -110,7 +118,7 @@ class Queues:
             date_updated=self._now(),
         )
         if changed.friendly_name != record.friendly_name:
-            async with self._entry(changed.friendly_name) as other:
+            async with self._entry(_name_of(changed)) as other:
                 if other.queue is not None:
                     raise QueueExists(changed.friendly_name)
         await self._store.write(changed)
@@ -118,7 +126,7 @@ class Queues:
         if live is not None:
             live.record = changed
             if changed.friendly_name != record.friendly_name:
-                self._entries[changed.friendly_name] = self._entries.pop(record.friendly_name)
+                self._entries[_name_of(changed)] = self._entries.pop(_name_of(record))
         return changed
 
     async def delete(self, record: QueueRecord) -> None:
@@ -128,14 +136,14 @@ class Queues:
         await self._store.write(replace(record, date_deleted=self._now()))
 
     @asynccontextmanager
-    async def _entry(self, name: str) -> AsyncIterator[_Entry]:
+    async def _entry(self, name: "_Name") -> AsyncIterator[_Entry]:
         """The one entry of that name, with its queue if there is one, kept as long as somebody is in here."""
         entry = self._entries.setdefault(name, _Entry())
         entry.users += 1
         try:
             async with entry.finding:
                 if entry.queue is None:
-                    record = await self._store.queue_named(name)
+                    record = await self._store.queue_named(*name)
                     entry.queue = None if record is None else self._live(record)
             yield entry
         finally:
@@ -151,11 +159,11 @@ class Queues:
     def _live(self, record: QueueRecord) -> LiveQueue:
         return LiveQueue(record, music=self._music)
 
-    async def _create(self, name: str, max_size: int) -> QueueRecord:
+    async def _create(self, account_sid: str, name: str, max_size: int) -> QueueRecord:
         now = self._now()
         record = QueueRecord(
             sid=new_sid("QU"),
-            account_sid=self._account_sid,
+            account_sid=account_sid,
             friendly_name=name,
             max_size=min(max_size, LARGEST_SIZE),
             date_created=now,

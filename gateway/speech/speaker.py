@@ -28,7 +28,7 @@ TEXT_TOO_LONG: Final = 13521
 class Speech(Protocol):
     """What makes the sound: media/speech/speech.py, or a peer of it in tests."""
 
-    async def say(self, utterance: Utterance, voice: Voice) -> Clip: ...
+    async def say(self, utterance: Utterance, voice: Voice, *, rate_hz: int = 8000) -> Clip: ...
 
 
 class Speaker:
@@ -36,13 +36,16 @@ class Speaker:
         self._speech = speech
         self._choice = choice
 
-    async def say(self, verb: Say, timeline: "Timeline") -> Clip | None:
-        """The sound of the verb; None, and the reason on the record, where it fails."""
+    async def say(self, verb: Say, timeline: "Timeline", *, rate_hz: int = 8000) -> Clip | None:
+        """The sound of the verb; None, and the reason on the record, where it fails.
+
+        rate_hz: of the clip, as whoever hears it has use for.
+        """
         utterance, voice = self._read(verb, timeline)
         if voice is None:
             return None
         try:
-            return await self._speech.say(utterance, voice)
+            return await self._speech.say(utterance, voice, rate_hz=rate_hz)
         except SpeechError as error:
             timeline.warn(INTERNAL_FAILURE, f"<Say>: {error}", level="error")
             return None

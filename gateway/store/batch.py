@@ -15,8 +15,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 from gateway.store.records import (
     CallRecord,
     ConferenceRecord,
+    ConfiguredRecord,
     DeferredCallback,
     DeletedCall,
+    DeletedConfigured,
     EventRecord,
     LegRecord,
     Operation,
@@ -30,6 +32,8 @@ from gateway.store.schema import (
     CALLS,
     CONFERENCE_ROWS,
     CONFERENCES,
+    CONFIGURED,
+    CONFIGURED_ROWS,
     EVENT_ROWS,
     EVENTS,
     LEG_ROWS,
@@ -61,6 +65,8 @@ class Statement(Enum):
     DELETE_CALL = "delete call"
     DELETE_LEGS = "delete legs"
     DELETE_EVENTS = "delete events"
+    DELETE_CONFIGURED = "delete configured"
+    PUT_CONFIGURED = "configured"
 
 
 Rows = Mapping[Statement, list[Row]]
@@ -73,6 +79,7 @@ def encode(operations: Iterable[Operation], positions: Iterator[int]) -> Rows:
     recordings: dict[str, RecordingRecord] = {}
     conferences: dict[str, ConferenceRecord] = {}
     queues: dict[str, QueueRecord] = {}
+    configured: dict[str, ConfiguredRecord | None] = {}
     events: list[EventRecord] = []
     owed: dict[int, Row] = {}
     deferred: dict[int, Row] = {}
@@ -102,9 +109,13 @@ def encode(operations: Iterable[Operation], positions: Iterator[int]) -> Rows:
                 queues[operation.sid] = operation
             case DeletedCall(sid):
                 deleted.append((sid,))
+            case ConfiguredRecord():
+                configured[operation.sid] = operation
+            case DeletedConfigured(sid):
+                configured[sid] = None
             case _:
                 raise UsageError(f"expected a record or an outbox operation, found {type(operation).__name__}")
-    rows = {
+    rows: dict[Statement, list[Row]] = {
         Statement.PUT_CALL: [CALL_ROWS.encode(each) for each in calls.values()],
         Statement.PUT_LEG: [LEG_ROWS.encode(each) for each in legs.values()],
         Statement.PUT_RECORDING: [RECORDING_ROWS.encode(each) for each in recordings.values()],
@@ -117,6 +128,8 @@ def encode(operations: Iterable[Operation], positions: Iterator[int]) -> Rows:
         Statement.DELETE_CALL: deleted,
         Statement.DELETE_LEGS: deleted,
         Statement.DELETE_EVENTS: deleted,
+        Statement.DELETE_CONFIGURED: [(sid,) for sid, each in configured.items() if each is None],
+        Statement.PUT_CONFIGURED: [CONFIGURED_ROWS.encode(each) for each in configured.values() if each is not None],
     }
     return {statement: found for statement, found in rows.items() if found}
 
@@ -150,6 +163,8 @@ def statements(dialect: sa.Dialect) -> Mapping[Statement, str]:
         Statement.DELETE_CALL: _deletion(dialect, CALLS.c.sid),
         Statement.DELETE_LEGS: _deletion(dialect, LEGS.c.call_sid),
         Statement.DELETE_EVENTS: _deletion(dialect, EVENTS.c.call_sid),
+        Statement.DELETE_CONFIGURED: _deletion(dialect, CONFIGURED.c.sid),
+        Statement.PUT_CONFIGURED: _insert(dialect, CONFIGURED, key=("sid",)),
     }
 
 

@@ -43,6 +43,10 @@ def partial_index(name: str, column: str, *, where: str) -> sa.Index:
     return sa.Index(name, column, sqlite_where=sa.text(where), postgresql_where=sa.text(where))
 
 
+def is_in(statuses: Sequence[str]) -> str:
+    return "status IN ({})".format(", ".join(f"'{status}'" for status in statuses))
+
+
 def not_in(statuses: Sequence[str]) -> str:
     return "status NOT IN ({})".format(", ".join(f"'{status}'" for status in statuses))
 

@@ -144,6 +144,21 @@ class QueueRecord:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ConfiguredRecord:
+    """What was configured over REST: an account, a key, an application, a number, a SIP login.
+
+    kind: which; gateway/accounts/entries.py knows them. details: JSON values, secrets sealed.
+    """
+
+    sid: str
+    account_sid: str
+    kind: str
+    date_created: datetime
+    date_updated: datetime
+    details: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
 class EventRecord:
     """One line of a call's timeline, or a warning or an error on it.
 
@@ -163,6 +178,10 @@ class EventRecord:
     leg_id: str | None = None
     details: Mapping[str, object] = field(default_factory=dict)
     position: int = 0
+
+
+NOTIFICATION: Final = " notification"
+"""What an order key ends with that is of a clientNotificationUrl: it waits for nothing else of its call."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,6 +204,16 @@ class OwedCallback:
     due_at: datetime | None = None
     token: str = field(default_factory=lambda: new_sid(""))
     position: int = 0
+
+    @property
+    def is_notification(self) -> bool:
+        """Whether it tells the application that a client is to be woken up."""
+        return self.order_key.endswith(NOTIFICATION)
+
+    @property
+    def account_sid(self) -> str:
+        """Whose call it is about, as the parameters say ahead of everything a device or application added."""
+        return next((value for name, value in self.params if name == "AccountSid"), "")
 
 
 @dataclass(frozen=True)
@@ -210,5 +239,21 @@ class DeletedCall:
     sid: str
 
 
-Record = CallRecord | LegRecord | RecordingRecord | ConferenceRecord | QueueRecord | EventRecord | OwedCallback
-Operation = Record | SettledCallback | DeferredCallback | DeletedCall
+@dataclass(frozen=True)
+class DeletedConfigured:
+    """What was configured under this sid is to be forgotten."""
+
+    sid: str
+
+
+Record = (
+    CallRecord
+    | LegRecord
+    | RecordingRecord
+    | ConferenceRecord
+    | QueueRecord
+    | ConfiguredRecord
+    | EventRecord
+    | OwedCallback
+)
+Operation = Record | SettledCallback | DeferredCallback | DeletedCall | DeletedConfigured

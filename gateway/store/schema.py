@@ -13,26 +13,38 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from gateway.store.columns import Instant, Json, Pairs, Words, column_of, not_in, partial_index, row_map
+from gateway.store.columns import Instant, Json, Pairs, Words, column_of, is_in, not_in, partial_index, row_map
 from gateway.store.records import (
     FINAL_CALL_STATUSES,
     FINAL_RECORDING_STATUSES,
     CallRecord,
     ConferenceRecord,
+    ConfiguredRecord,
     EventRecord,
     LegRecord,
     OwedCallback,
     QueueRecord,
     RecordingRecord,
 )
+from gateway.store.timely import untimely
 from signaling.errors import UsageError
 
 METADATA: Final = sa.MetaData()
 
+ANSWERED: Final = "completed"
 UNFINISHED_CALLS: Final = not_in(FINAL_CALL_STATUSES)
+FINISHED_CALLS: Final = is_in(FINAL_CALL_STATUSES)
+UNTIMELY_CALLS: Final = untimely(finished=FINISHED_CALLS, answered=ANSWERED)
 UNFINISHED_RECORDINGS: Final = not_in(FINAL_RECORDING_STATUSES)
 UNFINISHED_CONFERENCES: Final = not_in(("completed",))
 """Conditions, word for word those of the partial indexes: a bound parameter would keep the index from being used."""
+
+
+def _of_finished_calls(name: str, *columns: str) -> sa.Index:
+    """Written once a call, when it is over."""
+    where = sa.text(FINISHED_CALLS)
+    return sa.Index(name, "account_sid", *columns, "status", "sid", sqlite_where=where, postgresql_where=where)
+
 
 CALLS: Final = sa.Table(
     "calls",
@@ -67,8 +79,16 @@ CALLS: Final = sa.Table(
     partial_index("calls_by_parent", "parent_call_sid", where="parent_call_sid IS NOT NULL"),
     partial_index("calls_unfinished", "status", where=UNFINISHED_CALLS),
     sa.Index("calls_by_account", "account_sid", "sid"),
-    sa.Index("calls_by_to", "to", "sid"),
-    sa.Index("calls_by_from", "from_", "sid"),
+    _of_finished_calls("calls_by_status"),
+    _of_finished_calls("calls_by_to", "to"),
+    _of_finished_calls("calls_by_from", "from_"),
+    _of_finished_calls("calls_by_both", "to", "from_"),
+    sa.Index(
+        "calls_untimely",
+        "status",
+        sqlite_where=sa.text(UNTIMELY_CALLS["sqlite"]),
+        postgresql_where=sa.text(UNTIMELY_CALLS["postgresql"]),
+    ),
     sqlite_with_rowid=False,
 )
 
@@ -176,6 +196,19 @@ QUEUES: Final = sa.Table(
     sqlite_with_rowid=False,
 )
 
+CONFIGURED: Final = sa.Table(
+    # One table for all kinds: few rows, read whole at start, and searched in memory.
+    "configured",
+    METADATA,
+    sa.Column("sid", sa.Text, primary_key=True),
+    column_of("account_sid"),
+    column_of("kind"),
+    column_of("date_created", Instant),
+    column_of("date_updated", Instant),
+    column_of("details", Json),
+    sqlite_with_rowid=False,
+)
+
 OUTBOX: Final = sa.Table(
     "outbox",
     METADATA,
@@ -212,6 +245,7 @@ RECORDING_ROWS: Final = row_map(RecordingRecord, RECORDINGS)
 EVENT_ROWS: Final = row_map(EventRecord, EVENTS)
 CONFERENCE_ROWS: Final = row_map(ConferenceRecord, CONFERENCES)
 QUEUE_ROWS: Final = row_map(QueueRecord, QUEUES)
+CONFIGURED_ROWS: Final = row_map(ConfiguredRecord, CONFIGURED)
 OUTBOX_ROWS: Final = row_map(OwedCallback, OUTBOX)
 
 
@@ -233,6 +267,47 @@ def _add_rooms(connection: sa.Connection) -> None:
         connection.execute(sa.text(statement.format(end=_TABLE_END[connection.dialect.name])))
 
 
+def _index_call_filters(connection: sa.Connection) -> None:
+    for statement in _CALL_FILTERS[connection.dialect.name]:
+        connection.execute(sa.text(statement))
+
+
+_OVER: Final = "status IN ('completed', 'busy', 'failed', 'no-answer', 'canceled')"
+_UNTIMELY: Final = (
+    f"CREATE INDEX IF NOT EXISTS calls_untimely ON calls (status) WHERE {_OVER}"
+    " AND ((start_time IS NOT NULL AND status <> 'completed')"
+    " OR (start_time IS NOT NULL AND (substr(sid, 3, 11) > {start} + 60{end}"
+    " OR substr(sid, 3, 11) < {start} - 18000{end}))"
+    " OR (end_time IS NOT NULL AND (substr(sid, 3, 11) > {over} + 60{end}"
+    " OR substr(sid, 3, 11) < {over} - 18000{end})))"
+)
+_HEX_OF: Final = {
+    "sqlite": ("printf('%011x', CAST((", ") * 1000 AS INTEGER))"),
+    "postgresql": ("lpad(to_hex(CAST((", ") * 1000 AS BIGINT)), 11, '0')"),
+}
+_CALL_FILTERS: Final = {
+    dialect: (
+        "DROP INDEX IF EXISTS calls_by_to",
+        "DROP INDEX IF EXISTS calls_by_from",
+        f"CREATE INDEX IF NOT EXISTS calls_by_status ON calls (account_sid, status, sid) WHERE {_OVER}",
+        f'CREATE INDEX IF NOT EXISTS calls_by_to ON calls (account_sid, "to", status, sid) WHERE {_OVER}',
+        f"CREATE INDEX IF NOT EXISTS calls_by_from ON calls (account_sid, from_, status, sid) WHERE {_OVER}",
+        f'CREATE INDEX IF NOT EXISTS calls_by_both ON calls (account_sid, "to", from_, status, sid) WHERE {_OVER}',
+        _UNTIMELY.format(start=f"{before}start_time", over=f"{before}end_time", end=after),
+    )
+    for dialect, (before, after) in _HEX_OF.items()
+}
+
+
+def _add_configured(connection: sa.Connection) -> None:
+    connection.execute(sa.text(_CONFIGURED.format(end=_TABLE_END[connection.dialect.name])))
+
+
+_CONFIGURED: Final = (
+    "CREATE TABLE IF NOT EXISTS configured (sid TEXT NOT NULL PRIMARY KEY, account_sid TEXT NOT NULL,"
+    " kind TEXT NOT NULL, date_created FLOAT NOT NULL, date_updated FLOAT NOT NULL, details TEXT NOT NULL) {end}"
+)
+
 _TABLE_END: Final = {"sqlite": "WITHOUT ROWID", "postgresql": ""}
 _ROOMS: Final = (
     "CREATE TABLE IF NOT EXISTS conferences (sid TEXT NOT NULL PRIMARY KEY,"
@@ -252,6 +327,8 @@ _ROOMS: Final = (
 MIGRATIONS: Final[tuple[Migration, ...]] = (
     Migration(_index_calls, readable_from=1),
     Migration(_add_rooms, readable_from=1),
+    Migration(_index_call_filters, readable_from=1),
+    Migration(_add_configured, readable_from=1),
 )
 """Entry 0 leads from version 1 to version 2, and so on. A fresh database is made by the table definitions."""
 

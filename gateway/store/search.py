@@ -9,7 +9,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from gateway.store.schema import CALLS, CONFERENCES, QUEUES, RECORDINGS
+from gateway.store.schema import CONFERENCES, QUEUES, RECORDINGS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +28,10 @@ class Between:
     start: datetime | None = None
     end: datetime | None = None
 
+    @property
+    def is_open(self) -> bool:
+        return self.start is None and self.end is None
+
     def conditions(self, column: "sa.Column[float]") -> "Iterator[sa.ColumnElement[bool]]":
         if self.start is not None:
             yield column >= self.start.timestamp()
@@ -37,7 +41,7 @@ class Between:
 
 @dataclass(frozen=True, kw_only=True)
 class CallSearch:
-    """None: any."""
+    """None: any. How it is looked for: call_list.py."""
 
     account_sid: str
     to: str | None = None
@@ -46,19 +50,6 @@ class CallSearch:
     status: str | None = None
     started: Between = Between()
     ended: Between = Between()
-
-    def conditions(self) -> "Iterator[sa.ColumnElement[bool]]":
-        yield CALLS.c.account_sid == self.account_sid
-        for column, wanted in (
-            (CALLS.c.to, self.to),
-            (CALLS.c.from_, self.from_),
-            (CALLS.c.parent_call_sid, self.parent_call_sid),
-            (CALLS.c.status, self.status),
-        ):
-            if wanted is not None:
-                yield column == wanted
-        yield from self.started.conditions(CALLS.c.start_time)
-        yield from self.ended.conditions(CALLS.c.end_time)
 
 
 @dataclass(frozen=True, kw_only=True)

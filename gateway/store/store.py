@@ -7,9 +7,10 @@ one line in the log: one bad record never keeps anybody from the others.
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import datetime
 from itertools import count
 from pathlib import Path
 from time import time_ns
@@ -18,12 +19,15 @@ from typing import Any, Final, TypeVar
 import sqlalchemy as sa
 import structlog
 
+from gateway.sids import first_sid
+from gateway.store.call_list import call_list
 from gateway.store.columns import RowMap, UnreadableRow
 from gateway.store.database import ANSWER_S, journal_path, open_engine
 from gateway.store.journal import Journal
 from gateway.store.records import (
     CallRecord,
     ConferenceRecord,
+    ConfiguredRecord,
     EventRecord,
     LegRecord,
     Operation,
@@ -36,6 +40,8 @@ from gateway.store.schema import (
     CALLS,
     CONFERENCE_ROWS,
     CONFERENCES,
+    CONFIGURED,
+    CONFIGURED_ROWS,
     EVENT_ROWS,
     EVENTS,
     LEG_ROWS,
@@ -59,6 +65,7 @@ _log = structlog.get_logger()
 RecordT = TypeVar("RecordT")
 ResultT = TypeVar("ResultT")
 OwedListener = Callable[[Sequence[OwedCallback]], None]
+WrittenListener = Callable[[Sequence[Operation]], None]
 
 READERS: Final = 2
 SPACING_S: Final = 0.03
@@ -76,8 +83,10 @@ class Store:
         self._loop = asyncio.get_running_loop()
         self._closed = False
         self._on_owed: OwedListener | None = None
+        self._on_written: WrittenListener | None = None
         self._positions = count(1)
         self._gathered: list[Submission] = []
+        self._outstanding = 0
         self._flush_timer: asyncio.TimerHandle | None = None
         self._flushed_at = 0.0
         self._writer = Writer(engine, journal=journal, report=self._report_from_thread)
@@ -123,6 +132,10 @@ class Store:
         """listener: called on the loop with callbacks as soon as they are safe, in the order they were written."""
         self._on_owed = listener
 
+    def listen_written(self, listener: WrittenListener) -> None:
+        """listener: called on the loop with every operation as soon as it can be read back, in order."""
+        self._on_written = listener
+
     def write(self, *operations: Operation) -> "asyncio.Future[None]":
         """Write in one transaction. Await the result to know that the facts are safe; it may also be dropped.
 
@@ -141,8 +154,10 @@ class Store:
         self._submit(Submission(self._placed(operations) if is_owed else operations), urgent=is_owed)
 
     async def flush(self) -> None:
-        """Returns when everything submitted before is safe."""
-        await self.write()
+        """Returns when everything submitted before is safe; at once where that is so already."""
+        self._check_open()
+        if self._outstanding:
+            await self.write()
 
     async def call(self, sid: str) -> CallRecord | None:
         return await self._one(CALL_ROWS, CALLS.c.sid == sid)
@@ -154,7 +169,11 @@ class Store:
 
     async def search_calls(self, search: CallSearch, place: Place) -> tuple[list[CallRecord], bool]:
         """The page's calls, newest first, and whether there are more in the direction it was asked for."""
-        return await self._page(CALL_ROWS, CALLS.c.sid, search.conditions(), place)
+        query, parameters = call_list(search, place, dialect=self._engine.dialect.name)
+        found = await self._read(self._select, query, CALL_ROWS, parameters)
+        is_up = place.before is not None
+        page = found[: place.size]
+        return page[::-1] if is_up else page, len(found) > place.size
 
     async def search_recordings(self, search: RecordingSearch, place: Place) -> tuple[list[RecordingRecord], bool]:
         """As search_calls."""
@@ -188,6 +207,15 @@ class Store:
         condition = sa.text(UNFINISHED_RECORDINGS)
         return await self._many(RECORDING_ROWS, condition, order=(RECORDINGS.c.sid,), timeout_s=START_S)
 
+    async def untranscribed_recordings(self, *, since: datetime) -> list[RecordingRecord]:
+        """Recordings made since then that are complete or absent, and whose transcription is still ordered."""
+        conditions = [
+            RECORDINGS.c.sid >= first_sid("RE", since),
+            RECORDINGS.c.status.in_(("completed", "absent")),
+            RECORDINGS.c.details.contains('"transcription"'),
+        ]
+        return await self._many(RECORDING_ROWS, *conditions, order=(RECORDINGS.c.sid,), timeout_s=START_S)
+
     async def conference(self, sid: str) -> ConferenceRecord | None:
         return await self._one(CONFERENCE_ROWS, CONFERENCES.c.sid == sid)
 
@@ -208,9 +236,16 @@ class Store:
         """One in use; a deleted queue is none."""
         return await self._one(QUEUE_ROWS, sa.and_(QUEUES.c.sid == sid, QUEUES.c.date_deleted.is_(None)))
 
-    async def queue_named(self, name: str) -> QueueRecord | None:
+    async def queue_named(self, account_sid: str, name: str) -> QueueRecord | None:
         """One in use; a deleted queue is none."""
-        return await self._one(QUEUE_ROWS, sa.and_(QUEUES.c.friendly_name == name, QUEUES.c.date_deleted.is_(None)))
+        condition = sa.and_(
+            QUEUES.c.friendly_name == name, QUEUES.c.account_sid == account_sid, QUEUES.c.date_deleted.is_(None)
+        )
+        return await self._one(QUEUE_ROWS, condition)
+
+    async def configured(self) -> list[ConfiguredRecord]:
+        """Everything, oldest first."""
+        return await self._many(CONFIGURED_ROWS, order=(CONFIGURED.c.date_created, CONFIGURED.c.sid), timeout_s=START_S)
 
     async def queues(self, *, limit: int = 50) -> list[QueueRecord]:
         """Those in use, newest first."""
@@ -219,6 +254,18 @@ class Store:
     async def events(self, call_sid: str) -> list[EventRecord]:
         """The call's timeline, oldest first."""
         return await self._many(EVENT_ROWS, EVENTS.c.call_sid == call_sid, order=(EVENTS.c.position,))
+
+    async def events_of(self, call_sids: Sequence[str], *, limit: int) -> list[EventRecord]:
+        """The timelines of several calls, in the order in which their lines were written."""
+        return await self._many(EVENT_ROWS, EVENTS.c.call_sid.in_(call_sids), order=(EVENTS.c.position,), limit=limit)
+
+    async def legs_of(self, call_sids: Sequence[str]) -> list[LegRecord]:
+        return await self._many(LEG_ROWS, LEGS.c.call_sid.in_(call_sids), order=(LEGS.c.created_at,))
+
+    async def recordings_of(self, call_sids: Sequence[str], *, limit: int = 200) -> list[RecordingRecord]:
+        """Oldest first, without those that were deleted."""
+        conditions = (RECORDINGS.c.call_sid.in_(call_sids), RECORDINGS.c.status != "deleted")
+        return await self._many(RECORDING_ROWS, *conditions, order=(RECORDINGS.c.sid,), limit=limit)
 
     async def owed_callbacks(self, *, after: int = 0, limit: int = 1000) -> list[OwedCallback]:
         """Callbacks still owed with a position above ``after``, in the order they were written."""
@@ -254,9 +301,11 @@ class Store:
         query = sa.select(*raw).where(*conditions).order_by(*order).limit(limit)
         return await self._read(self._select, query, rows, timeout_s=timeout_s)
 
-    def _select(self, query: sa.Select[Any], rows: RowMap[RecordT]) -> list[RecordT]:
+    def _select(
+        self, query: sa.Select[Any], rows: RowMap[RecordT], parameters: Mapping[str, object] | None = None
+    ) -> list[RecordT]:
         with self._engine.connect() as connection:
-            found = connection.execute(query).all()
+            found = connection.execute(query, parameters).all()
         records = []
         for row in found:
             try:
@@ -289,6 +338,7 @@ class Store:
         one before. What nobody waits for, here or at the receiver of a callback, gathers for ``LINGER_S``.
         """
         self._gathered.append(submission)
+        self._outstanding += 1
         now = self._loop.time()
         due_at = max(now, self._flushed_at + SPACING_S) if urgent else now + LINGER_S
         if self._flush_timer is not None:
@@ -329,6 +379,7 @@ class Store:
 
     def _report(self, outcomes: list[Outcome]) -> None:
         owed: list[OwedCallback] = []
+        self._outstanding -= len(outcomes)
         for outcome in outcomes:
             future = outcome.submission.context
             if future is None:
@@ -341,5 +392,7 @@ class Store:
                     future.set_exception(outcome.error)
             if outcome.error is None or isinstance(outcome.error, StorageUnavailable):
                 owed += [each for each in outcome.submission.operations if isinstance(each, OwedCallback)]
+            if outcome.error is None and self._on_written is not None:
+                self._on_written(outcome.submission.operations)
         if owed and self._on_owed is not None:
             self._on_owed(owed)

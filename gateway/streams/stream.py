@@ -61,7 +61,9 @@ class MediaStream:
 
     async def run(self) -> None:
         try:
-            socket = await self._call.services.webhooks.open_socket(self._order.url)
+            socket = await self._call.services.webhooks.open_socket(
+                self._order.url, account_sid=self._call.facts.account_sid
+            )
         except FetchError as error:
             self._call.timeline.warn(int(error.code), f"<Stream>: {error.message}", level="error", url=error.url)
             self._tell("stream-error", StreamError=error.message)

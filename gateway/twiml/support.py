@@ -8,6 +8,7 @@ Editing rule: an element or attribute enters EXECUTED together with the test tha
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 from gateway.twiml.model import VERBS
 from gateway.twiml.schema import shape_of, tag_of
@@ -106,7 +107,7 @@ EXECUTED: Mapping[str, frozenset[str]] = {
     "Stop/Stream": frozenset({"name", "url"}),
     "Stop/Recording": frozenset({"name"}),
     "Connect": frozenset({"action", "method"}),
-    "Connect/Stream": _STREAM,
+    "Connect/Stream": _STREAM | {"track"},
     "Connect/Stream/Parameter": frozenset({"name", "value"}),
     "Gather/Say": frozenset({"voice", "language", "loop"}),
 }
@@ -117,6 +118,20 @@ ACCEPTED: Mapping[str, frozenset[str]] = {
     "Dial/Sip": frozenset({"name"}),
 }
 """Path of an element: attributes of its maker's own network or cloud, taken silently. Source: spec of <Dial>, 1."""
+
+
+def without_effect(path: str, element: Any) -> tuple[str, ...]:
+    """Attributes of an element in this place that have another value than their default, and no effect."""
+    cls: type = element.__class__
+    running, silent = EXECUTED.get(path, frozenset()), ACCEPTED.get(path, frozenset())
+    return tuple(
+        name
+        for name, known in shape_of(cls).attributes.items()
+        if known.group is None
+        and name not in running
+        and name not in silent
+        and getattr(element, known.target) != known.default
+    )
 
 
 def language() -> tuple[Element, ...]:

@@ -26,7 +26,7 @@ from gateway.parameters import (
 from gateway.scripted import ScriptedCall
 from gateway.services import Services
 from gateway.sids import new_sid
-from gateway.store.records import CallRecord, LegRecord, Operation
+from gateway.store.records import NOTIFICATION, CallRecord, LegRecord, Operation
 from gateway.telling import Telling
 from gateway.timeline import Timeline
 from gateway.twiml.model import Number, Sip
@@ -228,7 +228,7 @@ class Attempt:
                     method="POST",
                     parameters=call_parameters(self.facts, posted.status)
                     + [(name, value) for name, value in self._order.parameters.items()],
-                    order_key=f"{self.facts.sid} notification",
+                    order_key=f"{self.facts.sid}{NOTIFICATION}",
                 )
             )
         self._call.timeline.note(*facts)

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from gateway.call import CallStatus, ProgressEvent
+from gateway.codec_choice import prefer_common_codec
 from gateway.fork import DialModel, DialState
 from gateway.fork_events import (
     AttemptPlaced,
@@ -79,7 +80,7 @@ _REFUSALS = {
 async def dial(call: ScriptedCall, verb: Dial, base_url: str | None) -> Next:
     # Resolved before anything rings: a URL that cannot be requested is an error of the document.
     orders = [order_for(call, verb, noun, base_url) for noun in _executed(call, verb)]
-    _prefer_common_codec(call, orders)
+    prefer_common_codec(call, [way.target for order in orders for way in order.ways])
     if not verb.answer_on_bridge:
         await call.answer()
     action = None if verb.action is None else resolve_url(base_url, verb.action)
@@ -104,20 +105,6 @@ async def dial(call: ScriptedCall, verb: Dial, base_url: str | None) -> Next:
     if action is not None:
         return Fetch(url=action, method=verb.method.value, parameters=run.result_parameters(finish))
     return Continue()
-
-
-def _prefer_common_codec(call: ScriptedCall, orders: Sequence[Order]) -> None:
-    """A caller who may be answered before his party is known gets a codec that whoever is dialled speaks.
-
-    What cannot be mended later has to be certain; a phone is offered anew when it turns out wrong.
-    """
-    leg = call.leg
-    parties = [
-        party for order in orders for way in order.ways for party in call.services.location.repertoires(way.target)
-    ]
-    if parties:
-        spoken = [party.certain if leg.is_codec_final else party.possible for party in parties]
-        leg.prefer([name for name in leg.codec_choices if all(name in names for names in spoken)])
 
 
 def _executed(call: ScriptedCall, verb: Dial) -> list[Dialled]:

@@ -11,6 +11,7 @@ from collections.abc import Coroutine
 from contextlib import AbstractContextManager
 from typing import Any, Final
 
+from gateway.accounts import entries
 from gateway.call import CallStatus, PickedUp, Placed
 from gateway.call_progress import CallProgress
 from gateway.interpreter import ScriptError
@@ -112,7 +113,7 @@ def _next(call: ScriptedCall, verb: Dial, action: str | None, child: "_Child") -
 
 def _following(call: ScriptedCall, noun: Application, base_url: str | None) -> Fetch | None:
     """The first document: of the noun if it names one, else of the application."""
-    application = call.services.router.application(noun.application_sid)
+    application = _application(call, noun)
     if application is None:
         return None
     if noun.url is not None:
@@ -141,6 +142,10 @@ async def _run(call: ScriptedCall, verb: Dial, child: "_Child", following: Fetch
         pass
 
 
+def _application(call: ScriptedCall, noun: Application) -> entries.Application | None:
+    return call.services.router.application(noun.application_sid, account_sid=call.facts.account_sid)
+
+
 def _child_of(call: ScriptedCall, verb: Dial, noun: Application, base_url: str | None) -> "_Child":
     account_sid = call.facts.account_sid
     facts = CallFacts(
@@ -157,7 +162,7 @@ def _child_of(call: ScriptedCall, verb: Dial, noun: Application, base_url: str |
             **{f"Param_{name}": value for name, value in noun.parameters},
         },
     )
-    application = call.services.router.application(noun.application_sid)
+    application = _application(call, noun)
     script = Script() if application is None else Script.of(application, noun.application_sid, noun.application_sid)
     progress = CallProgress(
         call.services,

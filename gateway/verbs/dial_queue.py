@@ -37,7 +37,7 @@ async def dial_queue(call: ScriptedCall, verb: Dial, noun: Queue, base_url: str 
             call.timeline.warn(NOT_EXECUTED, f"<Queue {name}> is not executed: there is no TaskRouter here")
     talk = _Talk(call, verb, base_url)
     try:
-        async with call.services.queues.found(noun.queue) as queue:
+        async with call.services.queues.found(noun.queue, account_sid=call.facts.account_sid) as queue:
             if queue is None:
                 message = f"<Queue>: expected a queue, found none with the name or sid {noun.queue!r:.80}"
                 call.timeline.warn(NO_SUCH_QUEUE, message, level="error")

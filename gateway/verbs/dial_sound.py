@@ -71,7 +71,10 @@ class DialSound:
         """Ringing is heard until it is there, and in its place if it cannot be had."""
         try:
             url = resolve_url(self._base_url, written)
-            clip = await self._call.services.sounds.clip(url, cookies=self._call.cookies)
+            call = self._call
+            clip = await call.services.sounds.clip(
+                url, account_sid=call.facts.account_sid, cookies=call.cookies, rate_hz=self._parent.rate_hz
+            )
         except TwimlError as error:
             self._call.timeline.warn(error.code, f"dialMusic: {error.message}")
         except FetchError as error:
@@ -134,6 +137,7 @@ class DialSound:
         verb = self._verb
         order = RecordingOrder(
             call_sid=self._call.facts.sid,
+            account_sid=self._call.facts.account_sid,
             track=verb.recording_track.value,
             is_trimmed=verb.trim,
             callback_url=self._callback_url(),

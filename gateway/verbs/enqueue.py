@@ -44,7 +44,9 @@ async def enqueue(call: ScriptedCall, verb: Enqueue, base_url: str | None) -> Ne
         call.timeline.warn(NO_NAME, "<Enqueue>: expected the name of a queue, found none", level="error")
         return visit.over([("QueueResult", QueueResult.ERROR.value)])
     try:
-        async with call.services.queues.made(verb.queue, max_size=verb.max_queue_size) as queue:
+        async with call.services.queues.made(
+            verb.queue, account_sid=call.facts.account_sid, max_size=verb.max_queue_size
+        ) as queue:
             return await visit.wait(queue, waiting)
     except StorageUnavailable as error:
         call.timeline.log.error("queue not found", queue=verb.queue, reason=str(error))

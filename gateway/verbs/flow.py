@@ -4,6 +4,7 @@ Source: Twilio <Hangup>, <Reject>, <Redirect>, <Pause>; SIP and TwiML Interactio
 """
 
 import asyncio
+from typing import Final
 
 from gateway.scripted import ScriptedCall
 from gateway.twiml import resolve_url
@@ -13,18 +14,27 @@ from gateway.verbs.outcome import Continue, Fetch, Next, Stop
 from media.engine import Silence
 from signaling.leg import HangupCause
 
+NOT_EXECUTED: Final = 13750
 
-async def hangup(call: ScriptedCall, _verb: Hangup, _base_url: str | None) -> Next:
+
+async def hangup(call: ScriptedCall, verb: Hangup, _base_url: str | None) -> Next:
     """Hangup as the first verb still answers the call."""
+    _tell_of_parameters(call, verb)
     await call.answer()
     return Stop()
 
 
 async def reject(call: ScriptedCall, verb: Reject, _base_url: str | None) -> Next:
     """Refuse a call that nobody answered; on an answered one it is a Hangup."""
+    _tell_of_parameters(call, verb)
     if not call.is_answered:
         call.refusal = HangupCause.BUSY if verb.reason is RejectReason.BUSY else HangupCause.NOT_FOUND
     return Stop()
+
+
+def _tell_of_parameters(call: ScriptedCall, verb: Hangup | Reject) -> None:
+    if verb.parameters:
+        call.timeline.warn(NOT_EXECUTED, f"<{verb.tag}><Parameter> has no effect")
 
 
 async def redirect(_call: ScriptedCall, verb: Redirect, base_url: str | None) -> Next:

@@ -138,6 +138,7 @@ class PartialResults:
                             ("SequenceNumber", str(self._sequence)),
                         ),
                         call_sid=self._call.facts.sid,
+                        account_sid=self._call.facts.account_sid,
                         cookies=self._call.cookies,
                         may_be_empty=True,
                     )

@@ -8,10 +8,10 @@ Source: Twilio <Number>, <Client>, <Sip>, <Sim>, <WhatsApp>; Twilio <Dial>, time
 import random
 from dataclasses import dataclass, field
 from typing import TypedDict, assert_never
-from urllib.parse import unquote
 
 from gateway import caller_id
 from gateway.caller_id import CallerIdRefused
+from gateway.codec_choice import sip_target
 from gateway.scripted import ScriptedCall
 from gateway.telling import Telling
 from gateway.twiml import TwimlError, resolve_url
@@ -25,6 +25,7 @@ from signaling.weight import by_weight
 # Twilio always adds this to the timeout that was asked for. Source: Twilio <Dial>, timeout.
 TIMEOUT_EXTRA_S = 5
 CLIENT_TIMEOUT_S = 60
+NOT_PERMITTED = 13227
 UNSUPPORTED_NOUN = 13215
 
 Dialled = Number | Client | Sip | Sim | WhatsApp
@@ -87,12 +88,14 @@ def order_for(call: ScriptedCall, verb: Dial, noun: Dialled, base_url: str | Non
                 screening=Screening(whisper=_whisper(noun, base_url)),
             )
         case Number(number=number):
+            may_call = call.services.router.may_call(number, account_sid=call.facts.account_sid)
             return Order(
                 noun=noun,
                 callee=number,
                 shown=caller_id.for_number(verb.caller_id, call.facts, call.services.router),
                 timeout_s=timeout_s,
-                ways=(Way(target=NumberTarget(number), headers=dict(noun.headers)),),
+                ways=(Way(target=NumberTarget(number), headers=dict(noun.headers)),) if may_call else (),
+                impossible=None if may_call else Impossible(NOT_PERMITTED, f"the account may not call {number}"),
                 telling=telling_for(call, noun.status, base_url),
                 **_once_answered(call, noun, base_url),
             )
@@ -107,7 +110,10 @@ def order_for(call: ScriptedCall, verb: Dial, noun: Dialled, base_url: str | Non
                 **_once_answered(call, noun, base_url),
             )
         case Sim(sim_sid=sid):
-            card = next((sim.uri for sim in call.services.configuration.sims if sim.sid == sid), None)
+            configuration = call.services.configuration
+            # The cards of the configuration file are the main account's.
+            sims = configuration.sims if call.facts.account_sid == configuration.account.sid else ()
+            card = next((sim.uri for sim in sims if sim.sid == sid), None)
             unknown = Impossible(UNSUPPORTED_NOUN, f"<Sim>: no [[sims]] has {sid[:40]!r}")
             return Order(
                 noun=noun,
@@ -141,13 +147,8 @@ def _sip_ways(noun: Sip, chance: random.Random, domain: str) -> list[Way]:
 
 
 def _sip_way(uri: SipUri, common: dict[str, str], domain: str) -> Way:
-    """A user of our own domain is whoever registered as that identity here; a port names another server."""
     headers = dict(uri.headers) | common
-    user, at, rest = uri.uri.partition(":")[2].partition("@")
-    if at and rest.partition(";")[0].lower() == domain.lower():
-        return Way(target=ClientTarget(unquote(user)), headers=headers)
-    target = SipTarget(uri=uri.uri, username=uri.username, password=uri.password, headers=headers)
-    return Way(target=target, headers=headers)
+    return Way(target=sip_target(uri, headers, domain), headers=headers)
 
 
 class _OnceAnswered(TypedDict):

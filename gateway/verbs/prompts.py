@@ -47,19 +47,24 @@ class Prompt:
 
 
 async def prepare(call: ScriptedCall, verb: Prompting, base_url: str | None) -> Prompt:
-    """A verb's sound, fetched or spoken. A <Say> that fails is an empty prompt, with the reason on the call's record.
+    """A verb's sound, fetched or spoken, as wide as the leg's codec has it.
 
+    A <Say> that fails is an empty prompt, with the reason on the call's record.
     Raises TwimlError, FetchError and UnplayableAudio for a <Play>, as errors of the document.
     """
+    rate_hz = call.leg.media.rate_hz
     match verb:
         case Say():
-            return Prompt(clip=await call.services.speaker.say(verb, call.timeline), loops=verb.loop or MAX_LOOPS)
+            clip = await call.services.speaker.say(verb, call.timeline, rate_hz=rate_hz)
+            return Prompt(clip=clip, loops=verb.loop or MAX_LOOPS)
         case Play(digits=str(digits)):
             return Prompt(digits=digits)
         case Play():
             url = resolve_url(base_url, verb.url)
-            clip = await call.services.sounds.clip(url, cookies=call.cookies)
-            return Prompt(clip=clip, loops=verb.loop or MAX_LOOPS)
+            sound = await call.services.sounds.clip(
+                url, account_sid=call.facts.account_sid, cookies=call.cookies, rate_hz=rate_hz
+            )
+            return Prompt(clip=sound, loops=verb.loop or MAX_LOOPS)
         case Pause():
             return Prompt(pause_s=verb.length_s)
         case _:

@@ -15,7 +15,7 @@ from gateway.hearing import Frames
 from gateway.parameters import Parameters
 from gateway.recordings import ActiveRecording, RecordingOrder
 from gateway.scripted import ScriptedCall
-from gateway.transcription import Transcription
+from gateway.transcription import TranscriptionOrder
 from gateway.twiml import TwimlError, resolve_url
 from gateway.twiml.model import Record
 from gateway.verbs.attempt import NOT_EXECUTED
@@ -83,13 +83,16 @@ def _order(call: ScriptedCall, verb: Record, base_url: str | None) -> RecordingO
     )
     return RecordingOrder(
         call_sid=call.facts.sid,
+        account_sid=call.facts.account_sid,
         source="RecordVerb",
         track="inbound",
         is_trimmed=verb.trim,
         callback_url=told_url,
         callback_method=verb.recording_status_callback_method.value,
         callback_events=frozenset(event.value for event in verb.recording_status_callback_events),
-        then=Transcription(call=call, url=text_url).settled if verb.transcribe and text_url is not None else None,
+        transcription=TranscriptionOrder(url=text_url, parameters=call.parameters())
+        if verb.transcribe and text_url is not None
+        else None,
     )
 
 

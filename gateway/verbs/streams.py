@@ -16,6 +16,7 @@ from gateway.scripted import ScriptedCall
 from gateway.streams.stream import MediaStream, StreamOrder
 from gateway.twiml import TwimlError, resolve_url
 from gateway.twiml.model import Connect, Recording, Start, Stop, Stream
+from gateway.twiml.support import without_effect
 from gateway.twiml.values import RecordingChannels, StreamTrack
 from gateway.verbs.outcome import Continue, Fetch, Next
 
@@ -34,6 +35,7 @@ _TRACKS: Final = {
 
 async def start(call: ScriptedCall, verb: Start, base_url: str | None) -> Next:
     await call.answer()
+    _tell_what_has_no_effect(call, verb)
     for noun in verb.nouns:
         match noun:
             case Stream():
@@ -48,6 +50,7 @@ async def start(call: ScriptedCall, verb: Start, base_url: str | None) -> Next:
 
 
 async def stop(call: ScriptedCall, verb: Stop, _base_url: str | None) -> Next:
+    _tell_what_has_no_effect(call, verb)
     for noun in verb.nouns:
         match noun:
             case Stream():
@@ -64,6 +67,7 @@ async def stop(call: ScriptedCall, verb: Stop, _base_url: str | None) -> Next:
 
 async def connect(call: ScriptedCall, verb: Connect, base_url: str | None) -> Next:
     await call.answer()
+    _tell_what_has_no_effect(call, verb)
     action = None if verb.action is None else resolve_url(base_url, verb.action)
     for noun in verb.nouns:
         if not isinstance(noun, Stream):
@@ -76,6 +80,18 @@ async def connect(call: ScriptedCall, verb: Connect, base_url: str | None) -> Ne
             await MediaStream(call, order).run()
         break
     return Continue() if action is None else Fetch(url=action, method=verb.method.value)
+
+
+def _tell_what_has_no_effect(call: ScriptedCall, verb: Start | Stop | Connect) -> None:
+    for name in without_effect(verb.tag, verb):
+        call.timeline.warn(NOT_EXECUTED, f"<{verb.tag} {name}> has no effect")
+    for noun in verb.nouns:
+        # Of those that run; the others are told as a whole.
+        if isinstance(noun, Stream | Recording):
+            for name in without_effect(f"{verb.tag}/{noun.tag}", noun):
+                call.timeline.warn(NOT_EXECUTED, f"<{verb.tag}><{noun.tag} {name}> has no effect")
+        if isinstance(verb, Stop) and isinstance(noun, Stream) and noun.parameters:
+            call.timeline.warn(NOT_EXECUTED, "<Stop><Stream><Parameter> has no effect")
 
 
 def _begin(call: ScriptedCall, kind: str, name: str, work: Coroutine[Any, Any, None]) -> None:
@@ -111,6 +127,7 @@ async def _record(call: ScriptedCall, noun: Recording, base_url: str | None) -> 
     """Records what the party says and hears until it is stopped or the call is over."""
     order = RecordingOrder(
         call_sid=call.facts.sid,
+        account_sid=call.facts.account_sid,
         source="StartCallRecordingAPI",
         track=noun.track.value,
         is_trimmed=noun.trim,

@@ -59,13 +59,13 @@ class _Stored:
 
 
 class AudioFetcher:
-    """sign: headers every request of ours carries, for a GET of this target. clock: monotonic seconds."""
+    """sign: headers every request of an account carries, for a GET of this target. clock: monotonic seconds."""
 
     def __init__(
         self,
         exchanger: Exchanger,
         *,
-        sign: Callable[[Target], Mapping[str, str]],
+        sign: Callable[[Target, str], Mapping[str, str]],
         clock: Callable[[], float],
         capacity: int = CACHE_BYTES,
         total_s: float = TOTAL_S,
@@ -78,29 +78,38 @@ class AudioFetcher:
         self._turns: dict[str, _Turn] = {}
         self._versions = count(1)
 
-    async def fetch(self, url: str, *, cookies: CallCookies | None = None) -> Audio:
-        """Raises FetchError; 13420 for what is no sound file by its Content-Type."""
+    async def fetch(self, url: str, *, account_sid: str = "", cookies: CallCookies | None = None) -> Audio:
+        """Raises FetchError; 13420 for what is no sound file by its Content-Type.
+
+        Files are kept for each account apart: what one may hear was asked for in its name.
+        """
         clean, overrides = Overrides.parse(url)
         target = parse_target(clean)
-        key = target.base_url
+        key = f"{account_sid} {target.base_url}"
         try:
             async with asyncio.timeout(self._total_s), self._turn(key):
                 stored = self._cache.get(key)
                 if stored is not None and stored.fresh_until > self._clock():
                     return stored.audio
-                return await self._ask(key, target, stored, overrides, cookies)
+                return await self._ask(key, target, stored, overrides, account_sid, cookies)
         except TimeoutError:
             message = f"expected the sound file within {self._total_s:g} s, found no end of it"
             raise FetchError(FetchCode.TOTAL_TIMEOUT, target.url, message) from None
 
     async def _ask(
-        self, key: str, target: Target, stored: _Stored | None, overrides: Overrides, cookies: CallCookies | None
+        self,
+        key: str,
+        target: Target,
+        stored: _Stored | None,
+        overrides: Overrides,
+        account_sid: str,
+        cookies: CallCookies | None,
     ) -> Audio:
         def make(hop: Hop) -> Outgoing:
             return Outgoing(
                 target=hop.target,
                 form=None,
-                headers={**self._sign(hop.target), **(stored.validators if stored is not None else {})},
+                headers={**self._sign(hop.target, account_sid), **(stored.validators if stored is not None else {})},
                 connect_s=overrides.connect_s,
                 read_s=overrides.read_s,
                 cookies=cookies,

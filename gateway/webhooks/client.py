@@ -8,7 +8,7 @@ Source: webhooks.md 6 to 8 of the specification; Twilio "Webhooks: Connection Ov
 
 import asyncio
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 from uuid import uuid4
@@ -28,7 +28,7 @@ from gateway.webhooks.resolver import GuardedResolver, LookUp, system_addresses
 from gateway.webhooks.signature import SIGNATURE_HEADER, sign
 from gateway.webhooks.target import Target, form, parse_target
 
-__all__ = ["Audio", "CallCookies", "Fetched", "Request", "WebhookClient"]
+__all__ = ["Audio", "CallCookies", "Exchanged", "Fetched", "Request", "WebhookClient"]
 
 MAX_BODY: Final = 64 * 1024
 MAX_REDIRECTS: Final = 10
@@ -45,13 +45,15 @@ SOCKET_OPENS_S: Final = 15.0
 class Request:
     """One webhook. url: absolute, with or without user and password and a fragment of connection overrides.
 
-    token: I-Twilio-Idempotency-Token, the same over all attempts. may_be_empty: an answer without a body is fine.
+    account_sid: whose token signs it; "" the main one's. token: I-Twilio-Idempotency-Token, the same over all attempts.
+    may_be_empty: an answer without a body is fine.
     """
 
     url: str = field(repr=False)
     method: str = "POST"
     params: Params = field(default=(), repr=False)
     call_sid: str = ""
+    account_sid: str = ""
     cookies: CallCookies | None = None
     token: str = field(default_factory=lambda: str(uuid4()))
     may_be_empty: bool = False
@@ -72,21 +74,39 @@ class Fetched:
     base_url: str = field(repr=False)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Exchanged:
+    """A webhook that is over, with its retries and redirects: what came of it is an answer or an error.
+
+    took_s: from the first request to the end of the last answer.
+    """
+
+    request: Request
+    took_s: float
+    answer: Fetched | None = None
+    error: FetchError | None = None
+
+
 class WebhookClient:
-    """auth_token: the secret requests are signed with. Made and closed on a running loop."""
+    """token_of: an account's secret, which its requests are signed with. Made and closed on a running loop.
+
+    on_exchange: told of every webhook that is over.
+    """
 
     def __init__(
         self,
         *,
-        auth_token: str,
+        token_of: Callable[[str], str],
         guard: Guard,
         tls: ssl.SSLContext | bool = True,
         look_up: LookUp = system_addresses,
+        on_exchange: Callable[[Exchanged], None] | None = None,
     ) -> None:
-        self._auth_token = auth_token
+        self._token_of = token_of
+        self._on_exchange = on_exchange
         self._resolver = GuardedResolver(guard, look_up=look_up)
         self._exchanger = Exchanger(self._resolver, tls=tls)
-        self._audio = AudioFetcher(self._exchanger, sign=self._signature, clock=asyncio.get_running_loop().time)
+        self._audio = AudioFetcher(self._exchanger, sign=self._audio_headers, clock=asyncio.get_running_loop().time)
 
     async def close(self) -> None:
         await self._exchanger.close()
@@ -94,6 +114,21 @@ class WebhookClient:
 
     async def fetch(self, request: Request) -> Fetched:
         """Raises FetchError for anything but a 2xx answer with a body of at most 64 kB."""
+        clock = asyncio.get_running_loop().time
+        begun_s = clock()
+        try:
+            answer = await self._fetch(request)
+        except FetchError as error:
+            self._tell(Exchanged(request=request, took_s=clock() - begun_s, error=error))
+            raise
+        self._tell(Exchanged(request=request, took_s=clock() - begun_s, answer=answer))
+        return answer
+
+    def _tell(self, exchanged: Exchanged) -> None:
+        if self._on_exchange is not None:
+            self._on_exchange(exchanged)
+
+    async def _fetch(self, request: Request) -> Fetched:
         url, overrides = Overrides.parse(request.url)
         target = parse_target(url)
         if request.method not in (hdrs.METH_GET, hdrs.METH_POST):
@@ -105,15 +140,17 @@ class WebhookClient:
             message = f"expected an answer within {overrides.total_s:g} s in all, found none"
             raise FetchError(FetchCode.TOTAL_TIMEOUT, url, message, kind=Retry.READ) from None
 
-    async def fetch_audio(self, url: str, *, cookies: CallCookies | None = None) -> Audio:
-        """A sound file of at most 50 MB, from the cache if its server allows. Raises FetchError."""
-        return await self._audio.fetch(url, cookies=cookies)
+    async def fetch_audio(self, url: str, *, account_sid: str = "", cookies: CallCookies | None = None) -> Audio:
+        """A sound file of at most 50 MB, from the account's cache if its server allows. Raises FetchError."""
+        return await self._audio.fetch(url, account_sid=account_sid, cookies=cookies)
 
-    async def open_socket(self, url: str, *, largest: int = MAX_SOCKET_MESSAGE) -> ClientWebSocketResponse:
+    async def open_socket(
+        self, url: str, *, account_sid: str = "", largest: int = MAX_SOCKET_MESSAGE
+    ) -> ClientWebSocketResponse:
         """A WebSocket to a ``ws`` or ``wss`` URL, signed as it stands; the caller closes it. Raises FetchError."""
         scheme, _, rest = url.partition("://")
         target = parse_target(f"{'http' if scheme == 'ws' else 'https'}://{rest}")
-        headers = {SIGNATURE_HEADER.lower(): sign(self._auth_token, url)}
+        headers = {SIGNATURE_HEADER.lower(): sign(self._token_of(account_sid), url)}
         try:
             async with asyncio.timeout(SOCKET_OPENS_S):
                 return await self._exchanger.open_socket(target, headers, largest=largest)
@@ -159,11 +196,17 @@ class WebhookClient:
         return Outgoing(
             target=target,
             form=None if is_get else form(hop.params).encode("ascii"),
-            headers={**self._signature(target, () if is_get else hop.params), TOKEN_HEADER: request.token},
+            headers={
+                **self._signature(target, () if is_get else hop.params, account_sid=request.account_sid),
+                TOKEN_HEADER: request.token,
+            },
             connect_s=overrides.connect_s,
             read_s=overrides.read_s,
             cookies=request.cookies,
         )
 
-    def _signature(self, target: Target, params: Params = ()) -> dict[str, str]:
-        return {SIGNATURE_HEADER: sign(self._auth_token, target.url, params), "X-Home-Region": "us1"}
+    def _audio_headers(self, target: Target, account_sid: str) -> dict[str, str]:
+        return self._signature(target, account_sid=account_sid)
+
+    def _signature(self, target: Target, params: Params = (), *, account_sid: str) -> dict[str, str]:
+        return {SIGNATURE_HEADER: sign(self._token_of(account_sid), target.url, params), "X-Home-Region": "us1"}

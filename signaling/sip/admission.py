@@ -11,6 +11,7 @@ from typing import Protocol
 
 import structlog
 
+from signaling.scope import AccountOfHost, one_account, scoped
 from signaling.sip.auth import Refused, Verified
 from signaling.sip.challenge_choice import Challenged
 from signaling.sip.limits import RateTable
@@ -26,7 +27,14 @@ class Authenticator(Protocol):
     def challenge(self, peer: Challenged | None = None, *, stale: bool = False) -> list[str]: ...
 
     def verify(
-        self, method: str, authorization: Sequence[str], *, uri: str, body: bytes = b"", source: str = ""
+        self,
+        method: str,
+        authorization: Sequence[str],
+        *,
+        uri: str,
+        body: bytes = b"",
+        source: str = "",
+        account: str = "",
     ) -> Verified | Refused: ...
 
 
@@ -38,7 +46,7 @@ class SourceTrunks(Protocol):
 
 @dataclass(frozen=True)
 class Admitted:
-    """Exactly one of the two is set."""
+    """Exactly one of the two is set. identity: scoped."""
 
     identity: str | None = None
     trunk: str | None = None
@@ -59,9 +67,17 @@ class Forbidden:
 
 
 class Admission:
-    """clock: monotonic seconds, for how much is logged."""
+    """clock: monotonic seconds, for how much is logged. account_of_host: whose caller From means."""
 
-    def __init__(self, *, authenticator: Authenticator, trunks: SourceTrunks, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        *,
+        authenticator: Authenticator,
+        trunks: SourceTrunks,
+        clock: Callable[[], float],
+        account_of_host: AccountOfHost = one_account,
+    ) -> None:
+        self._account_of_host = account_of_host
         self._authenticator = authenticator
         self._trunks = trunks
         self._logged = RateTable(rate=1, burst=5, clock=clock, limit=8)
@@ -84,12 +100,13 @@ class Admission:
         )
         if not answers:
             return Challenge(tuple(self._authenticator.challenge(peer)))
+        account = self._account_of_host(request.from_address.uri.host)
         verdict = self._authenticator.verify(
-            request.method, answers, uri=request.uri_text, body=request.body, source=flow.source
+            request.method, answers, uri=request.uri_text, body=request.body, source=flow.source, account=account
         )
         match verdict:
             case Verified(identity) if request.from_address.uri.user == identity:
-                return Admitted(identity=identity)
+                return Admitted(identity=scoped(account, identity))
             case Verified(identity):
                 if self._logged.take("forbidden"):
                     log.info("sip.call_forbidden", identity=identity, source=flow.source)

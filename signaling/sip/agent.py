@@ -19,6 +19,7 @@ from media.engine import Engine, PortsExhausted
 from signaling.errors import GatewayError, PeerError, UsageError
 from signaling.leg import Direction, HangupCause, LegState, OutboundCall
 from signaling.peer_media import PeerMediaFactory
+from signaling.scope import AccountOfHost, identity_in, one_account, scoped
 from signaling.sip.admission import Admission, Admitted, Authenticator, Challenge, Forbidden, SourceTrunks
 from signaling.sip.core import ACCEPT, ALLOW, SUPPORTED, UNDERSTOOD_OPTIONS, SipCore, SipSettings
 from signaling.sip.credentials import ChallengeAnswers
@@ -39,7 +40,7 @@ from signaling.sip.session import Session
 from signaling.sip.session_timer import SessionTimer
 from signaling.sip.transaction import TimerValues, server_key
 from signaling.sip.transaction_layer import TransactionLayer
-from signaling.sip.transport import Flow, SipTransports, TransportLimits
+from signaling.sip.transport import Flow, SipTransports, TransportLimits, Witness
 from signaling.sip.uac import OutboundInvite, template_of
 from signaling.sip.uas import InboundInvite
 from signaling.sip.values import SipParseError
@@ -71,7 +72,9 @@ class SipAgent:
 
     on_call: gets each admitted inbound leg, 100 already sent; it rings, answers or hangs up, now or later.
     make_peer_media: the sound of browsers; without it their descriptions are refused.
+    account_of_host: whose phone an address means; identities are scoped by it (scope.py).
     clock: for limits and digest; scheduler: for everything timed, the running loop's if None.
+    witness: sees every message, see SipTransports.
     """
 
     def __init__(
@@ -89,10 +92,16 @@ class SipAgent:
         scheduler: Scheduler | None = None,
         limits: TransportLimits | None = None,
         make_peer_media: PeerMediaFactory | None = None,
+        account_of_host: AccountOfHost = one_account,
+        witness: Witness | None = None,
     ) -> None:
+        self._witness = witness
         self._engine = engine
         self._settings = settings
-        self._admission = Admission(authenticator=authenticator, trunks=trunks, clock=clock)
+        self._account_of_host = account_of_host
+        self._admission = Admission(
+            authenticator=authenticator, trunks=trunks, clock=clock, account_of_host=account_of_host
+        )
         self._registrar = registrar
         self._resolver = resolver
         self._on_call = on_call
@@ -131,6 +140,11 @@ class SipAgent:
         core = self.core
         return {"legs": len(core.legs), "dialogs": len(core.dialogs), "transactions": core.layer.live}
 
+    @property
+    def legs(self) -> tuple[SipLeg, ...]:
+        """Those that are not over."""
+        return tuple(self.core.legs)
+
     async def start(self) -> None:
         """Listen; ``addresses`` then has what was bound, in the order of ``settings.listen``."""
         transports = SipTransports(
@@ -141,6 +155,7 @@ class SipAgent:
             limits=self._limits,
             tls=self._settings.tls,
             clock=self._clock,
+            witness=self._witness,
         )
         scheduler = self._scheduler or LoopScheduler()
         layer = TransactionLayer(
@@ -328,7 +343,8 @@ class SipAgent:
 
         It proved who it is; its Contact tells which of the identity's devices. Source: RFC 5626 3.1, 5.3; RFC 7118 5.
         """
-        identity = request.to_address.uri.user or ""
+        to = request.to_address.uri
+        identity = scoped(self._account_of_host(to.host), to.user or "")
         places = {(contact.uri.user, contact.uri.host.lower()) for contact in request.contact}
         for leg in self.core.legs:
             leg.device_moved(identity, places, flow)
@@ -405,7 +421,7 @@ class SipAgent:
                 leg.end(HangupCause.FAILED, reason="nobody took the call")
 
     def _facts_of(self, request: Request, flow: Flow, admitted: Admitted) -> LegFacts:
-        from_trunk = admitted.trunk is not None
+        from_trunk, identity = admitted.trunk is not None, admitted.identity or ""
         uri = request.uri
         called = Address(uri)
         return LegFacts(
@@ -413,7 +429,7 @@ class SipAgent:
             direction=Direction.INBOUND,
             caller=party_of(request.from_address, numbers=from_trunk),
             callee=party_of(called, numbers=from_trunk),
-            device=f"trunk:{admitted.trunk}" if from_trunk else f"sip:{admitted.identity}@{flow.source}",
+            device=f"trunk:{admitted.trunk}" if from_trunk else f"sip:{identity_in(identity)}@{flow.source}",
             headers=extension_headers(request),
             diversion=diversion_of(request),
             call_id=request.call_id,

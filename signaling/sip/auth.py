@@ -18,6 +18,7 @@ from itertools import count
 from urllib.parse import unquote
 
 from signaling.errors import PeerError
+from signaling.scope import identity_in, scoped
 from signaling.sip.challenge_choice import STRONGEST_FIRST, Algorithm, ChallengeChoice, Challenged
 from signaling.sip.limits import GuessGuard
 
@@ -121,7 +122,7 @@ class _Window:
 class DigestAuthenticator:
     """Checks who a request is from.
 
-    credentials: the password of a user name, or None. clock: seconds, the same for making and checking nonces.
+    credentials: the password of a scoped identity, or None. clock: seconds, the same for making and checking nonces.
     guard: slows guessing down; while it refuses a source or an account, right answers are refused like wrong ones.
     Only answers with the right password leave a trace in memory, at most ``replay_limit`` nonces; one that was pushed
     out is refused as stale together with all that are older, so that pushing out never allows a replay.
@@ -170,38 +171,47 @@ class DigestAuthenticator:
         ]
 
     def verify(
-        self, method: str, authorization: Sequence[str], *, uri: str, body: bytes = b"", source: str = ""
+        self,
+        method: str,
+        authorization: Sequence[str],
+        *,
+        uri: str,
+        body: bytes = b"",
+        source: str = "",
+        account: str = "",
     ) -> Verified | Refused:
         """Checks the Authorization or Proxy-Authorization values of a request.
 
         uri: the Request-URI; the answer must have been made for that resource. body: not covered, ``qop=auth`` only.
-        source: where the request came from, for counting wrong guesses. Source: RFC 7616 3.4; RFC 3261 22.4.
+        source: where the request came from, for counting wrong guesses. account: whose user is meant, "" the home's.
+        Source: RFC 7616 3.4; RFC 3261 22.4.
         """
         answer = self._our_answer(authorization)
         if answer is None:
             return Refused()
         claimed = answer["username"]
         identity = self._identity(claimed)
-        account = (claimed if identity is None else identity)[:64]
-        self._choice.answered(source=source, username=account)
-        wrong = Refused(attempted=True, username=account)
+        user = (claimed if identity is None else identity)[:64]
+        self._choice.answered(source=source, username=user)
+        wrong = Refused(attempted=True, username=user)
+        login = scoped(account, user)
         algorithm = _ALGORITHMS.get(answer.get("algorithm", "MD5").upper())
         if algorithm is None or answer["qop"].lower() != "auth" or _NC_MATCH(answer["nc"]) is None:
             return wrong
-        if self._guard is not None and self._guard.refuses(source, account):
+        if self._guard is not None and self._guard.refuses(source, login):
             return wrong
-        password = self._credentials(identity) if identity is not None else None
+        password = self._credentials(scoped(account, identity)) if identity is not None else None
         secret = _hash(algorithm, f"{claimed}:{self._realm}:{self._decoy_password if password is None else password}")
         expected = _response(algorithm, answer, secret=secret, method=method)
         is_right = hmac.compare_digest(expected.encode(), answer["response"].lower().encode("utf-8", "replace"))
         if not is_right or password is None or identity is None:
             if self._guard is not None:
-                self._guard.failed(source, account)
+                self._guard.failed(source, login)
             return wrong
         if not _same_resource(answer["uri"], uri):
             return wrong
         if self._guard is not None:
-            self._guard.succeeded(source, account)
+            self._guard.succeeded(source, login)
         if not self._use(answer["nonce"], int(answer["nc"], 16)):
             return Refused(stale=True, username=identity)
         return Verified(identity)
@@ -215,11 +225,13 @@ class DigestAuthenticator:
         return None
 
     def _identity(self, username: str) -> str | None:
-        """``alice`` or ``alice@our-realm`` without the realm; None for a user of another domain."""
+        """``alice`` or ``alice@our-realm`` without the realm; None for a user of another domain or of no account."""
         name, at, domain = username.rpartition("@")
         if not at:
-            return username
-        return name if domain.lower() == self._realm.lower() else None
+            name = username
+        elif domain.lower() != self._realm.lower():
+            return None
+        return name if identity_in(name) == name else None
 
     def _now_ms(self) -> int:
         return int(self._clock() * 1000)

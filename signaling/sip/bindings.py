@@ -11,6 +11,7 @@ from enum import Enum
 
 import structlog
 
+from signaling.scope import identity_in
 from signaling.sip.flow import Flow
 from signaling.sip.message import parse_address
 
@@ -30,8 +31,8 @@ class BindingChange(Enum):
 class Binding:
     """One device of an identity.
 
-    contact: its URI as written; address: the same for comparison. instance: its ``+sip.instance`` as written, or empty.
-    path: proxies on the way to it. since, refreshed_at, expires_at: by the registrar's clock.
+    identity: scoped. contact: its URI as written; address: the same for comparison. instance: its ``+sip.instance`` as
+    written, or empty. path: proxies on the way to it. since, refreshed_at, expires_at: by the registrar's clock.
     """
 
     identity: str
@@ -59,7 +60,9 @@ class Binding:
     @property
     def device(self) -> str:
         host = self.flow.source
-        return f"sip:{self.identity}@[{host}]" if ":" in host else f"sip:{self.identity}@{host}"
+        return (
+            f"sip:{identity_in(self.identity)}@[{host}]" if ":" in host else f"sip:{identity_in(self.identity)}@{host}"
+        )
 
 
 class BindingTable:

@@ -19,6 +19,7 @@ import structlog
 
 from signaling.leg import Leg, OutboundCall
 from signaling.location import BROWSER_CODECS, PHONE_CODECS, Device, Repertoire
+from signaling.scope import AccountOfHost, account_host, account_in, identity_in, one_account, scoped
 from signaling.sip.auth import Refused, Verified
 from signaling.sip.bindings import Binding, BindingChange, BindingTable, comparable
 from signaling.sip.challenge_choice import Challenged
@@ -41,7 +42,14 @@ class Authenticator(Protocol):
 
     def challenge(self, peer: Challenged | None = None, *, stale: bool = False) -> list[str]: ...
     def verify(
-        self, method: str, authorization: Sequence[str], *, uri: str, body: bytes = b"", source: str = ""
+        self,
+        method: str,
+        authorization: Sequence[str],
+        *,
+        uri: str,
+        body: bytes = b"",
+        source: str = "",
+        account: str = "",
     ) -> Verified | Refused: ...
 
 
@@ -78,7 +86,7 @@ class RegisteredDevice:
         return self._dial(
             DialTarget(
                 request_uri=binding.contact,
-                to_uri=f"sip:{binding.identity}@{self._domain}",
+                to_uri=_address_of(binding.identity, self._domain),
                 device=binding.device,
                 flow=binding.flow,
                 identity=binding.identity,
@@ -114,7 +122,8 @@ class _Rejected(Exception):
 class Registrar:
     """Answers REGISTER and knows the devices of every identity.
 
-    dial: SipAgent.dial. on_change(binding, change): for records and metrics; called after the tables are right.
+    dial: SipAgent.dial. account_of_host: whose device a To means; identities are scoped by it.
+    on_change(binding, change): for records and metrics; called after the tables are right.
     """
 
     def __init__(
@@ -126,7 +135,9 @@ class Registrar:
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
         on_change: Callable[[Binding, BindingChange], None] = lambda _binding, _change: None,
+        account_of_host: AccountOfHost = one_account,
     ) -> None:
+        self._account_of_host = account_of_host
         self._settings = settings
         self._authenticator = authenticator
         self._dial = dial
@@ -168,6 +179,14 @@ class Registrar:
         """Whether a device is registered from this address."""
         return self._table.has_source(source)
 
+    def age_s(self, binding: Binding) -> float:
+        """How long ago its device came."""
+        return self._clock() - binding.since
+
+    def left_s(self, binding: Binding) -> float:
+        """How long it holds unless it is refreshed."""
+        return binding.expires_at - self._clock()
+
     @property
     def identities(self) -> tuple[str, ...]:
         """Those with at least one device."""
@@ -194,10 +213,11 @@ class Registrar:
         if unknown:
             raise _Rejected(420, ("Unsupported", ", ".join(sorted(unknown))))
         answers = request.headers.getlist("Authorization")
+        account = self._account_of_host(request.to_address.uri.host)
         verdict: Verified | Refused = Refused()
         if answers:
             verdict = self._authenticator.verify(
-                request.method, answers, uri=request.uri_text, body=request.body, source=flow.source
+                request.method, answers, uri=request.uri_text, body=request.body, source=flow.source, account=account
             )
         match verdict:
             case Refused():
@@ -218,7 +238,7 @@ class Registrar:
                     if self._log_budget.take("forbidden"):
                         log.info("sip.register_forbidden", identity=identity, source=flow.source)
                     raise _Rejected(403)
-                return identity
+                return scoped(account, identity)
 
     def _update(self, identity: str, request: Request, flow: Flow) -> tuple[Binding, ...]:
         """Carries out what the Contacts ask for, all or nothing."""
@@ -311,6 +331,10 @@ class Registrar:
     def _sweep_and_again(self) -> None:
         self.sweep()
         self.start()
+
+
+def _address_of(identity: str, domain: str) -> str:
+    return f"sip:{identity_in(identity)}@{account_host(account_in(identity), domain)}"
 
 
 def _is_outdated(request: Request, binding: Binding) -> bool:

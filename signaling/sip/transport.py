@@ -31,6 +31,8 @@ _KEEP_ALIVE_OCTETS = b"\r\n\x00 "
 _ROUTES = 1024
 _ROUTES_S = 60.0
 
+Witness = Callable[[bytes, Flow, bool], None]
+
 
 @dataclass(frozen=True, kw_only=True)
 class TransportLimits:
@@ -57,6 +59,7 @@ class SipTransports:
     on_transport_error(flow, error): something for this flow could not be sent, or its peer's port is closed.
     on_flow_closed(flow): a connection is gone; its flow is dead for good.
     is_trusted(source): trunks and addresses with registered phones; they are never muted.
+    witness(octets, flow, is_sent): every checked message as it is on the wire, for who keeps a trace of calls.
     """
 
     def __init__(
@@ -69,8 +72,10 @@ class SipTransports:
         limits: TransportLimits | None = None,
         tls: TlsSettings | None = None,
         clock: Callable[[], float] = time.monotonic,
+        witness: Witness | None = None,
     ) -> None:
         limits = limits or TransportLimits()
+        self._witness = witness
         self._on_message = on_message
         self._on_transport_error = on_transport_error
         self._on_flow_closed = on_flow_closed
@@ -129,6 +134,8 @@ class SipTransports:
         """
         octets = message if isinstance(message, bytes) else bytes(message)
         self.statistics.sent += 1
+        if self._witness is not None:
+            self._witness(octets, flow, True)
         is_response = octets.startswith(b"SIP/2.0")
         if flow.protocol == "udp":
             udp = self._udp_of(flow)
@@ -203,6 +210,9 @@ class SipTransports:
                 self.statistics.muted += 1
                 stream.end()
                 return
+        if self._witness is not None:
+            self._witness(bytes(message), flow, False)
+        if isinstance(message, Request):
             flow = _request_flow(message, flow)
         self._on_message(message, flow)
 
@@ -231,6 +241,8 @@ class SipTransports:
             self._malformed(error, flow)
             return
         self.statistics.received += 1
+        if self._witness is not None:
+            self._witness(octets, flow, False)
         if isinstance(message, Request):
             flow = _request_flow(message, flow)
         self._on_message(message, flow)

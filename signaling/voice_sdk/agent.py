@@ -16,6 +16,7 @@ from signaling.errors import GatewayError
 from signaling.leg import Direction, HangupCause, OutboundCall, Party
 from signaling.location import BROWSER_CODECS, Repertoire
 from signaling.peer_media import PeerMediaEvent, PeerMediaFactory
+from signaling.scope import Scope, bare
 from signaling.tokens import LEEWAY_S, AccessGrant, TokenVerifier
 from signaling.voice_sdk import from_device, to_device
 from signaling.voice_sdk.connection import Connection, Outlet
@@ -54,7 +55,8 @@ class VoiceSdkAgent:
     """make_media: opens the sound of one call. on_call: gets each call from a device; it rings, answers or hangs up.
 
     new_call_sid: names calls from devices; ``leg.call_sid`` is what the application must know the call by.
-    clock: wall clock, for tokens.
+    clock: wall clock, for tokens. scope: how an account's identity is named to ``devices``.
+    on_presence: somebody can be called who could not, or no longer.
     """
 
     def __init__(
@@ -66,14 +68,17 @@ class VoiceSdkAgent:
         on_call: Callable[[VoiceSdkLeg], None],
         new_call_sid: Callable[[], str],
         clock: Callable[[], float] = time.time,
+        scope: Scope = bare,
+        on_presence: Callable[[], None] = lambda: None,
     ) -> None:
         self.settings = settings
+        self._on_presence = on_presence
         self._verifier = verifier
         self._make_media = make_media
         self._on_call = on_call
         self._new_call_sid = new_call_sid
         self._clock = clock
-        self._presence = Presence(settings)
+        self._presence = Presence(settings, scope=scope)
         self._legs: dict[str, list[VoiceSdkLeg]] = {}
         self._is_draining = False
 
@@ -82,6 +87,11 @@ class VoiceSdkAgent:
         """How many sockets, registered ones among them, and legs there are."""
         legs = sum(len(legs) for legs in self._legs.values())
         return {**self._presence.live, "legs": legs}
+
+    @property
+    def legs(self) -> tuple[VoiceSdkLeg, ...]:
+        """Those that are not over."""
+        return tuple(leg for legs in self._legs.values() for leg in legs)
 
     @property
     def connections(self) -> list[Connection]:
@@ -130,15 +140,18 @@ class VoiceSdkAgent:
 
     def appeared(self, connection: Connection) -> None:
         self._presence.appeared(connection)
+        self._on_presence()
         for leg in self._adrift(connection):
             if leg.is_returning and leg.call_sid not in connection.legs and not connection.is_unannounced:
                 leg.returned(connection)
 
     def disappeared(self, connection: Connection) -> None:
         self._presence.disappeared(connection)
+        self._on_presence()
 
     def left(self, connection: Connection) -> None:
         self._presence.left(connection)
+        self._on_presence()
         legs = list(dict.fromkeys(connection.legs.values()))
         connection.legs.clear()
         for leg in legs:

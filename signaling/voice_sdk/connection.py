@@ -85,7 +85,7 @@ class Connection:
         self._state = State.OPEN
         self._grant: AccessGrant | None = None
         self._timers = Timers[Timer](self._fire)
-        self._heard_at = self._loop.time()
+        self._heard_at = self._opened_at = self._loop.time()
         self._bucket = Bucket(per_s=settings.messages_per_s, burst=settings.message_burst, now=self._heard_at)
         self._message: FromDevice | None = None
         self._failure = Failure(0, "")
@@ -121,6 +121,11 @@ class Connection:
         if self._grant is None:
             raise UsageError("expected a connection that has logged in")
         return self._grant
+
+    @property
+    def age_s(self) -> float:
+        """How long ago the socket was opened."""
+        return self._loop.time() - self._opened_at
 
     @property
     def is_unannounced(self) -> bool:

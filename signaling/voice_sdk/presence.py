@@ -9,6 +9,7 @@ from collections import Counter, deque
 from collections.abc import Hashable, Sequence
 from typing import TypeVar
 
+from signaling.scope import Scope
 from signaling.voice_sdk.connection import Connection
 from signaling.voice_sdk.settings import VoiceSdkSettings
 
@@ -21,7 +22,10 @@ REMEMBER_IDENTITIES = 1000
 
 
 class Presence:
-    def __init__(self, settings: VoiceSdkSettings) -> None:
+    """scope: how whoever asks for an identity names it."""
+
+    def __init__(self, settings: VoiceSdkSettings, *, scope: Scope) -> None:
+        self._scope = scope
         self._settings = settings
         self._loop = asyncio.get_running_loop()
         self._open: dict[Connection, None] = {}
@@ -65,10 +69,10 @@ class Presence:
         return [sid for at, sid in self._untold.pop(owner, ()) if now - at < REMEMBER_S]
 
     def appeared(self, connection: Connection) -> None:
-        self._registered.setdefault(connection.grant.identity, []).append(connection)
+        self._registered.setdefault(self._scope(*_owner(connection)), []).append(connection)
 
     def disappeared(self, connection: Connection) -> None:
-        _remove(self._registered, connection.grant.identity, connection)
+        _remove(self._registered, self._scope(*_owner(connection)), connection)
 
     def left(self, connection: Connection) -> None:
         """It is gone, from whatever it was."""
@@ -77,7 +81,7 @@ class Presence:
         del self._open[connection]
         if connection.has_logged_in:
             _remove(self._joined, _owner(connection), connection)
-            _remove(self._registered, connection.grant.identity, connection)
+            _remove(self._registered, self._scope(*_owner(connection)), connection)
         else:
             self._unpend(connection)
 

@@ -1,6 +1,6 @@
-"""``python -m tests.bench engine|conference|calls|setup|sockets|loss|menu``: load from another process, tables or JSON.
+"""``python -m tests.bench engine|conference|calls|setup|sockets|loss|menu|lists``: load from another process.
 
-Everything is bounded in count and time and ends by itself; what was started is ended by its process id.
+Tables, or JSON. Everything is bounded in count and time and ends by itself; what was started is ended by its id.
 """
 
 import argparse
@@ -14,6 +14,7 @@ from pathlib import Path
 
 from tests.bench.calls import Plan, measure_calls, measure_setup
 from tests.bench.conference import measure_conference
+from tests.bench.lists import measure_lists
 from tests.bench.loss import measure_loss
 from tests.bench.media import measure_media
 from tests.bench.menu import measure_menu
@@ -29,6 +30,7 @@ MAX_CALLS = 4000
 MAX_SET_UPS = 100_000
 MAX_SOCKETS = 5000
 MAX_ROUNDS = 1000
+MAX_ROWS = 10_000_000
 MAX_SECONDS = 3600.0
 MAX_RATE = 1000.0
 
@@ -79,6 +81,8 @@ async def _measure(options: argparse.Namespace, run: Path) -> Report:
         return await measure_sockets(sockets=options.sockets, seconds=options.seconds, run=run)
     if options.bench == "loss":
         return await measure_loss(percent=options.percent, seconds=options.seconds, run=run)
+    if options.bench == "lists":
+        return await measure_lists(rows=options.rows, storage=options.storage, run=run)
     if options.bench == "menu":
         return await measure_menu(rounds=options.rounds)
     plan = Plan(
@@ -112,7 +116,10 @@ def _parser() -> argparse.ArgumentParser:
     loss.add_argument("--seconds", type=_seconds, default=10.0, metavar="S", help="how long they are lost")
     menu = benches.add_parser("menu", help="a <Gather> menu: how soon it answers its last digit, webhook apart")
     menu.add_argument("--rounds", type=_whole(MAX_ROUNDS), default=20, metavar="N")
-    for bench in (engine, conference, calls, setup, sockets, loss, menu):
+    lists = benches.add_parser("lists", help="lists of 50 calls over HTTP, among many: every filter, any page")
+    lists.add_argument("--rows", type=_whole(MAX_ROWS), default=1_000_000, metavar="N")
+    lists.add_argument("--storage", metavar="URL", help="another database than SQLite in the run's directory")
+    for bench in (engine, conference, calls, setup, sockets, loss, menu, lists):
         bench.add_argument("--json", action="store_true", help="one JSON object with fixed keys")
         bench.add_argument("--keep", metavar="DIRECTORY", help="leave logs, database and recordings here")
     for bench in (engine, conference, calls):

@@ -176,6 +176,8 @@ class PeerRecognizer:
 class PeerMix:
     """A mixing group that mixes nothing; what was played into it."""
 
+    rate_hz = 8000
+
     def __init__(self) -> None:
         self.is_closed = False
         self.played: list[Clip] = []
@@ -198,12 +200,12 @@ class PeerSpeech:
         self.said: list[tuple[str, Voice]] = []
         self.is_broken = False
 
-    async def say(self, utterance: Utterance, voice: Voice) -> Clip:
+    async def say(self, utterance: Utterance, voice: Voice, *, rate_hz: int = 8000) -> Clip:
         if self.is_broken:
             raise SpeechError("expected a voice, found a broken one")
         text = " ".join("".join(part.text for part in utterance if isinstance(part, Spoken)).split())
         self.said.append((text, voice))
-        return Clip(np.full(3200 * len(text.split()), 1000, np.int16), 8000)
+        return Clip(np.full(rate_hz * 2 // 5 * len(text.split()), 1000, np.int16), rate_hz)
 
 
 class PeerLeg:
@@ -374,8 +376,8 @@ class Scene:
     async def write(self, *operations: Operation) -> None:
         self.written.extend(operations)
 
-    async def queue_named(self, name: str) -> QueueRecord | None:
-        return self._queue(lambda queue: queue.friendly_name == name)
+    async def queue_named(self, account_sid: str, name: str) -> QueueRecord | None:
+        return self._queue(lambda queue: (queue.account_sid, queue.friendly_name) == (account_sid, name))
 
     async def queue(self, sid: str) -> QueueRecord | None:
         return self._queue(lambda queue: queue.sid == sid)
@@ -400,7 +402,7 @@ class Scene:
             base_url=self.final_urls.get(path, request.url.partition("#")[0]),
         )
 
-    def repertoires(self, target: Target) -> list[Repertoire]:
+    def repertoires(self, target: Target, *, account_sid: str) -> list[Repertoire]:
         match target:
             case ClientTarget(identity):
                 return [self.codecs.get(identity, PHONE_CODECS)] * self.devices.get(identity, 1)
@@ -409,7 +411,7 @@ class Scene:
             case SipTarget():
                 return [PHONE_CODECS]
 
-    async def fetch_audio(self, url: str, *, cookies: CallCookies) -> Audio:
+    async def fetch_audio(self, url: str, *, account_sid: str, cookies: CallCookies) -> Audio:
         path = url.partition("example.com")[2]
         sound = self.sounds.get(path)
         self.sounds_fetched.append(path)
@@ -482,7 +484,7 @@ class Scene:
             dialled=self.children,
             launch=self.launch_session,
             conferences=Conferences(open_mix=cast(Any, self.open_mix), music=HOLD_MUSIC),
-            queues=Queues(store=cast(Any, self), account_sid=ACCOUNT_SID, music=HOLD_MUSIC, now=lambda: start),
+            queues=Queues(store=cast(Any, self), music=HOLD_MUSIC, now=lambda: start),
             speaker=Speaker(self.speech, self.configuration.speech.choice),
             sounds=Sounds(cast(Any, self)),
             now=lambda: start + timedelta(seconds=loop.time() - zero),

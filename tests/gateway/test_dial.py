@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from gateway.routing import Script
+from gateway.store.records import OwedCallback
 from media.engine import Silence
 from media.tones import RING_TONE_CODES, Tone
 from signaling.leg import HangupCause, Party
@@ -746,6 +747,7 @@ def test_dial_client_notification_url_is_posted_when_dialling_starts() -> None:
     (told,) = scene.owed("/push")
     assert told["To"] == "client:bob"
     assert told["CallStatus"] == "initiated"
+    assert [each.call_sid for each in scene.written if isinstance(each, OwedCallback) and each.is_notification]
 
 
 def test_dial_sip_tells_call_id_and_final_status() -> None:

@@ -127,6 +127,13 @@ def test_noun_that_cannot_be_dialled_fails_and_is_told(noun: str) -> None:
     assert (scene.last_request["DialCallStatus"], scene.last_request["DialBridged"]) == ("failed", "false")
 
 
+def test_number_the_account_may_not_call_fails_and_is_told() -> None:
+    settings = {"RINGFORK_ACCOUNT__ALLOWED_PREFIXES": '["+46"]'}
+    scene = played('<Dial action="/after" callerId="+15550100">+15550123</Dial>', settings=settings)
+    assert scene.codes() == [13227] and not scene.dialled
+    assert (scene.last_request["DialCallStatus"], scene.last_request["DialBridged"]) == ("failed", "false")
+
+
 def test_whatsapp_tells_its_status_callback() -> None:
     noun = '<WhatsApp statusCallback="/events" statusCallbackEvent="initiated completed">+15550123</WhatsApp>'
     told = played(f"<Dial>{noun}</Dial>").owed("/events")

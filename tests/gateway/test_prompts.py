@@ -5,9 +5,12 @@ from typing import Any
 import pytest
 
 from gateway.routing import Script
+from gateway.sounds import Sounds
 from gateway.twiml import parse
 from gateway.verbs.prompts import prepare_all
+from gateway.webhooks.audio import Audio
 from gateway.webhooks.errors import FetchError
+from media.player import Clip
 from media.speech.voices import Engine, Gender
 from tests.gateway.peers import VOICE_URL, Scene
 from tests.virtual_time import run
@@ -51,6 +54,18 @@ def test_say_defaults_are_the_installations() -> None:
     settings = {"RINGFORK_SPEECH__VOICE": "woman", "RINGFORK_SPEECH__LANGUAGE": "it-IT"}
     ((_, voice),) = played("<Say>ciao</Say>", settings=settings).speech.said
     assert (voice.name, voice.gender) == ("it", Gender.FEMALE)
+
+
+@pytest.mark.parametrize("rate_hz", [8000, 16000])
+def test_say_and_play_are_as_wide_as_the_callers_codec(rate_hz: int) -> None:
+    verbs = "<Say>hello</Say><Play>/a.wav</Play><Gather timeout='1'><Say>word</Say><Play>/a.wav</Play></Gather>"
+    scene = Scene({"/voice": f"<Response>{verbs}</Response>"})
+    scene.sounds["/a.wav"] = 0.5
+    scene.caller.media.rate_hz = rate_hz
+    run(scene.run())
+    heard = scene.caller.media.played
+    assert [clip.rate_hz for clip in heard] == [rate_hz] * 4
+    assert [clip.duration_s for clip in heard] == [pytest.approx(seconds) for seconds in (0.4, 0.5, 0.4, 0.5)]
 
 
 @pytest.mark.parametrize(("loop", "times"), [("", 1), ('loop="3"', 3), ('loop="0"', 1000)])
@@ -121,3 +136,24 @@ def test_prompts_are_all_made_ready_at_once_and_one_failure_gives_up_the_rest() 
             await prepare_all(call, bad, VOICE_URL)  # type: ignore[arg-type]
 
     run(scene.run(story))
+
+
+class _Shelf:
+    """A fetcher that has one file."""
+
+    async def fetch_audio(self, url: str, *, account_sid: str = "", cookies: object = None) -> Audio:
+        return Audio(body=b"\xff\x80" * 400, content_type="audio/ulaw", url=url, version=1)
+
+
+def test_sounds_are_decoded_once_for_each_rate() -> None:
+    sounds = Sounds(_Shelf())
+
+    async def fetched() -> list[Clip]:
+        return [
+            await sounds.clip("http://app.example.com/a", account_sid="", rate_hz=rate_hz)
+            for rate_hz in (8000, 16000, 8000, 16000)
+        ]
+
+    narrow, wide, again, wide_again = run(fetched())
+    assert (narrow.rate_hz, wide.rate_hz) == (8000, 16000)
+    assert again is narrow and wide_again is wide

@@ -178,8 +178,10 @@ def test_record_status_callback(attributes: str, url: str | None, method: str, e
     ],
 )
 def test_record_transcribe_and_its_callback(attributes: str, url: str | None) -> None:
-    then = recorded(attributes).recordings[0].order.then
-    assert (None if then is None else then.__self__.url) == url  # type: ignore[attr-defined]  # a bound method
+    scene = recorded(attributes)
+    ordered = scene.recordings[0].order.transcription
+    assert (None if ordered is None else ordered.url) == url
+    assert ordered is None or dict(ordered.parameters)["CallSid"] == scene.session.facts.sid
 
 
 def test_record_configuration_without_effect_is_told() -> None:

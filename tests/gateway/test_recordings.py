@@ -5,7 +5,7 @@ import time
 import wave
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -14,15 +14,18 @@ import pytest_asyncio
 
 from gateway.background import Background
 from gateway.recordings import RecordingOrder, Recordings
-from gateway.sids import new_sid
+from gateway.sids import first_sid, new_sid
 from gateway.store import Store
 from gateway.store.records import OwedCallback, RecordingRecord
+from gateway.transcription import TranscriptionOrder
 from media.engine import PCMU, Engine, EngineSettings, Heard, RemoteMedia
 from media.hearing import loudest_tones
 from media.tones import CallProgress, tone
+from tests.media.sounds import sine, write_wav
 
 ACCOUNT = "AC" + "0" * 32
 CALLBACK = "http://app.example.com/recorded"
+URL = f"http://ringfork.example.com/2010-04-01/Accounts/{ACCOUNT}/Recordings/"
 
 
 class Studio:
@@ -34,17 +37,21 @@ class Studio:
         self.store = store
         self.background = Background()
         self.owed: list[OwedCallback] = []
+        self.handed: list[tuple[str, str, Path, str]] = []
         store.listen_owed(self.owed.extend)
         self.recordings = Recordings(
             directory=directory,
             public_url="http://ringfork.example.com",
-            account_sid=ACCOUNT,
             engine=engine,
             store=store,
             background=self.background,
+            transcribe=self.transcribe,
             now=lambda: datetime.now(UTC),
             monotonic=time.monotonic,
         )
+
+    async def transcribe(self, record: RecordingRecord, file: Path, url: str) -> None:
+        self.handed.append((record.sid, record.status, file, url))
 
     async def settle(self) -> None:
         assert await self.background.close(timeout_s=10)
@@ -73,7 +80,7 @@ async def studio(tmp_path: Path) -> AsyncIterator[Studio]:
 
 
 def order(**more: object) -> RecordingOrder:
-    return replace(RecordingOrder(call_sid=new_sid("CA"), callback_url=CALLBACK), **more)  # type: ignore[arg-type]
+    return replace(RecordingOrder(call_sid=new_sid("CA"), account_sid=ACCOUNT, callback_url=CALLBACK), **more)  # type: ignore[arg-type]
 
 
 async def record_tone(studio: Studio, wanted: RecordingOrder, *, seconds: float = 1.2, sounds: bool = True) -> str:
@@ -132,13 +139,36 @@ async def test_recording_of_silence_trimmed_is_absent(studio: Studio) -> None:
 
 @pytest.mark.parametrize(("sounds", "status"), [(True, "completed"), (False, "absent")])
 async def test_recording_that_is_settled_is_handed_on(studio: Studio, sounds: bool, status: str) -> None:
-    handed: list[tuple[str, str, bool, str]] = []
+    sid = await record_tone(studio, order(is_trimmed=True), seconds=0.5, sounds=sounds)
+    assert studio.handed == [(sid, status, studio.final(sid), URL + sid)]
 
-    async def then(record: RecordingRecord, file: Path, url: str) -> None:
-        handed.append((record.sid, record.status, file == studio.final(record.sid), url))
 
-    sid = await record_tone(studio, order(is_trimmed=True, then=then), seconds=0.5, sounds=sounds)
-    assert handed == [(sid, status, True, studio.recordings.url(sid))]
+ORDERED = TranscriptionOrder(url=CALLBACK, parameters=[("CallSid", "CA1"), ("CallStatus", "in-progress")])
+
+
+async def test_recording_keeps_its_transcription_order_on_record(studio: Studio) -> None:
+    sid = await record_tone(studio, order(transcription=ORDERED), seconds=0.5)
+    record = await studio.store.recording(sid)
+    assert record is not None and TranscriptionOrder.of(record) == ORDERED
+
+
+async def test_recover_hands_on_what_is_settled_and_not_transcribed(studio: Studio) -> None:
+    """Those the process before left unfinished too; what is older than a day is given up."""
+    now = datetime.now(UTC)
+    fresh, plain, gone, cut_off = (new_sid("RE") for _ in range(4))
+    old = first_sid("RE", now - timedelta(hours=25))
+    details = ORDERED.details()
+    write_wav(studio.part(cut_off), sine(440, seconds=1))
+    await studio.store.write(
+        unfinished(old, status="completed", details=details),
+        unfinished(fresh, status="completed", details=details),
+        unfinished(plain, status="completed"),
+        unfinished(gone, status="deleted", details=details),
+        unfinished(cut_off, details=details),
+    )
+    assert await studio.recordings.recover() == 1
+    await studio.settle()
+    assert sorted(sid for sid, *_ in studio.handed) == sorted([fresh, cut_off])
 
 
 def unfinished(sid: str, **more: object) -> RecordingRecord:

@@ -8,6 +8,8 @@ import pytest
 from gateway.interpreter import ScriptError
 from gateway.routing import Script
 from gateway.scripted import Rules
+from gateway.store.records import EventRecord
+from gateway.timeline import MOST_STEPS
 from gateway.twiml import parse
 from gateway.twiml.model import Echo, Play
 from gateway.verbs.outcome import Fetch, Given
@@ -220,3 +222,41 @@ def test_script_of_limited_rules_refuses_other_verbs() -> None:
         scene.caller.hangs_up()
 
     played(voice('<Pause length="60"/>'), story)
+
+
+def lines_of(scene: Scene, name: str) -> list[EventRecord]:
+    return [each for each in scene.written if isinstance(each, EventRecord) and each.name == name]
+
+
+def test_script_verbs_are_on_the_timeline_with_their_place_and_time() -> None:
+    scene = played(voice('\n  <Pause length="7"/>\n  <Hangup/>'))
+    begun, over = lines_of(scene, "verb"), lines_of(scene, "verb over")
+    assert [(line.message, line.line, line.column, line.url) for line in begun] == [
+        ("<Pause>", 2, 3, VOICE_URL),
+        ("<Hangup>", 3, 3, VOICE_URL),
+    ]
+    assert [(line.message, line.details["took_ms"]) for line in over] == [("<Pause>", 7000), ("<Hangup>", 0)]
+
+
+def test_script_verb_that_the_caller_ends_is_over_on_the_timeline() -> None:
+    async def story(scene: Scene) -> None:
+        await asyncio.sleep(3)
+        scene.caller.end(HangupCause.NORMAL, by_remote=True)
+
+    scene = played(voice('<Pause length="60"/>'), story)
+    assert [line.details["took_ms"] for line in lines_of(scene, "verb over")] == [3000]
+
+
+def test_script_warning_of_a_verb_tells_the_line_of_the_verb() -> None:
+    scene = played(voice('\n<Pause/>\n   <Dial callerId="nonsense">+15550123</Dial>'))
+    told = [line for line in lines_of(scene, "problem") if line.code == 13247]
+    assert [(line.line, line.column, line.url) for line in told] == [(3, 4, VOICE_URL)]
+
+
+def test_script_steps_on_the_timeline_end_with_a_line_that_says_so() -> None:
+    scene = played(voice("<Hangup/>"))
+    before = len(scene.written)
+    for _ in range(MOST_STEPS + 50):
+        scene.session.timeline.step("verb")
+    more = scene.written[before:]
+    assert len(more) < MOST_STEPS + 1 and [getattr(line, "name", "") for line in more][-1] == "cut"

@@ -21,6 +21,7 @@ from gateway.rest.token import TokenApi
 from gateway.routing import BUILT_IN_APPLICATION_SID, Router
 from gateway.tokens import NoSigningKey, TokenIssuer, verifier_of
 from signaling.tokens import TokenRefused
+from tests.gateway.accounts.peers import configured
 
 NOW = 1_800_000_000.0
 APPLICATION = "AP" + "1" * 32
@@ -43,12 +44,12 @@ def test_token_command_prints_one_that_the_daemon_takes(tmp_path: Path, monkeypa
     result = CliRunner().invoke(app, ["token", "alice", "--config", str(path), "--ttl", "600", "--json"])
     assert result.exit_code == 0, result.output
     made = json.loads(result.stdout)
-    grant = verifier_of(load(path, {}), clock=time.time).verify(made["token"])
+    grant = verifier_of(configured(load(path, {})), clock=time.time).verify(made["token"])
     assert (grant.identity, grant.may_receive, grant.application_sid) == ("alice", True, BUILT_IN_APPLICATION_SID)
     plain = CliRunner().invoke(app, ["token", "alice", "--config", str(path), "--no-incoming"])
     text = plain.stdout.strip()
     assert text.count(".") == 2
-    assert not verifier_of(load(path, {}), clock=time.time).verify(text).may_receive
+    assert not verifier_of(configured(load(path, {})), clock=time.time).verify(text).may_receive
 
 
 @pytest.mark.parametrize("arguments", [["a b"], ["alice", "--ttl", "0"], ["alice", "--ttl", "86401"]])
@@ -61,20 +62,20 @@ def test_token_command_says_what_is_wrong(tmp_path: Path, arguments: list[str]) 
 
 def test_token_needs_a_key() -> None:
     with pytest.raises(NoSigningKey, match="api_keys"):
-        TokenIssuer(configuration(api_keys=[]), clock=lambda: NOW)
+        TokenIssuer(configured(configuration(api_keys=[])), clock=lambda: NOW).issue("alice")
 
 
 def test_token_names_the_first_application() -> None:
     with_application = configuration(applications=[{"sid": APPLICATION, "voice_url": "http://127.0.0.1/voice"}])
-    token = TokenIssuer(with_application, clock=lambda: NOW).issue("alice")
-    grant = verifier_of(with_application, clock=lambda: NOW).verify(token)
+    token = TokenIssuer(configured(with_application), clock=lambda: NOW).issue("alice")
+    grant = verifier_of(configured(with_application), clock=lambda: NOW).verify(token)
     assert grant.application_sid == APPLICATION
 
 
 def test_token_of_a_removed_key_is_refused() -> None:
-    token = TokenIssuer(configuration(), clock=lambda: NOW).issue("alice")
+    token = TokenIssuer(configured(configuration()), clock=lambda: NOW).issue("alice")
     with pytest.raises(TokenRefused):
-        verifier_of(configuration(api_keys=[]), clock=lambda: NOW).verify(token)
+        verifier_of(configured(configuration(api_keys=[])), clock=lambda: NOW).verify(token)
 
 
 def test_router_finds_the_application_of_a_device() -> None:
@@ -96,8 +97,8 @@ def test_router_built_in_application_dials_what_the_device_asked_for() -> None:
 @asynccontextmanager
 async def serving(*, is_open: bool) -> AsyncIterator[tuple[aiohttp.ClientSession, str]]:
     api = TokenApi(
-        TokenIssuer(configuration(), clock=lambda: NOW),
-        Credentials(account_sid=ACCOUNT, auth_token=AUTH_TOKEN),
+        TokenIssuer(configured(configuration()), clock=lambda: NOW),
+        Credentials(configured(configuration())),
         is_open=is_open,
     )
     application = web.Application()
@@ -115,7 +116,7 @@ async def test_token_route_in_development_serves_this_machine() -> None:
         async with session.get(url, params={"identity": "alice", "ttl": "60"}) as response:
             assert response.status == 200
             made = await response.json()
-        grant = verifier_of(configuration(), clock=lambda: NOW).verify(made["token"])
+        grant = verifier_of(configured(configuration()), clock=lambda: NOW).verify(made["token"])
         assert (grant.identity, grant.expires_at) == ("alice", NOW + 60)
         async with session.get(
             url, params={"identity": "alice"}, headers={"Origin": "http://localhost:3000"}

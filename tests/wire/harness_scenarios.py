@@ -122,6 +122,22 @@ def bye(cseq: int = 3, *, extra: str = "") -> tuple[Step, ...]:
     return request("BYE", cseq=cseq, in_dialog=True, extra=extra), receive(200)
 
 
+def own_notify(sipfrag: str, *, cseq: int = 3) -> Step:
+    """The caller's NOTIFY of what became of a REFER, which was the last to come: whom it is to is known by its tag."""
+    return _send(
+        "NOTIFY [next_url] SIP/2.0\n"
+        "Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch];rport\n"
+        "From: <sip:[identity]@[remote_ip]>;tag=[pid]from[call_number]\n"
+        "To: <sip:[service]@[remote_ip]>[peer_tag_param]\n"
+        "Call-ID: [call_id]\n"
+        f"CSeq: {cseq} NOTIFY\n"
+        "Contact: <sip:[identity]@[local_ip]:[local_port];transport=[transport]>\n"
+        "Event: refer\nSubscription-State: terminated;reason=noresource\n"
+        "Max-Forwards: 70\nContent-Type: message/sipfrag\n",
+        body=sipfrag,
+    )
+
+
 def receive(
     what: int | str,
     *,

@@ -18,6 +18,7 @@ from gateway.tokens import TokenIssuer
 from gateway.web.routes import web_routes
 from signaling.voice_sdk.server import VoiceSdkServer
 from signaling.voice_sdk.settings import VoiceSdkSettings
+from tests.gateway.accounts.peers import configured
 from tests.signaling.voice_sdk.peers import ACCOUNT, KEY, SIGNING
 from tests.wire.harness_chromium import Certificate, chromium, serving
 from tests.wire.test_voice_sdk_signalling import SdkRig
@@ -82,10 +83,10 @@ def configuration() -> Configuration:
 async def desk(certificate: Certificate, directory: Path, *, is_open: bool = True) -> AsyncIterator[Desk]:
     """is_open: tokens for this machine without a login, as in development mode."""
     rig = SdkRig(VoiceSdkSettings(beat_s=1.0))
-    made = configuration()
+    known = configured(configuration())
     tokens = TokenApi(
-        TokenIssuer(made, clock=time.time),
-        Credentials(account_sid=ACCOUNT, auth_token=AUTH_TOKEN, api_keys={KEY: SIGNING.secret}),
+        TokenIssuer(known, clock=time.time),
+        Credentials(known),
         is_open=is_open,
     )
     tables = [web_routes(), tokens.routes(), VoiceSdkServer(rig.agent).routes()]

@@ -16,6 +16,8 @@ from tests.wire.harness_scenarios import (
     authorised,
     bye,
     challenged_invite,
+    hung_up,
+    own_notify,
     pause,
     receive,
     reply,
@@ -319,3 +321,25 @@ async def test_call_from_a_trunk_needs_no_password(
     asked = await calls_bob.wait("/voice")
     assert (asked["To"], asked["From"]) == (OWN_NUMBER, "+15550123")
     assert "+15550142" in asked["ForwardedFrom"]
+
+
+async def test_refer_sends_the_phone_on_and_tells_what_became_of_it(
+    application: Application, gateway: RunningGateway, tmp_path: Path
+) -> None:
+    application.on("/voice", "<Response><Refer action='/sent'><Sip>sip:bob@example.com?X-A=7</Sip></Refer></Response>")
+    application.on("/sent", "<Response><Hangup/></Response>")
+    outcome = await sipp_calls(
+        gateway,
+        tmp_path,
+        *challenged_invite(body=sdp()),
+        *CONNECTED,
+        receive("REFER", header="Refer-To", header_holds="sip:bob@example.com", holds="X-A: 7"),
+        reply("202 Accepted", tag=""),
+        own_notify("SIP/2.0 200 OK"),
+        receive(200),
+        *hung_up(),
+    )
+    outcome.verify()
+    told = await application.wait("/sent")
+    assert (told["ReferCallStatus"], told["ReferSipResponseCode"]) == ("in-progress", "202")
+    assert told["NotifySipResponseCode"] == "200"

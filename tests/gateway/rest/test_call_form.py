@@ -16,7 +16,7 @@ APPLICATION = "AP" + "a" * 32
 LEAST = {"To": "client:bob", "From": "client:desk", "Url": "http://app.example.com/voice"}
 
 
-def router(*, numbers: tuple[str, ...] = ()) -> Router:
+def router(*, numbers: tuple[str, ...] = (), prefixes: str = "[]") -> Router:
     listed = ", ".join(f'{{"phone_number": "{number}"}}' for number in numbers)
     return Router(
         load(
@@ -24,6 +24,7 @@ def router(*, numbers: tuple[str, ...] = ()) -> Router:
             {
                 "RINGFORK_ACCOUNT__SID": ACCOUNT_SID,
                 "RINGFORK_ACCOUNT__AUTH_TOKEN": "0123456789abcdef",
+                "RINGFORK_ACCOUNT__ALLOWED_PREFIXES": prefixes,
                 "RINGFORK_NUMBERS": f"[{listed}]",
                 "RINGFORK_APPLICATIONS": f'[{{"sid": "{APPLICATION}", "voice_url": "http://app.example.com/ap"}}]',
             },
@@ -49,6 +50,20 @@ def test_call_form_parameters_of_a_client_and_headers_of_a_sip_phone() -> None:
     assert dict(order(To="client:bob?color=blue&n=1").parameters) == {"color": "blue", "n": "1"}
     sip = order(To="sip:desk@sip.example.com?X-Room=5", SipAuthUsername="u", SipAuthPassword="p")
     assert sip.target == SipTarget(uri="sip:desk@sip.example.com", username="u", password="p", headers={"X-Room": "5"})
+
+
+def test_call_form_numbers_an_account_may_not_call_are_refused() -> None:
+    allowed = router(prefixes='["+46", "+1415"]')
+
+    def target(to: str) -> Any:
+        pairs = {**LEAST, "To": to, "From": "+15550100"}.items()
+        return order_of(Form(pairs), account_sid=ACCOUNT_SID, router=allowed).target
+
+    assert target("+14155550123") == NumberTarget("+14155550123")
+    assert target("client:bob") == ClientTarget("bob")
+    with pytest.raises(RestError) as refused:
+        target("+15555550123")
+    assert (refused.value.status, refused.value.code) == (400, 21215)
 
 
 def test_call_form_numbers_are_cleaned_and_must_be_ours_where_there_are_any() -> None:

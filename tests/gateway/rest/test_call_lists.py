@@ -24,6 +24,7 @@ from gateway.rest.dispatch import RestApi
 from gateway.routing import Router
 from gateway.store import Store
 from gateway.store.records import CallRecord
+from tests.gateway.accounts.peers import directory
 from tests.gateway.peers import Scene
 from tests.gateway.rest.test_recordings import TOKEN, basic
 from tests.gateway.store.records import ACCOUNT, START, call, completed, url_of
@@ -64,7 +65,7 @@ async def served(tmp_path: Path) -> AsyncIterator[Served]:
     router = Router(scene.configuration)
     api = CallsApi(store=store, calls=LiveCalls(), dialled=DialledCalls(), router=router, launch=launch)
     app = web.Application()
-    credentials = Credentials(account_sid=ACCOUNT, auth_token=TOKEN)
+    credentials = Credentials(directory(ACCOUNT, TOKEN))
     app.add_routes(RestApi(api.resources(), credentials=credentials).routes())
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()

@@ -11,6 +11,7 @@ from gateway.proxies import TrustedProxies
 from gateway.rest.auth import Credentials
 from gateway.rest.dispatch import Ask, Reply, Resource, RestApi
 from signaling.sip.limits import GuessGuard, GuessLimits
+from tests.gateway.accounts.peers import directory
 from tests.gateway.rest.test_recordings import KEY, SECRET, TOKEN, basic
 from tests.gateway.store.records import ACCOUNT
 
@@ -65,7 +66,7 @@ async def door() -> AsyncIterator[Door]:
             clock=clock,
             on_block=lambda source, seconds: door.blocks.append((source, seconds)),
         )
-        credentials = Credentials(account_sid=ACCOUNT, auth_token=TOKEN, api_keys={KEY: SECRET}, guard=guard)
+        credentials = Credentials(directory(ACCOUNT, TOKEN, api_keys={KEY: SECRET}), guard=guard)
         urls = []
         for networks in (["127.0.0.1/32"], []):
             app = web.Application(middlewares=[TrustedProxies(networks).middleware()])

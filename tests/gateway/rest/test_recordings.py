@@ -26,6 +26,7 @@ from gateway.rest.sound import RecordingFiles
 from gateway.sids import new_sid
 from gateway.store import Store
 from gateway.store.records import RecordingRecord
+from tests.gateway.accounts import peers as accounts
 from tests.gateway.store.records import ACCOUNT, recording, url_of
 
 TOKEN = "f" * 32
@@ -44,7 +45,7 @@ class Served:
         self.store = store
         self.directory = directory
         self.base = ""
-        self.credentials = Credentials(account_sid=ACCOUNT, auth_token=TOKEN, api_keys={KEY: SECRET})
+        self.credentials = Credentials(accounts.directory(ACCOUNT, TOKEN, api_keys={KEY: SECRET}))
         self.api = RecordingApi(
             store=store,
             files=RecordingFiles(directory),

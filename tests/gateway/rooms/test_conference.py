@@ -6,7 +6,7 @@ from gateway.store.records import ConferenceRecord
 from gateway.verbs.outcome import Fetch
 from media.engine import Mixed, Silence
 from media.music import entry_chime, exit_chime
-from tests.gateway.peers import HOLD_MUSIC, PeerMix
+from tests.gateway.peers import ACCOUNT_SID, HOLD_MUSIC, PeerMix
 from tests.gateway.rooms.house import House, settle, visited
 
 
@@ -202,7 +202,7 @@ def test_conference_label_in_use_and_coach_of_nobody_are_refused() -> None:
 def test_conference_name_of_the_element_counts_where_it_has_no_text() -> None:
     async def story(house: House) -> None:
         await house.call("a", "<Dial><Conference name='Room 1'><Video enable='true'/></Conference></Dial>")
-        assert house.all.conferences.named("Room 1") is not None
+        assert house.all.conferences.named("Room 1", account_sid=ACCOUNT_SID) is not None
 
     visited(House(), story)
 
@@ -286,7 +286,7 @@ def test_conference_actions_of_the_api_are_heard_and_told() -> None:
     async def story(house: House) -> None:
         alice = await house.call("alice", room(EVENTS + ' participantLabel="one"'))
         bob = await house.call("bob", room())
-        conference = house.all.conferences.named("Room 1")
+        conference = house.all.conferences.named("Room 1", account_sid=ACCOUNT_SID)
         assert conference is not None
         assert house.all.conferences.get(conference.sid) is conference
         assert conference.attendance("one") is conference.attendance(alice.sid) is not None
@@ -318,7 +318,7 @@ def test_conference_hold_url_is_performed_while_on_hold() -> None:
     async def story(house: House) -> None:
         alice = await house.call("alice", room())
         await house.call("bob", room())
-        conference = house.all.conferences.named("Room 1")
+        conference = house.all.conferences.named("Room 1", account_sid=ACCOUNT_SID)
         assert conference is not None
         conference.hold(alice.sid, is_held=True, ambience=Fetch(url="http://app.example.com/hold", method="GET"))
         await asyncio.sleep(12)
@@ -355,7 +355,7 @@ def test_conference_coach_is_heard_by_one_participant_alone() -> None:
         assert (coach.hears, coach.joined, coach.leg.media.heard_by) == (*house.mixes * 2, [agent.leg.media])
         assert agent.leg.media.heard_by is None
         await agent.hangs_up()
-        conference = house.all.conferences.named("Room 1")
+        conference = house.all.conferences.named("Room 1", account_sid=ACCOUNT_SID)
         assert conference is not None
         conference.mute(coach.sid, is_muted=True)
         conference.mute(coach.sid, is_muted=False)
@@ -402,7 +402,7 @@ def test_conference_announcement_is_heard_by_all_beside_the_others() -> None:
     async def story(house: House) -> None:
         await house.call("a", room(EVENTS))
         await house.call("b", room('beep="false"'))
-        conference = house.all.conferences.named("Room 1")
+        conference = house.all.conferences.named("Room 1", account_sid=ACCOUNT_SID)
         assert conference is not None
         conference.announce(Fetch(url="http://app.example.com/say", method="POST"))
         await asyncio.sleep(5)
@@ -422,7 +422,7 @@ def test_conference_announcement_is_heard_by_all_beside_the_others() -> None:
 def test_conference_announcement_to_one_is_heard_by_that_one_who_then_hears_the_room() -> None:
     async def story(house: House) -> None:
         a, b = await house.call("a", room(EVENTS)), await house.call("b", room())
-        conference = house.all.conferences.named("Room 1")
+        conference = house.all.conferences.named("Room 1", account_sid=ACCOUNT_SID)
         assert conference is not None
         conference.announce_to(b.sid, Fetch(url="http://app.example.com/say", method="POST"))
         await settle()

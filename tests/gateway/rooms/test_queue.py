@@ -6,7 +6,7 @@ from typing import Any
 from gateway.verbs.outcome import Fetch
 from media.engine import Silence
 from media.tones import Tone
-from tests.gateway.peers import HOLD_MUSIC
+from tests.gateway.peers import ACCOUNT_SID, HOLD_MUSIC
 from tests.gateway.rooms.house import Caller, House, settle, visited
 
 AFTER = {"/after": "<Response><Pause length='60'/></Response>", "/dialled": "<Response><Pause length='60'/></Response>"}
@@ -421,7 +421,7 @@ def test_queue_keeps_its_sid_and_size_when_nobody_is_there() -> None:
 def test_queues_are_made_changed_and_deleted_for_the_api() -> None:
     async def story(house: House) -> None:
         queues = house.all.queues
-        record = await queues.create("sales", max_size=2)
+        record = await queues.create("sales", account_sid=ACCOUNT_SID, max_size=2)
         await house.call("carol", enqueue(name="sales"))
         changed = await queues.change(record, name="orders", max_size=1)
         dave = await house.call("dave", enqueue('action="/after"', name="orders"))
@@ -429,7 +429,7 @@ def test_queues_are_made_changed_and_deleted_for_the_api() -> None:
         assert not dave.task.done()
         await house.callers[0].hangs_up()
         await queues.delete(changed)
-        async with queues.found("orders") as found:
+        async with queues.found("orders", account_sid=ACCOUNT_SID) as found:
             assert found is None
 
     visited(House(AFTER), story)

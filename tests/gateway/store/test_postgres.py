@@ -17,9 +17,12 @@ from time import monotonic
 import pytest
 import pytest_asyncio
 
+from gateway.sids import new_sid
 from gateway.store import StorageUnavailable, Store
-from gateway.store.records import DeferredCallback, SettledCallback
+from gateway.store.database import open_engine
+from gateway.store.records import ConfiguredRecord, DeferredCallback, DeletedConfigured, SettledCallback
 from tests.gateway.store.records import START, call, completed, event, leg, owed, recording
+from tests.gateway.store.test_call_list import check
 
 # Debian keeps the server's programs out of the way, one folder a version.
 PROGRAMS = os.pathsep.join(
@@ -90,6 +93,34 @@ async def test_postgres_records_are_read_back_unchanged(store: Store) -> None:
     assert await store.recordings(record.sid) == [sound]
     assert [found.name for found in await store.events(record.sid)] == ["ringing", "completed"]
     assert record.sid not in {found.sid for found in await store.unfinished_calls()}
+
+
+async def test_postgres_keeps_what_was_configured_over_rest(store: Store) -> None:
+    record = ConfiguredRecord(
+        sid=new_sid("AP"),
+        account_sid=new_sid("AC"),
+        kind="application",
+        date_created=START,
+        date_updated=START,
+        details={"friendly_name": "ä", "allowed": ["+46"]},
+    )
+    changed = replace(record, details={"friendly_name": "b"})
+    await store.write(record)
+    assert record in await store.configured()
+    await store.write(changed)
+    assert changed in await store.configured()
+    await store.write(DeletedConfigured(record.sid))
+    assert record.sid not in {found.sid for found in await store.configured()}
+
+
+async def test_postgres_call_list_is_what_walking_through_all_calls_would_find(store: Store, server: Server) -> None:
+    def checked() -> None:
+        engine = open_engine(server.url)
+        check(engine, count=40)
+        engine.dispose()
+
+    await asyncio.to_thread(checked)
+    assert not store.is_away
 
 
 async def test_postgres_text_it_refuses_is_kept_all_the_same(store: Store) -> None:

@@ -109,6 +109,14 @@ def shape(engine: sa.Engine) -> dict[str, Any]:
     }
 
 
+def index_texts(engine: sa.Engine) -> dict[str, str]:
+    """What SQLite keeps of each index, without the spelling."""
+    query = "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"
+    with engine.connect() as connection:
+        found = connection.exec_driver_sql(query).all()
+    return {name: "".join(text.replace("IF NOT EXISTS", "").replace('"', "").split()) for name, text in found}
+
+
 def test_migrate_released_steps_lead_to_the_tables_of_a_fresh_database(tmp_path: Path) -> None:
     fresh, old = (open_engine(f"sqlite:///{tmp_path / name}.db") for name in ("fresh", "old"))
     assert migrate(fresh) == 1 + len(MIGRATIONS)
@@ -116,4 +124,5 @@ def test_migrate_released_steps_lead_to_the_tables_of_a_fresh_database(tmp_path:
     assert migrate(old, migrations=[], create=lambda connection: METADATA.create_all(connection, first)) == 1
     assert migrate(old) == 1 + len(MIGRATIONS)
     assert shape(old) == shape(fresh)
+    assert index_texts(old) == index_texts(fresh)
     assert set(LATER_TABLES) < set(shape(old))

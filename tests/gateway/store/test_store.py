@@ -70,9 +70,13 @@ async def test_store_conferences_are_found_by_name_and_state_and_queues_until_th
     assert await store.conferences(friendly_name="Room 1") == [room, over]
     assert await store.conferences(status="completed") == [over]
     assert await store.unfinished_conferences() == [room]
-    assert await store.queue_named("support") == await store.queue(queue.sid) == queue
+    assert await store.queue_named(ACCOUNT, "support") == await store.queue(queue.sid) == queue
     await store.write(replace(queue, date_deleted=START))
-    assert (await store.queue_named("support"), await store.queue(queue.sid), await store.queues()) == (None, None, [])
+    assert (await store.queue_named(ACCOUNT, "support"), await store.queue(queue.sid), await store.queues()) == (
+        None,
+        None,
+        [],
+    )
 
 
 async def test_store_record_written_again_is_replaced(store: Store) -> None:
@@ -248,3 +252,24 @@ async def test_store_unreadable_rows_are_left_out(store: Store, tmp_path: Path) 
     await asyncio.to_thread(damage)
     assert [found.sid for found in await store.unfinished_calls()] == [rows[3].sid]
     assert [found.order_key for found in await store.owed_callbacks()] == ["CA2"]
+
+
+async def test_store_tells_what_was_written_when_it_can_be_read_back(store: Store) -> None:
+    told: list[object] = []
+    store.listen_written(told.extend)
+    record = call()
+    store.write_soon(record, event(record.sid))
+    await store.flush()
+    await asyncio.sleep(0)
+    assert [type(each).__name__ for each in told] == ["CallRecord", "EventRecord"]
+    assert await store.call(record.sid) == record
+
+
+async def test_store_reads_several_calls_timelines_in_the_order_of_writing(store: Store) -> None:
+    one, other, third = call(), call(), call()
+    await store.write(event(one.sid, "a"), event(other.sid, "b"), event(third.sid, "x"))
+    await store.write(event(one.sid, "c"), leg(other.sid), recording(one.sid), recording(one.sid, "deleted"))
+    sids = [one.sid, other.sid]
+    assert [line.name for line in await store.events_of(sids, limit=10)] == ["a", "b", "c"]
+    assert [line.name for line in await store.events_of(sids, limit=2)] == ["a", "b"]
+    assert len(await store.legs_of(sids)) == 1 and len(await store.recordings_of(sids)) == 1

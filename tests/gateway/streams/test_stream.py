@@ -35,7 +35,7 @@ class FullScene(Scene):
 
     socket = PeerSocket()
 
-    async def open_socket(self, url: str) -> PeerSocket:
+    async def open_socket(self, url: str, *, account_sid: str = "") -> PeerSocket:
         return self.socket
 
     def listen(self, tap: Any) -> Any:

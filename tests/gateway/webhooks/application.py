@@ -148,8 +148,9 @@ async def webhook_client(
     allow: tuple[str, ...] = LOOPBACK,
     look_up: LookUp = system_addresses,
     tls: ssl.SSLContext | bool = True,
+    token_of: Callable[[str], str] = lambda _account_sid: TOKEN,
 ) -> AsyncIterator[WebhookClient]:
-    client = WebhookClient(auth_token=TOKEN, guard=Guard(allow), look_up=look_up, tls=tls)
+    client = WebhookClient(token_of=token_of, guard=Guard(allow), look_up=look_up, tls=tls)
     try:
         yield client
     finally:

@@ -53,7 +53,7 @@ class SteppedFetcher:
 async def stepped() -> AsyncIterator[SteppedFetcher]:
     clock = [1000.0]
     exchanger = Exchanger(GuardedResolver(Guard(LOOPBACK)))
-    fetcher = AudioFetcher(exchanger, sign=lambda _: {}, clock=lambda: clock[0], capacity=3000)
+    fetcher = AudioFetcher(exchanger, sign=lambda *_: {}, clock=lambda: clock[0], capacity=3000)
     yield SteppedFetcher(fetcher, clock)
     await exchanger.close()
 
@@ -135,7 +135,7 @@ async def test_audio_that_takes_too_long_is_given_up() -> None:
             await asyncio.sleep(0.02)
 
     exchanger = Exchanger(GuardedResolver(Guard(LOOPBACK)))
-    fetcher = AudioFetcher(exchanger, sign=lambda _: {}, clock=asyncio.get_running_loop().time, total_s=0.2)
+    fetcher = AudioFetcher(exchanger, sign=lambda *_: {}, clock=asyncio.get_running_loop().time, total_s=0.2)
     async with raw_server(drip) as server:
         with pytest.raises(FetchError) as caught:
             await fetcher.fetch(server.url())

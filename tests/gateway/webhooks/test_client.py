@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 from multidict import MultiDict
 from twilio.request_validator import RequestValidator
 
-from gateway.webhooks.client import CallCookies, Request, WebhookClient
+from gateway.webhooks.client import CallCookies, Exchanged, Request, WebhookClient
 from gateway.webhooks.errors import FetchCode, FetchError
+from gateway.webhooks.guard import Guard
 from tests.gateway.webhooks.application import (
+    LOOPBACK,
     TOKEN,
     Application,
     Seen,
@@ -75,6 +77,23 @@ async def test_fetch_get_appends_parameters_to_the_query(client: WebhookClient, 
 
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8)
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+
+
+async def test_fetch_signs_with_the_accounts_own_token(application: Application) -> None:
+    application.answer("/voice", "<Response/>", Content_Type="text/xml")
+    application.answer("/a.wav", "RIFF", Content_Type="audio/wav", Cache_Control="max-age=60")
+    async with webhook_client(token_of="token of {}".format) as client:
+        for account in ("AC1", "AC2"):
+            await client.fetch(Request(url=application.url("/voice"), params=PARAMS, account_sid=account))
+            await client.fetch_audio(application.url("/a.wav"), account_sid=account)
+            await client.fetch_audio(application.url("/a.wav"), account_sid=account)
+    # What was fetched for one account is not played to another out of the cache.
+    assert [seen.url.rpartition("/")[2] for seen in application.seen] == ["voice", "a.wav"] * 2
+    for seen, account in zip(application.seen, ("AC1", "AC1", "AC2", "AC2"), strict=True):
+        validator = RequestValidator(f"token of {account}")
+        assert validator.validate(seen.url, seen.form, seen.headers["X-Twilio-Signature"])
+
+
 # twilio-python's validator drops a ";" that ends a path before it computes, and so refuses what was signed as sent.
 PATHS = st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="#;"), max_size=10)
 
@@ -298,3 +317,21 @@ async def test_fetch_url_never_shows_credentials_in_an_error(client: WebhookClie
     error = await failure(client, Request(url=f"http://user:hunter2@127.0.0.1:{closed_port()}/x#rc=0"))
     assert "hunter2" not in str(error) + error.url
     assert "hunter2" not in repr(Request(url="http://user:hunter2@example.com/"))
+
+
+async def test_fetch_that_is_over_is_told_with_its_answer_or_its_error(application: Application) -> None:
+    told: list[Exchanged] = []
+    client = WebhookClient(token_of=lambda _: TOKEN, guard=Guard(LOOPBACK), on_exchange=told.append)
+    application.answer("/voice", "<Response/>")
+    application.answer("/gone", status=404)
+    fine, bad = (Request(url=application.url(path), call_sid="CA1") for path in ("/voice", "/gone"))
+    answer = await client.fetch(fine)
+    error = await failure(client, bad)
+    refused = await failure(client, Request(url="ftp://app.example.com/"))
+    await client.close()
+    assert [(each.request.url, each.answer, each.error) for each in told] == [
+        (fine.url, answer, None),
+        (bad.url, None, error),
+        ("ftp://app.example.com/", None, refused),
+    ]
+    assert all(0 <= each.took_s < 60 for each in told)

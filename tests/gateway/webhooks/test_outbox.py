@@ -11,7 +11,7 @@ from time import perf_counter
 import pytest_asyncio
 from aiohttp import web
 
-from gateway.store.records import EventRecord, OwedCallback
+from gateway.store.records import NOTIFICATION, EventRecord, OwedCallback
 from gateway.store.store import Store
 from gateway.webhooks.client import Fetched, Request
 from gateway.webhooks.errors import FetchCode, FetchError, Retry
@@ -144,7 +144,7 @@ class Desk:
 
     async def problems(self, call_sid: str) -> list[EventRecord]:
         await self.store.flush()
-        return [event for event in await self.store.events(call_sid) if event.code == 15003]
+        return [event for event in await self.store.events(call_sid) if event.code in (15003, 13807)]
 
 
 @pytest_asyncio.fixture
@@ -210,6 +210,13 @@ async def test_outbox_client_error_is_final_and_recorded(desk: Desk) -> None:
     assert await desk.left() == []
     (problem,) = await desk.problems("CA1")
     assert (problem.level, problem.url, "404" in problem.message) == ("warning", ONE, True)
+
+
+async def test_outbox_client_notification_that_fails_is_an_error_of_its_own(desk: Desk) -> None:
+    desk.receiver.outcomes = [status(404)]
+    await desk.owe(replace(owed("CA1", 0), order_key=f"CA1{NOTIFICATION}"))
+    (problem,) = await desk.problems("CA1")
+    assert (problem.code, problem.level) == (13807, "error")
 
 
 async def test_outbox_reply_that_is_no_document_is_delivered_and_recorded(desk: Desk) -> None:

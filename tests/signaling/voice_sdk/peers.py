@@ -4,13 +4,14 @@ SDK says, over a wire that is a list or over a real WebSocket."""
 import asyncio
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 from media.engine import MediaPort, PortsExhausted
 from signaling.errors import PeerError
 from signaling.leg import OutboundCall, Party
 from signaling.peer_media import PeerMedia, PeerMediaEvent
+from signaling.scope import Scope, bare
 from signaling.tokens import SigningKey, TokenVerifier, make_token
 from signaling.voice_sdk.agent import VoiceSdkAgent
 from signaling.voice_sdk.connection import Connection
@@ -171,18 +172,26 @@ class Browser:
 class Rig:
     """An agent with browsers on wires."""
 
-    def __init__(self, settings: VoiceSdkSettings | None = None, *, ports: int = 100) -> None:
+    def __init__(
+        self,
+        settings: VoiceSdkSettings | None = None,
+        *,
+        ports: int = 100,
+        keys: Mapping[str, SigningKey] | None = None,
+        scope: Scope = bare,
+    ) -> None:
         self.sounds: list[RecordingSound] = []
         self.calls: list[VoiceSdkLeg] = []
         self.now = time.time()
         self._ports = ports
         self.agent = VoiceSdkAgent(
             settings=settings or VoiceSdkSettings(),
-            verifier=TokenVerifier({KEY: SIGNING}.get, clock=lambda: self.now),
+            verifier=TokenVerifier({KEY: SIGNING, **(keys or {})}.get, clock=lambda: self.now),
             make_media=self.make_media,
             on_call=self.calls.append,
             new_call_sid=lambda: f"CA{len(self.calls):032x}",
             clock=lambda: self.now,
+            scope=scope,
         )
 
     def make_media(self, *, codec_names: Sequence[str], on_event: Callable[[PeerMediaEvent], None]) -> PeerMedia:

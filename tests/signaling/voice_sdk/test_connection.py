@@ -5,7 +5,8 @@ import json
 
 import pytest
 
-from signaling.tokens import make_token
+from signaling.scope import scoped
+from signaling.tokens import SigningKey, make_token
 from signaling.voice_sdk.protocol import State
 from signaling.voice_sdk.settings import VoiceSdkSettings
 from tests.signaling.voice_sdk.peers import (
@@ -369,5 +370,26 @@ def test_sockets_without_a_login_are_limited_by_address() -> None:
         assert rig.agent.has_room("192.0.2.1")
         rig.agent.stop()
         assert rig.agent.live["connections"] == 0
+
+    run(scene())
+
+
+def test_one_identity_in_two_accounts_is_two() -> None:
+    other = SigningKey(account_sid="AC" + "2" * 32, secret="o" * 32)
+    other_key = "SK" + "2" * 32
+
+    async def scene() -> None:
+        rig = Rig(keys={other_key: other}, scope=scoped)
+        own = rig.browser(token(now=rig.now))
+        assert [device.device_id for device in rig.agent.devices(scoped(SIGNING.account_sid, "alice"))] == [
+            own.connection.connection_id
+        ]
+        assert rig.agent.devices(scoped(other.account_sid, "alice")) == []
+        rig.browser(make_token(key_sid=other_key, key=other, identity="alice", now=rig.now))
+        assert len(rig.agent.devices(scoped(SIGNING.account_sid, "alice"))) == 1
+        assert len(rig.agent.devices(scoped(other.account_sid, "alice"))) == 1
+        own.connection.lost()
+        assert rig.agent.devices(scoped(SIGNING.account_sid, "alice")) == []
+        assert len(rig.agent.devices(scoped(other.account_sid, "alice"))) == 1
 
     run(scene())
