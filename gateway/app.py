@@ -10,7 +10,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from gateway.accounts.allowance import Allowance
 from gateway.accounts.directory import Directory
 from gateway.accounts.ledger import Ledger
 from gateway.accounts.vault import Vault
+from gateway.archive import Archive
 from gateway.background import Background
 from gateway.beside import Beside
 from gateway.config import Configuration
@@ -52,12 +53,15 @@ from gateway.rest.keys import KeysApi
 from gateway.rest.numbers import NumbersApi
 from gateway.rest.queues import QueuesApi
 from gateway.rest.recordings import RecordingApi
+from gateway.rest.shelf import RecordingShelf
 from gateway.rest.sip_credentials import SipCredentialsApi
 from gateway.rest.sound import RecordingFiles
 from gateway.rest.token import TokenApi
+from gateway.retention import Retention
 from gateway.rooms.conferences import Conferences
 from gateway.rooms.queues import Queues
 from gateway.routing import Router, Script
+from gateway.s3 import S3
 from gateway.services import Services
 from gateway.session import CallSession
 from gateway.sids import new_sid
@@ -189,6 +193,9 @@ class Gateway:
         stack.push_async_callback(self._speech.close)
         self._recognizer = SphinxRecognizer(at_once=configuration.speech.listeners)
         stack.push_async_callback(self._recognizer.close)
+        files = RecordingFiles(directory)
+        self._archive = await self._make_archive(files)
+        self._shelf = RecordingShelf(files, self._archive)
         self._recordings = Recordings(
             directory=directory,
             public_url=configuration.public_url,
@@ -196,6 +203,7 @@ class Gateway:
             store=self._store,
             background=self._background,
             transcribe=Transcriber(recognizer=self._recognizer, store=self._store, now=_now).settle,
+            settled=self._archive.keep if self._archive is not None else lambda _sid: None,
             now=_now,
             monotonic=time.monotonic,
         )
@@ -205,12 +213,15 @@ class Gateway:
         recordings = await self._recordings.recover()
         if calls or recordings:
             log.warning("finished what a killed process left", calls=calls, recordings=recordings)
+        self._retention = self._make_retention()
+        self._retention.start()
+        stack.push_async_callback(self._retention.stop)
         heartbeat.start()
         stack.push_async_callback(heartbeat.stop)
         self._credentials = Credentials(self._directory, guard=self._guess_guard("rest"))
         self._recording_api = RecordingApi(
             store=self._store,
-            files=RecordingFiles(directory),
+            files=self._shelf,
             credentials=self._credentials,
             public_url=configuration.public_url,
         )
@@ -236,6 +247,35 @@ class Gateway:
             log.warning("wrong passwords, address blocked", door=door, source=source, block_s=block_s)
 
         return GuessGuard(GuessLimits(), clock=time.monotonic, on_block=on_block)
+
+    async def _make_archive(self, files: RecordingFiles) -> Archive | None:
+        """Where recordings go in the end, if not the directory; it moves at once what a former process left there."""
+        url = self._configuration.recordings.url
+        if not url:
+            return None
+        archive = Archive(
+            await asyncio.to_thread(S3, url),
+            directory=files.directory,
+            store=self._store,
+            remove_local=files.remove,
+            now=_now,
+        )
+        archive.start()
+        self._stack.push_async_callback(archive.close)
+        return archive
+
+    def _make_retention(self) -> Retention:
+        def days(number: int) -> timedelta | None:
+            return timedelta(days=number) if number else None
+
+        retention = self._configuration.retention
+        return Retention(
+            store=self._store,
+            calls_for=days(retention.calls_days),
+            recordings_for=days(retention.recordings_days),
+            shelf=self._shelf,
+            now=_now,
+        )
 
     async def _make_speech(self) -> Speech:
         speech = self._configuration.speech
@@ -384,7 +424,7 @@ class Gateway:
             store=self._store,
             calls=self._calls,
             recordings=self._recordings,
-            files=RecordingFiles(Path(configuration.recordings.directory)),
+            files=self._shelf,
             public_url=configuration.public_url,
         )
         conferences = ConferencesApi(store=self._store, services=services, calls=self._calls, launch=self._place)
@@ -416,7 +456,7 @@ class Gateway:
                 keeps_webhooks=configuration.console.keep_webhooks,
                 keeps_sip=configuration.console.keep_sip,
             ),
-            files=RecordingFiles(Path(configuration.recordings.directory)),
+            shelf=self._shelf,
             presence=presence.rows,
             audience=self._audience,
             sessions=Sessions(
@@ -506,6 +546,10 @@ class Gateway:
             registrations=len(self._registrar.identities),
             callbacks_owed=self._outbox.waiting,
             guess_blocks=self._guess_blocks,
+            calls_forgotten=self._retention.forgotten.calls,
+            recordings_forgotten=self._retention.forgotten.recordings,
+            recordings_moved=self._archive.moved if self._archive is not None else 0,
+            archive_failures=self._archive.failures if self._archive is not None else 0,
             is_draining=self._is_draining,
         )
 

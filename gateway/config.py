@@ -210,6 +210,14 @@ class Speech(_Section):
 
 class Recordings(_Section):
     directory: str = "recordings"
+    url: Annotated[str, Field(pattern=r"^$|^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9!_.*'()/-]*)?$")] = ""
+
+
+class Retention(_Section):
+    """Days after their end; 0: for good."""
+
+    calls_days: Annotated[int, Field(ge=0, le=36_500)] = 0
+    recordings_days: Annotated[int, Field(ge=0, le=36_500)] = 0
 
 
 class Storage(_Section):
@@ -287,6 +295,7 @@ class Configuration(_Section):
     voice_sdk: VoiceSdk = VoiceSdk()
     speech: Speech = Speech()
     recordings: Recordings = Recordings()
+    retention: Retention = Retention()
     storage: Storage = Storage()
     webhooks: Webhooks = Webhooks()
     calls: Calls = Calls()

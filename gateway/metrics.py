@@ -28,6 +28,10 @@ class Snapshot:
     registrations: int
     callbacks_owed: int
     guess_blocks: int
+    calls_forgotten: int
+    recordings_forgotten: int
+    recordings_moved: int
+    archive_failures: int
     is_draining: bool
 
 
@@ -47,6 +51,20 @@ class DaemonCollector(Collector):
         yield GaugeMetricFamily("ringfork_callbacks_owed", "Callbacks not yet delivered.", value=daemon.callbacks_owed)
         yield CounterMetricFamily(
             "ringfork_guess_blocks", "Addresses blocked for wrong passwords.", daemon.guess_blocks
+        )
+        yield CounterMetricFamily(
+            "ringfork_retention_calls", "Calls forgotten after retention.calls_days.", daemon.calls_forgotten
+        )
+        yield CounterMetricFamily(
+            "ringfork_retention_recordings",
+            "Recordings deleted after retention.recordings_days.",
+            daemon.recordings_forgotten,
+        )
+        yield CounterMetricFamily(
+            "ringfork_archive_recordings", "Recordings moved to recordings.url.", daemon.recordings_moved
+        )
+        yield CounterMetricFamily(
+            "ringfork_archive_failures", "Requests of the archive that failed.", daemon.archive_failures
         )
         yield GaugeMetricFamily("ringfork_draining", "1 while no new calls are taken.", value=float(daemon.is_draining))
         engine = self._engine()

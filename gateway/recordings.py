@@ -124,6 +124,7 @@ class Recordings:
 
     now: wall clock, aware. monotonic: seconds. Files are only ever named after our own sids.
     transcribe: done with each recording that is settled, and again at the next start if the process dies before.
+    settled: told of each recording of which nothing is left to be done here.
     """
 
     def __init__(
@@ -135,6 +136,7 @@ class Recordings:
         store: Store,
         background: Background,
         transcribe: Settled,
+        settled: Callable[[str], None] = lambda _sid: None,
         now: Callable[[], datetime],
         monotonic: Callable[[], float],
     ) -> None:
@@ -144,6 +146,7 @@ class Recordings:
         self._store = store
         self._background = background
         self._transcribe = transcribe
+        self._settled = settled
         self._now = now
         self._monotonic = monotonic
         self._active: dict[str, ActiveRecording] = {}
@@ -243,6 +246,7 @@ class Recordings:
 
     async def _hand_on(self, settled: RecordingRecord) -> None:
         await self._transcribe(settled, self._final(settled.sid), self.url(settled))
+        self._settled(settled.sid)
 
     async def _complete_file(self, record: RecordingRecord, recorder: Recorder) -> RecordingRecord:
         recorded = await recorder.stop()

@@ -1,8 +1,9 @@
 """Which application answers an inbound call.
 
-Pure. A call from a registered phone of the main account goes to ``[sip] voice_url``; one from a trunk to the number it
-was dialled to, whosever account that is. Where no URL is configured the built-in application dials what was asked for,
-so that two phones of an account can call each other at once. What an account has is directory.py's.
+Pure. A call from a registered phone of the main account goes to ``[sip] voice_url``, of another account to the
+application it has named for its phones; one from a trunk to the number it was dialled to, whosever account that is.
+Where no URL is configured the built-in application dials what was asked for, so that two phones of an account can call
+each other at once. What an account has is directory.py's.
 """
 
 import re
@@ -86,10 +87,15 @@ class Router:
         urls = self._configuration.sip
         if is_main and urls.voice_url:
             return Script.of(urls, dialled)
+        application = None if is_main else self._directory.sip_application(account_sid)
+        if application is not None:
+            return Script.of(application, dialled, application.sid)
         number = self._directory.number(dialled) if is_number(dialled) else None
         if number is not None and number.account_sid == (account_sid or self._directory.main.sid):
             return self._of_number(number, dialled)
-        return Script.of(urls, dialled) if is_main else Script(dialled=dialled)
+        if is_main:
+            return Script.of(urls, dialled)
+        return Script(dialled=dialled)
 
     def for_device(self, application_sid: str, dialled: str, *, account_sid: str = "") -> Script | None:
         """A call from a browser: its token names the application. dialled: the ``To`` it passed, may be empty.

@@ -30,6 +30,8 @@ EntryT = TypeVar("EntryT", bound=Entry)
 
 MOST_OF_A_KIND: Final = 1000
 """How many of one kind an account may have made."""
+MOST_ACCOUNTS: Final = 10_000
+"""Closed ones count: their calls and recordings are still there."""
 
 
 class Directory:
@@ -118,7 +120,7 @@ class Directory:
         return next((each for each in found if isinstance(each, kind)), None)
 
     def has_room(self, kind: type[Entry], account_sid: str) -> bool:
-        return len(self.all(kind, account_sid)) < MOST_OF_A_KIND
+        return len(self.all(kind, account_sid)) < (MOST_ACCOUNTS if kind is Account else MOST_OF_A_KIND)
 
     # Who may do what
 
@@ -193,6 +195,11 @@ class Directory:
 
     def application(self, account_sid: str, sid: str) -> Application | None:
         return self.get(Application, account_sid, sid)
+
+    def sip_application(self, account_sid: str) -> Application | None:
+        """What answers calls of the account's SIP phones."""
+        account = self.account(account_sid)
+        return None if account is None else self.application(account_sid, account.sip_application_sid)
 
     def number(self, dialled: str) -> PhoneNumber | None:
         """By its digits, whosever it is: a number belongs to one account."""

@@ -36,7 +36,10 @@ class Limits:
 
 @dataclass(frozen=True, kw_only=True)
 class Account:
-    """owner_sid: the main account's; the main one owns itself. secondary_token: valid beside the first."""
+    """owner_sid: the main account's; the main one owns itself. secondary_token: valid beside the first.
+
+    sip_application_sid: answers calls of its SIP phones; "": what they dial is called.
+    """
 
     sid: str
     owner_sid: str
@@ -47,6 +50,7 @@ class Account:
     max_calls: int | None = None
     calls_per_second: float | None = None
     allowed_prefixes: tuple[str, ...] = ()
+    sip_application_sid: str = ""
     date_created: datetime
     date_updated: datetime
     is_configured: bool = False

@@ -7,7 +7,6 @@ Source: OWASP Cross-Site Request Forgery Prevention (SameSite, Origin); W3C Fetc
 
 import asyncio
 import json
-import os
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
@@ -20,8 +19,9 @@ from gateway.console.live import Audience, Listener
 from gateway.console.rows import Row, call_row, recording_row
 from gateway.console.sessions import Session, Sessions
 from gateway.console.story import Stories
-from gateway.rest.ranges import OpenFile, send_file
-from gateway.rest.sound import RecordingFiles, SoundFormat
+from gateway.rest.ranges import Readable, send_file
+from gateway.rest.shelf import RecordingShelf
+from gateway.rest.sound import SoundFormat
 from gateway.sids import is_sid
 from gateway.store import StorageUnavailable, Store
 from gateway.store.records import RecordingRecord
@@ -78,7 +78,7 @@ class Console:
         *,
         store: Store,
         stories: Stories,
-        files: RecordingFiles,
+        shelf: RecordingShelf,
         presence: Callable[[str], Sequence[Row]],
         audience: Audience,
         sessions: Sessions,
@@ -88,15 +88,13 @@ class Console:
     ) -> None:
         self._store = store
         self._stories = stories
-        self._files = files
+        self._shelf = shelf
         self._presence = presence
         self._audience = audience
         self._sessions = sessions
         self._account_of = account_of
         self._guard = guard
         self._public_host = urlsplit(public_url).netloc.lower()
-        # One outline at a time: calls need the core more.
-        self._outlining = asyncio.Semaphore(1)
 
     def routes(self) -> web.RouteTableDef:
         table = web.RouteTableDef()
@@ -212,7 +210,7 @@ class Console:
     async def _sound(self, request: web.Request, session: Session) -> web.StreamResponse:
         record = await self._recording(request, session)
         try:
-            file = await asyncio.to_thread(self._files.open, record.sid, SoundFormat.WAV, is_mixed=False)
+            file = await self._shelf.open(record.sid, SoundFormat.WAV, is_mixed=False)
         except OSError as error:
             raise _no_sound(record, error) from error
         return await _send(request, file, content_type=SoundFormat.WAV.content_type)
@@ -220,19 +218,10 @@ class Console:
     async def _outline(self, request: web.Request, session: Session) -> web.StreamResponse:
         record = await self._recording(request, session)
         try:
-            file = await self._open_outline(record.sid)
+            file = await self._shelf.open_outline(record.sid)
         except (OSError, LibsndfileError) as error:
             raise _no_sound(record, error) from error
         return await _send(request, file, content_type="application/json")
-
-    async def _open_outline(self, sid: str) -> OpenFile:
-        try:
-            return await asyncio.to_thread(self._files.open_peaks, sid)
-        except FileNotFoundError:
-            pass
-        async with self._outlining:
-            await asyncio.to_thread(self._files.make_peaks, sid)
-        return await asyncio.to_thread(self._files.open_peaks, sid)
 
     async def _recording(self, request: web.Request, session: Session) -> RecordingRecord:
         sid = request.match_info["sid"]
@@ -341,11 +330,11 @@ def _no_sound(record: RecordingRecord, error: Exception) -> Refusal:
     return Refusal(503, "The file of this recording cannot be read.")
 
 
-async def _send(request: web.Request, file: OpenFile, *, content_type: str) -> web.StreamResponse:
+async def _send(request: web.Request, file: Readable, *, content_type: str) -> web.StreamResponse:
     try:
         return await send_file(request, file, content_type=content_type)
     finally:
-        os.close(file.descriptor)
+        file.close()
 
 
 def _cut(request: web.Request) -> None:

@@ -1,7 +1,8 @@
 """Accounts: the main one makes others, reads them, renames, suspends and closes them, and sets their limits.
 
 MaxCalls, CallsPerSecond and AllowedPrefixes are ours: an operator has to be able to say them, and no such parameter is
-Twilio's. Source: rest-api.md 3 and 7 of the specification; Twilio Account resource, "Suspend or close a subaccount".
+Twilio's; so is SipApplicationSid, which answers the account's phones.
+Source: rest-api.md 3 and 7 of the specification; Twilio Account resource, "Suspend or close a subaccount".
 """
 
 import secrets
@@ -24,6 +25,7 @@ from signaling.leg import HangupCause
 STATUSES: Final = ("active", "suspended", "closed")
 TOO_MANY_ACCOUNTS: Final = 21480
 BAD_VALUE: Final = 20001
+BAD_APPLICATION: Final = 21218
 MAX_PREFIXES: Final = 1000
 _BELOW: Final = (
     ("applications", "Applications"),
@@ -97,6 +99,8 @@ class AccountsApi:
                 raise bad_parameter(BAD_VALUE, "A closed account stays closed")
         name = ask.form.text("FriendlyName", longest=MAX_NAME) or account.friendly_name
         changed = replace(account, friendly_name=name, status=status, date_updated=self._now())
+        if ask.form.has("SipApplicationSid"):
+            changed = replace(changed, sip_application_sid=self._application_sid(ask.form, account.sid))
         if ask.account_sid == account.owner_sid:
             changed = _with_limits(changed, ask.form)
         await self._ledger.put(changed)
@@ -105,6 +109,12 @@ class AccountsApi:
                 if call.facts.account_sid == changed.sid:
                     call.hangup(HangupCause.NORMAL)
         return _reply(changed)
+
+    def _application_sid(self, form: Form, account_sid: str) -> str:
+        sid = form.text("SipApplicationSid") or ""
+        if sid and self._directory.application(account_sid, sid) is None:
+            raise bad_parameter(BAD_APPLICATION, f"SipApplicationSid: {sid[:40]!r} is no application of the account")
+        return sid
 
 
 def _with_limits(account: Account, form: Form) -> Account:
@@ -155,6 +165,7 @@ def account_resource(account: Account) -> dict[str, Any]:
         "date_updated": rfc2822(account.date_updated),
         "uri": f"{uri}.json",
         "subresource_uris": {name: f"{uri}/{path}.json" for name, path in _BELOW},
+        "sip_application_sid": account.sip_application_sid or None,
         "limits": {
             "max_calls": account.max_calls,
             "calls_per_second": account.calls_per_second,

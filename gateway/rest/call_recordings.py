@@ -16,7 +16,7 @@ from gateway.rest.errors import not_found
 from gateway.rest.form import bad_parameter
 from gateway.rest.paging import Page, asked_page
 from gateway.rest.recordings import delete_recording, recording_resource
-from gateway.rest.sound import RecordingFiles
+from gateway.rest.shelf import RecordingShelf
 from gateway.sids import is_sid
 from gateway.store import Store
 from gateway.store.records import RecordingRecord
@@ -29,7 +29,7 @@ MOST_AT_ONCE: Final = 16
 
 class CallRecordingsApi:
     def __init__(
-        self, *, store: Store, calls: LiveCalls, recordings: Recordings, files: RecordingFiles, public_url: str
+        self, *, store: Store, calls: LiveCalls, recordings: Recordings, files: RecordingShelf, public_url: str
     ) -> None:
         self._store = store
         self._calls = calls

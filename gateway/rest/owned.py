@@ -6,7 +6,7 @@ Pure. Source: rest-api.md 2 and 7 of the specification; README, "Choices" (what 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
-from gateway.accounts.directory import MOST_OF_A_KIND, Directory
+from gateway.accounts.directory import Directory
 from gateway.accounts.entries import Entry
 from gateway.rest.dispatch import ROOT, Ask, Reply
 from gateway.rest.errors import RestError, not_found
@@ -37,7 +37,7 @@ def changeable(entry: EntryT) -> EntryT:
 def check_room(directory: Directory, kind: type[Entry], ask: Ask, *, code: int = CONFLICT) -> None:
     """Raises RestError when the account has as many of the kind as it may."""
     if not directory.has_room(kind, ask.account_sid):
-        raise RestError(409, code, f"Expected at most {MOST_OF_A_KIND} of these in an account")
+        raise RestError(409, code, "The account has as many of these as it may have")
 
 
 def check_owner(ask: Ask) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
 from secrets import token_hex
-from typing import Final
+from typing import Final, Protocol
 
 from aiohttp import hdrs, web
 
@@ -27,6 +27,21 @@ class Unsatisfiable(Exception):
     """No range of the request lies within the file, or there are too many."""
 
 
+class Readable(Protocol):
+    """Sound that can be read from any place, in octets. Whoever opened it closes it."""
+
+    @property
+    def size(self) -> int: ...
+
+    @property
+    def modified_ns(self) -> int: ...
+
+    async def read(self, start: int, count: int) -> bytes:
+        """Raises OSError. Fewer octets than asked for are fine, none are not."""
+
+    def close(self) -> None: ...
+
+
 @dataclass(frozen=True)
 class OpenFile:
     """A regular file, open for reading; whoever opened it closes the descriptor."""
@@ -35,13 +50,20 @@ class OpenFile:
     size: int
     modified_ns: int
 
-    @property
-    def etag(self) -> str:
-        return f'"{self.modified_ns:x}-{self.size:x}"'
+    async def read(self, start: int, count: int) -> bytes:
+        wanted = min(PIECE, count)
+        return await asyncio.get_running_loop().run_in_executor(None, os.pread, self.descriptor, wanted, start)
 
-    @property
-    def last_modified(self) -> str:
-        return format_datetime(datetime.fromtimestamp(self.modified_ns // 10**9, UTC), usegmt=True)
+    def close(self) -> None:
+        os.close(self.descriptor)
+
+
+def etag_of(file: Readable) -> str:
+    return f'"{file.modified_ns:x}-{file.size:x}"'
+
+
+def last_modified_of(file: Readable) -> str:
+    return format_datetime(datetime.fromtimestamp(file.modified_ns // 10**9, UTC), usegmt=True)
 
 
 def parse_ranges(header: str, size: int) -> list[Span]:
@@ -78,12 +100,12 @@ def _is_number(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) < 16
 
 
-async def send_file(request: web.Request, file: OpenFile, *, content_type: str) -> web.StreamResponse:
+async def send_file(request: web.Request, file: Readable, *, content_type: str) -> web.StreamResponse:
     """Answer a GET or HEAD with the file, or with the part of it that was asked for."""
     headers = {
         hdrs.ACCEPT_RANGES: "bytes",
-        hdrs.ETAG: file.etag,
-        hdrs.LAST_MODIFIED: file.last_modified,
+        hdrs.ETAG: etag_of(file),
+        hdrs.LAST_MODIFIED: last_modified_of(file),
         hdrs.CACHE_CONTROL: "private, no-cache",
         "X-Content-Type-Options": "nosniff",
     }
@@ -115,13 +137,15 @@ async def send_file(request: web.Request, file: OpenFile, *, content_type: str) 
     return response
 
 
-async def _write(response: web.StreamResponse, file: OpenFile, parts: Sequence[tuple[bytes, Span]]) -> None:
-    loop = asyncio.get_running_loop()
+async def _write(response: web.StreamResponse, file: Readable, parts: Sequence[tuple[bytes, Span]]) -> None:
     for head, (start, end) in parts:
         if head:
             await response.write(head)
         while start <= end:
-            piece = await loop.run_in_executor(None, os.pread, file.descriptor, min(PIECE, end - start + 1), start)
+            try:
+                piece = await file.read(start, end - start + 1)
+            except OSError as error:
+                raise ConnectionResetError("the sound could not be read to its end") from error
             if not piece:
                 raise ConnectionResetError("the file became shorter while it was sent")
             await response.write(piece)
@@ -138,19 +162,19 @@ def _content_range(span: Span, size: int) -> str:
     return f"bytes {span[0]}-{span[1]}/{size}"
 
 
-def _is_unchanged(request: web.Request, file: OpenFile) -> bool:
+def _is_unchanged(request: web.Request, file: Readable) -> bool:
     """Source: RFC 9110 13.2.2: If-None-Match before If-Modified-Since."""
     etags = request.headers.get(hdrs.IF_NONE_MATCH)
     if etags is not None:
-        return etags.strip() == "*" or file.etag in (tag.strip().removeprefix("W/") for tag in etags.split(","))
+        return etags.strip() == "*" or etag_of(file) in (tag.strip().removeprefix("W/") for tag in etags.split(","))
     since = _date(request.headers.get(hdrs.IF_MODIFIED_SINCE))
     return since is not None and file.modified_ns // 10**9 <= since
 
 
-def _ranges_apply(request: web.Request, file: OpenFile) -> bool:
+def _ranges_apply(request: web.Request, file: Readable) -> bool:
     """Source: RFC 9110 13.1.5: with an If-Range that no longer holds the Range is ignored."""
     condition = request.headers.get(hdrs.IF_RANGE)
-    return condition is None or condition.strip() in (file.etag, file.last_modified)
+    return condition is None or condition.strip() in (etag_of(file), last_modified_of(file))
 
 
 def _date(text: str | None) -> float | None:

@@ -5,8 +5,6 @@ and converted on threads; a conversion that several ask for at once is made once
 Source: rest-api.md 3 and 5 of the specification; Twilio Recording resource, "Fetch a Recording media file".
 """
 
-import asyncio
-import os
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
@@ -19,8 +17,9 @@ from gateway.parameters import rfc2822, whole_seconds
 from gateway.rest.auth import Credentials
 from gateway.rest.dispatch import ROOT
 from gateway.rest.errors import RestError, answering, method_not_allowed, not_found, unavailable
-from gateway.rest.ranges import OpenFile, send_file
-from gateway.rest.sound import RecordingFiles, SoundFormat, can_write_mp3
+from gateway.rest.ranges import send_file
+from gateway.rest.shelf import RecordingShelf
+from gateway.rest.sound import SoundFormat, can_write_mp3
 from gateway.sids import SID_LENGTH, is_sid
 from gateway.store import Store
 from gateway.store.records import FINAL_RECORDING_STATUSES, RecordingRecord
@@ -42,13 +41,11 @@ _SHOWN_STATUS: Final = {
 class RecordingApi:
     """public_url: how clients reach us, for the URLs in answers."""
 
-    def __init__(self, *, store: Store, files: RecordingFiles, credentials: Credentials, public_url: str) -> None:
+    def __init__(self, *, store: Store, files: RecordingShelf, credentials: Credentials, public_url: str) -> None:
         self._store = store
-        self._files = files
+        self._shelf = files
         self._credentials = credentials
         self._public_url = public_url.rstrip("/")
-        # One conversion at a time: it takes a core for seconds, and calls need it more.
-        self._converting = asyncio.Semaphore(1)
 
     def routes(self) -> web.RouteTableDef:
         """To be served ahead of the API's other resources: a recording's name carries the suffix of its format."""
@@ -62,7 +59,7 @@ class RecordingApi:
         record = await self._store.recording(sid)
         if record is None or record.status != "completed":
             return False
-        return await asyncio.to_thread(self._files.is_readable, sid)
+        return await self._shelf.is_readable(sid)
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         _, account = self._credentials.require_for(request, request.match_info["account_sid"])
@@ -77,7 +74,7 @@ class RecordingApi:
         if record is None or record.status == "deleted" or record.account_sid != account.sid:
             raise not_found(request.path)
         if is_deletion:
-            await delete_recording(record, store=self._store, files=self._files)
+            await delete_recording(record, store=self._store, files=self._shelf)
             return web.Response(status=204)
         match suffix:
             case ".json":
@@ -94,7 +91,7 @@ class RecordingApi:
             raise not_found(request.path)
         is_mixed = _wants_mixed(request.query.get("RequestedChannels"), record.channels)
         try:
-            file = await self._open(record.sid, made, is_mixed=is_mixed)
+            file = await self._shelf.open(record.sid, made, is_mixed=is_mixed)
         except FileNotFoundError:
             raise not_found(request.path) from None
         except (OSError, LibsndfileError) as error:
@@ -103,25 +100,16 @@ class RecordingApi:
         try:
             return await send_file(request, file, content_type=made.content_type)
         finally:
-            os.close(file.descriptor)
-
-    async def _open(self, sid: str, made: SoundFormat, *, is_mixed: bool) -> OpenFile:
-        try:
-            return await asyncio.to_thread(self._files.open, sid, made, is_mixed=is_mixed)
-        except FileNotFoundError:
-            if made is SoundFormat.WAV and not is_mixed:
-                raise
-        async with self._converting:
-            await asyncio.to_thread(self._files.make, sid, made, is_mixed=is_mixed)
-        return await asyncio.to_thread(self._files.open, sid, made, is_mixed=is_mixed)
+            file.close()
 
 
-async def delete_recording(record: RecordingRecord, *, store: Store, files: RecordingFiles) -> None:
+async def delete_recording(record: RecordingRecord, *, store: Store, files: RecordingShelf) -> None:
     """The sound goes; what is known about it stays, with status deleted. Raises RestError while it is still made."""
     if record.status not in FINAL_RECORDING_STATUSES:
         raise RestError(400, NOT_OVER, "A recording can be deleted when it is completed")
+    await files.owe_removal(record.sid)
     await store.write(replace(record, status="deleted", date_updated=datetime.now(UTC)))
-    await asyncio.to_thread(files.remove, record.sid)
+    await files.remove(record.sid)
 
 
 def _wants_mixed(requested: str | None, channels: int) -> bool:

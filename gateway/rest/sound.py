@@ -22,7 +22,7 @@ from gateway.sids import is_sid, new_sid
 from media.peaks import peaks_of
 
 _BLOCK_FRAMES: Final = 1 << 16
-_LOWEST_WAV: Final = 45  # a header and one byte of sound
+LOWEST_WAV: Final = 45  # a header and one byte of sound
 _MP3_KBIT: Final = 32
 PEAKS: Final = 600
 _PEAKS_SUFFIX: Final = ".peaks.json"
@@ -55,8 +55,8 @@ class RecordingFiles:
             file = self._open(_name(sid))
         except OSError:
             return False
-        os.close(file.descriptor)
-        return file.size >= _LOWEST_WAV
+        file.close()
+        return file.size >= LOWEST_WAV
 
     def open(self, sid: str, sound_format: SoundFormat, *, is_mixed: bool) -> OpenFile:
         """The file in that format; is_mixed: all channels in one. The caller closes the descriptor.
@@ -65,18 +65,24 @@ class RecordingFiles:
         """
         return self._open(_name(sid, _suffix(sound_format, is_mixed=is_mixed)))
 
-    def make(self, sid: str, sound_format: SoundFormat, *, is_mixed: bool) -> None:
+    @property
+    def directory(self) -> Path:
+        return self._directory
+
+    def make(self, sid: str, sound_format: SoundFormat, *, is_mixed: bool, source: Path | None = None) -> None:
         """Derive the file in that format from the recording, unless it is there already; may take seconds.
+
+        source: where the recording lies, if not in the directory under its own name.
 
         Raises OSError, or soundfile.LibsndfileError when the recording cannot be converted.
         """
         name = _name(sid, _suffix(sound_format, is_mixed=is_mixed))
         if (self._directory / name).exists():
             return
-        source = self._open(_name(sid))
+        opened = self._open(_name(sid) if source is None else source.name)
         unfinished = self._directory / f"{name}.{new_sid('')}.part"
         try:
-            with os.fdopen(source.descriptor, "rb") as raw, soundfile.SoundFile(raw) as recording:
+            with os.fdopen(opened.descriptor, "rb") as raw, soundfile.SoundFile(raw) as recording:
                 _convert(recording, unfinished, sound_format, is_mixed=is_mixed)
             unfinished.rename(self._directory / name)
         finally:
@@ -86,13 +92,13 @@ class RecordingFiles:
         """Its outline as JSON: ``channels``, each a list of (least, greatest) in parts of 127. As ``open``."""
         return self._open(_name(sid, _PEAKS_SUFFIX))
 
-    def make_peaks(self, sid: str) -> None:
-        """Make the outline, unless it is there already. Raises as ``make``."""
+    def make_peaks(self, sid: str, *, source: Path | None = None) -> None:
+        """Make the outline, unless it is there already. As ``make``."""
         name = _name(sid, _PEAKS_SUFFIX)
         if (self._directory / name).exists():
             return
-        source = self._open(_name(sid))
-        with os.fdopen(source.descriptor, "rb") as raw, soundfile.SoundFile(raw) as recording:
+        opened = self._open(_name(sid) if source is None else source.name)
+        with os.fdopen(opened.descriptor, "rb") as raw, soundfile.SoundFile(raw) as recording:
             peaks = np.round(peaks_of(recording, PEAKS) / 258).astype(int)
             text = json.dumps({"duration_s": recording.frames / recording.samplerate, "channels": peaks.tolist()})
         unfinished = self._directory / f"{name}.{new_sid('')}.part"

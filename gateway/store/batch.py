@@ -18,7 +18,9 @@ from gateway.store.records import (
     ConfiguredRecord,
     DeferredCallback,
     DeletedCall,
+    DeletedConference,
     DeletedConfigured,
+    DeletedRecording,
     EventRecord,
     LegRecord,
     Operation,
@@ -65,6 +67,8 @@ class Statement(Enum):
     DELETE_CALL = "delete call"
     DELETE_LEGS = "delete legs"
     DELETE_EVENTS = "delete events"
+    DELETE_RECORDING = "delete recording"
+    DELETE_CONFERENCE = "delete conference"
     DELETE_CONFIGURED = "delete configured"
     PUT_CONFIGURED = "configured"
 
@@ -85,6 +89,8 @@ def encode(operations: Iterable[Operation], positions: Iterator[int]) -> Rows:
     deferred: dict[int, Row] = {}
     settled: list[Row] = []
     deleted: list[Row] = []
+    deleted_recordings: list[Row] = []
+    deleted_conferences: list[Row] = []
     for operation in operations:
         match operation:
             case EventRecord():
@@ -109,6 +115,10 @@ def encode(operations: Iterable[Operation], positions: Iterator[int]) -> Rows:
                 queues[operation.sid] = operation
             case DeletedCall(sid):
                 deleted.append((sid,))
+            case DeletedRecording(sid):
+                deleted_recordings.append((sid,))
+            case DeletedConference(sid):
+                deleted_conferences.append((sid,))
             case ConfiguredRecord():
                 configured[operation.sid] = operation
             case DeletedConfigured(sid):
@@ -128,6 +138,8 @@ def encode(operations: Iterable[Operation], positions: Iterator[int]) -> Rows:
         Statement.DELETE_CALL: deleted,
         Statement.DELETE_LEGS: deleted,
         Statement.DELETE_EVENTS: deleted,
+        Statement.DELETE_RECORDING: deleted_recordings,
+        Statement.DELETE_CONFERENCE: deleted_conferences,
         Statement.DELETE_CONFIGURED: [(sid,) for sid, each in configured.items() if each is None],
         Statement.PUT_CONFIGURED: [CONFIGURED_ROWS.encode(each) for each in configured.values() if each is not None],
     }
@@ -163,6 +175,8 @@ def statements(dialect: sa.Dialect) -> Mapping[Statement, str]:
         Statement.DELETE_CALL: _deletion(dialect, CALLS.c.sid),
         Statement.DELETE_LEGS: _deletion(dialect, LEGS.c.call_sid),
         Statement.DELETE_EVENTS: _deletion(dialect, EVENTS.c.call_sid),
+        Statement.DELETE_RECORDING: _deletion(dialect, RECORDINGS.c.sid),
+        Statement.DELETE_CONFERENCE: _deletion(dialect, CONFERENCES.c.sid),
         Statement.DELETE_CONFIGURED: _deletion(dialect, CONFIGURED.c.sid),
         Statement.PUT_CONFIGURED: _insert(dialect, CONFIGURED, key=("sid",)),
     }

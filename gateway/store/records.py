@@ -240,6 +240,18 @@ class DeletedCall:
 
 
 @dataclass(frozen=True)
+class DeletedRecording:
+    """The row of this recording is to be forgotten; its sound is gone already."""
+
+    sid: str
+
+
+@dataclass(frozen=True)
+class DeletedConference:
+    sid: str
+
+
+@dataclass(frozen=True)
 class DeletedConfigured:
     """What was configured under this sid is to be forgotten."""
 
@@ -256,4 +268,5 @@ Record = (
     | EventRecord
     | OwedCallback
 )
-Operation = Record | SettledCallback | DeferredCallback | DeletedCall | DeletedConfigured
+Deletion = DeletedCall | DeletedRecording | DeletedConference | DeletedConfigured
+Operation = Record | SettledCallback | DeferredCallback | Deletion

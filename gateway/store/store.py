@@ -20,6 +20,7 @@ import sqlalchemy as sa
 import structlog
 
 from gateway.sids import first_sid
+from gateway.store import oldest
 from gateway.store.call_list import call_list
 from gateway.store.columns import RowMap, UnreadableRow
 from gateway.store.database import ANSWER_S, journal_path, open_engine
@@ -215,6 +216,29 @@ class Store:
             RECORDINGS.c.details.contains('"transcription"'),
         ]
         return await self._many(RECORDING_ROWS, *conditions, order=(RECORDINGS.c.sid,), timeout_s=START_S)
+
+    async def old_recordings(self, before: datetime, *, after: str, limit: int) -> list[RecordingRecord]:
+        """Final ones of before then whose turn has come, oldest first, behind ``after``."""
+        conditions = oldest.old_recordings(before, after=after)
+        return await self._many(RECORDING_ROWS, *conditions, order=(RECORDINGS.c.sid,), limit=limit, timeout_s=START_S)
+
+    async def deleted_recordings(self, before: datetime, *, after: str, limit: int) -> list[RecordingRecord]:
+        """Those that were deleted before then, oldest first, behind ``after``."""
+        conditions = oldest.deleted_recordings(before, after=after)
+        return await self._many(RECORDING_ROWS, *conditions, order=(RECORDINGS.c.sid,), limit=limit, timeout_s=START_S)
+
+    async def old_calls(self, before: datetime, *, limit: int) -> list[str]:
+        """Sids of calls that ended before then and that nothing keeps, oldest first."""
+        conditions = oldest.old_calls(before)
+        found = await self._many(CALL_ROWS, *conditions, order=(CALLS.c.sid,), limit=limit, timeout_s=START_S)
+        return [record.sid for record in found]
+
+    async def old_conferences(self, before: datetime, *, limit: int) -> list[str]:
+        """As old_calls."""
+        conditions = oldest.old_conferences(before)
+        order = (CONFERENCES.c.sid,)
+        found = await self._many(CONFERENCE_ROWS, *conditions, order=order, limit=limit, timeout_s=START_S)
+        return [record.sid for record in found]
 
     async def conference(self, sid: str) -> ConferenceRecord | None:
         return await self._one(CONFERENCE_ROWS, CONFERENCES.c.sid == sid)

@@ -18,7 +18,7 @@ from urllib.parse import urlencode
 
 import aiohttp
 import sqlalchemy as sa
-from aiohttp import BasicAuth, web
+from aiohttp import web
 
 from gateway.config import Configuration
 from gateway.dialled_calls import DialledCalls
@@ -38,6 +38,7 @@ from tests.bench.process import BenchError
 from tests.bench.report import Goal, Report, build
 from tests.bench.window import Window
 from tests.gateway.accounts import peers as accounts
+from tests.gateway.rest.test_recordings import basic
 
 AIM_MS = 50.0
 PAGE = 50
@@ -133,7 +134,7 @@ async def _served(url: str) -> AsyncIterator[tuple[aiohttp.ClientSession, str]]:
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     base = f"http://127.0.0.1:{runner.addresses[0][1]}/2010-04-01/Accounts/{ACCOUNT}/Calls.json"
     try:
-        async with aiohttp.ClientSession(auth=BasicAuth(ACCOUNT, _TOKEN)) as session:
+        async with aiohttp.ClientSession(headers={"Authorization": basic(ACCOUNT, _TOKEN)}) as session:
             yield session, base
     finally:
         await runner.cleanup()
@@ -203,6 +204,7 @@ def _sid(at: datetime, chance: random.Random) -> str:
 def _report(window: Window, rows: int, url: str, times_ms: dict[Asked, list[float]]) -> Report:
     """Of the rounds of each question the median counts: the machine may do something else in one of them."""
     typical = {asked: percentile_of(times, 0.5) or 0.0 for asked, times in times_ms.items()}
+    best = {asked: min(times) for asked, times in times_ms.items()}
     slowest = sorted(typical, key=lambda asked: typical[asked], reverse=True)
     every = [each for times in times_ms.values() for each in times]
     report = build(
@@ -219,6 +221,8 @@ def _report(window: Window, rows: int, url: str, times_ms: dict[Asked, list[floa
         drops=(0, 0),
         statistics={
             "median_ms": round(percentile_of(list(typical.values()), 0.5) or 0, 1),
+            "slowest_of_the_best_ms": round(max(best.values()), 1),
+            "best_p50_ms": round(percentile_of(list(best.values()), 0.5) or 0, 1),
             "single_answer_p99_ms": round(percentile_of(every, 0.99) or 0, 1),
             "slowest": {str(asked): round(typical[asked], 1) for asked in slowest[:10]},
         },

@@ -207,6 +207,17 @@ def test_router_keeps_accounts_apart(book: Directory) -> None:
     assert way.target("5550100", account_sid=SUB) == NumberTarget("5550100")
 
 
+def test_phones_of_an_account_are_answered_by_the_application_it_named(book: Directory) -> None:
+    book.put(account(SUB, sip_application_sid=SUB_APP))
+    way = router(book)
+    assert voice_url(way.for_phone("bob", account_sid=SUB)) == "http://sub.example.com/"
+    assert voice_url(way.for_phone("+15550100", account_sid=SUB)) == "http://sub.example.com/"
+    assert voice_url(way.for_phone("bob", account_sid=MAIN)) == "http://main.example.com/phones"
+    # Another's application is none.
+    book.put(account(SUB, sip_application_sid=APP))
+    assert voice_url(way.for_phone("bob", account_sid=SUB)) == ""
+
+
 def test_number_whose_application_is_gone_has_its_own_urls(book: Directory) -> None:
     number = book.number("+15550200")
     application = book.application(SUB, SUB_APP)

@@ -30,6 +30,7 @@ ENTRIES: list[Entry] = [
         max_calls=3,
         calls_per_second=0.5,
         allowed_prefixes=("+46", "+1555"),
+        sip_application_sid="AP" + "1" * 32,
         date_created=AT,
         date_updated=AT,
     ),

@@ -20,6 +20,7 @@ from gateway.console.live import Audience
 from gateway.console.routes import COOKIE, Console
 from gateway.console.sessions import IDLE_S, Sessions
 from gateway.console.story import Stories
+from gateway.rest.shelf import RecordingShelf
 from gateway.rest.sound import PEAKS, RecordingFiles
 from gateway.sids import new_sid
 from gateway.store import Store
@@ -50,7 +51,7 @@ class Served:
         self.console = Console(
             store=store,
             stories=Stories(store=store, running_legs=lambda: self.legs, now=lambda: START),
-            files=RecordingFiles(directory),
+            shelf=RecordingShelf(RecordingFiles(directory)),
             presence=lambda account: [{"identity": "alice", "account": account}],
             audience=self.audience,
             sessions=Sessions(clock=lambda: self.now_s, still_holds=lambda session: session.user in self.secrets),

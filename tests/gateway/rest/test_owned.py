@@ -54,6 +54,20 @@ async def test_application_is_made_read_changed_and_deleted(api: Served) -> None
     assert api.directory.application(MAIN, made.sid) is None
 
 
+async def test_account_names_an_application_of_its_own_for_its_phones(api: Served) -> None:
+    shop, own = await api.sub("shop")
+    application = await ask(own.applications.create, voice_url=URL)
+    path, login = f"Accounts/{shop.sid}.json", {"user": shop.sid, "password": shop.auth_token}
+    status, found = await api.raw(path, method="POST", **login, SipApplicationSid=application.sid)
+    assert (status, found["sip_application_sid"]) == (200, application.sid)
+    assert api.directory.sip_application(shop.sid) == api.directory.application(shop.sid, application.sid)
+    for foreign in (APPLICATION, "AP" + "9" * 32, "menu"):
+        status, found = await api.raw(path, method="POST", **login, SipApplicationSid=foreign)
+        assert (status, found["code"]) == (400, 21218)
+    _, found = await api.raw(path, method="POST", **login, SipApplicationSid="")
+    assert found["sip_application_sid"] is None
+
+
 @pytest.mark.parametrize(
     ("parameters", "code"),
     [

@@ -22,6 +22,7 @@ from yarl import URL
 from gateway.rest.auth import Credentials
 from gateway.rest.dispatch import RestApi
 from gateway.rest.recordings import RecordingApi
+from gateway.rest.shelf import RecordingShelf
 from gateway.rest.sound import RecordingFiles
 from gateway.sids import new_sid
 from gateway.store import Store
@@ -48,7 +49,7 @@ class Served:
         self.credentials = Credentials(accounts.directory(ACCOUNT, TOKEN, api_keys={KEY: SECRET}))
         self.api = RecordingApi(
             store=store,
-            files=RecordingFiles(directory),
+            files=RecordingShelf(RecordingFiles(directory)),
             credentials=self.credentials,
             public_url="https://voice.example.com/",
         )

@@ -115,7 +115,7 @@ def frame(opcode: int, payload: bytes, *, fin: bool = True, rsv1: bool = False) 
     return head + b"\0\0\0\0" + payload
 
 
-async def raw_close_code(reader: asyncio.StreamReader, *, within_s: float = 1.0) -> int | None:
+async def raw_close_code(reader: asyncio.StreamReader, *, within_s: float = 10.0) -> int | None:
     """The code of the first close frame, None if the connection is cut without one."""
     async with asyncio.timeout(within_s):
         while True:
