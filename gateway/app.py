@@ -29,6 +29,7 @@ from gateway.config import Configuration
 from gateway.console.live import Audience
 from gateway.console.presence import Presence
 from gateway.console.routes import Console
+from gateway.console.running import Running
 from gateway.console.sessions import Sessions
 from gateway.console.story import Stories
 from gateway.console.trace import Trace
@@ -47,6 +48,7 @@ from gateway.rest.auth import Credentials
 from gateway.rest.auth_tokens import AuthTokensApi
 from gateway.rest.call_recordings import CallRecordingsApi
 from gateway.rest.calls import CallsApi
+from gateway.rest.conference_recordings import ConferenceRecordingsApi
 from gateway.rest.conferences import ConferencesApi
 from gateway.rest.dispatch import Resource, RestApi
 from gateway.rest.keys import KeysApi
@@ -428,6 +430,13 @@ class Gateway:
             public_url=configuration.public_url,
         )
         conferences = ConferencesApi(store=self._store, services=services, calls=self._calls, launch=self._place)
+        conference_recordings = ConferenceRecordingsApi(
+            store=self._store,
+            conferences=services.conferences,
+            recordings=self._recordings,
+            files=self._shelf,
+            public_url=configuration.public_url,
+        )
         queues = QueuesApi(store=self._store, queues=services.queues, services=services)
         accounts = AccountsApi(self._ledger, calls=self._calls, now=_now)
         owned = (
@@ -436,7 +445,7 @@ class Gateway:
             NumbersApi(self._ledger, now=_now),
             SipCredentialsApi(self._ledger, now=_now),
         )
-        apis = (calls, recordings, conferences, queues, accounts, *owned)
+        apis = (calls, recordings, conferences, conference_recordings, queues, accounts, *owned)
         resources = [each for api in apis for each in api.resources()]
         yield AuthTokensApi(self._ledger, self._credentials, public_url=configuration.public_url, now=_now).routes()
         self._rest = RestApi(resources, credentials=self._credentials)
@@ -447,16 +456,18 @@ class Gateway:
         presence = Presence(
             account_of=self._directory.account_of, registrar=self._registrar, browsers=self._browsers, now=_now
         )
+        running = Running(calls=self._calls, dialled=self._services.dialled, legs=self._running_legs)
         return Console(
             store=self._store,
             stories=Stories(
                 store=self._store,
-                running_legs=self._running_legs,
+                legs_of=running.legs_of,
                 now=_now,
                 keeps_webhooks=configuration.console.keep_webhooks,
                 keeps_sip=configuration.console.keep_sip,
             ),
             shelf=self._shelf,
+            running=running.calls,
             presence=presence.rows,
             audience=self._audience,
             sessions=Sessions(
@@ -467,15 +478,13 @@ class Gateway:
             public_url=configuration.public_url,
         )
 
-    def _running_legs(self) -> dict[str, list[Leg]]:
-        """By the sid of their call."""
-        found: dict[str, list[Leg]] = {}
+    def _running_legs(self) -> Iterator[tuple[str, Leg]]:
+        """With the sid of their call."""
         for leg in self._agent.legs:
             if (sid := self._trace.call_sid_of(leg.facts.call_id)) is not None:
-                found.setdefault(sid, []).append(leg)
+                yield sid, leg
         for device_leg in self._browsers.legs:
-            found.setdefault(device_leg.call_sid, []).append(device_leg)
-        return found
+            yield device_leg.call_sid, device_leg
 
     def _twimlets(self) -> Twimlets:
         configuration, mail = self._configuration, self._configuration.mail

@@ -16,13 +16,14 @@ from gateway.services import Services
 from gateway.store.records import CallRecord, LegRecord, OwedCallback
 from gateway.telling import Telling
 from gateway.timeline import Timeline
+from gateway.verbs.machine_detection import Detection
 from signaling.leg import Ended, Leg
 
 
 class CallProgress:
     """telling: may be replaced while the call runs. recording: how its last callback mentions its recording.
 
-    answered_by: what answering-machine detection found.
+    detection: what answering-machine detection found; answered_by: what was found before the call was taken over.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class CallProgress:
         self.telling = telling
         self.recording: RecordingMention | None = None
         self.answered_by: str | None = None
+        self.detection: Detection | None = None
         self.queue_time_ms = 0
         self.created_at = services.now()
         self.answered_at: datetime | None = None
@@ -138,7 +140,7 @@ class CallProgress:
             application_sid=self.facts.application_sid,
             forwarded_from=self.facts.forwarded_from,
             caller_name=self.facts.caller_name or None,
-            answered_by=self.answered_by,
+            answered_by=self.answered_by if self.detection is None else self.detection.answered_by.value,
             queue_time_ms=self.queue_time_ms,
             status_callback=self.telling.url,
             status_callback_method=self.telling.method,
@@ -170,7 +172,8 @@ class CallProgress:
                     duration_s=self.duration_s,
                     sip_status=sip_status,
                     recording=self.recording if told.status.is_final else None,
-                ),
+                )
+                + ([] if self.detection is None else self.detection.parameters()),
             )
             for told in posted
             if (url := self.telling.url_for(told.event)) is not None

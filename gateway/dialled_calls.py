@@ -5,6 +5,7 @@ is given a document of its own leaves the <Dial> and is a live call like any oth
 Source: Twilio Call resource, update (child calls).
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -58,6 +59,9 @@ class DialledCalls:
 
     def __len__(self) -> int:
         return len(self._calls)
+
+    def __iter__(self) -> Iterator[DialledCall]:
+        return iter(tuple(self._calls.values()))
 
     def add(self, call: DialledCall) -> None:
         self._calls[call.facts.sid] = call

@@ -21,6 +21,7 @@ from gateway.services import Services
 from gateway.session import CallSession
 from gateway.telling import Telling
 from gateway.timeline import Timeline
+from gateway.verbs.machine_detection import PlacedDetection
 from gateway.verbs.outcome import Fetch, Given
 from signaling.leg import Answered, EarlyMedia, Ended, HangupCause, Leg, LegEvent, OutboundCall, Party, Ringing
 from signaling.location import NumberTarget, Target
@@ -34,7 +35,7 @@ class CallOrder:
 
     document: performed on the answer instead of script.voice_url. shown: the caller as the far end sees it.
     timeout_s: of ringing. time_limit_s: of the whole call; None: as the configuration allows.
-    digits: sent to the far end on the answer. recording: of the whole call from the answer on.
+    digits: sent to the far end on the answer. recording: of the whole call from the answer on. detection: who answers.
     headers, parameters: for a SIP phone and a Voice SDK device. display_name: the caller's, for phones that show one.
     notification: URL that is told when dialling starts. afterwards: called when the call is over, however it went.
     """
@@ -49,6 +50,7 @@ class CallOrder:
     time_limit_s: float | None = None
     digits: str | None = None
     recording: CallRecordingOrder | None = None
+    detection: PlacedDetection | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     parameters: Mapping[str, str] = field(default_factory=dict)
     display_name: str = ""
@@ -180,6 +182,7 @@ class OutgoingCall:
             first=self._following,
             digits=self._order.digits,
             recording=self._order.recording,
+            detection=self._order.detection,
             time_limit_s=self._order.time_limit_s,
         )
 

@@ -195,6 +195,10 @@ class Recordings:
         """Those of a call that run now, the oldest first."""
         return [each for each in self._active.values() if each.record.call_sid == call_sid]
 
+    def active_in(self, conference_sid: str) -> list[ActiveRecording]:
+        """Those of a conference that run now."""
+        return [each for each in self._active.values() if each.record.conference_sid == conference_sid]
+
     def complete_later(self, active: ActiveRecording, recorder: Recorder, started_s: float) -> RecordingMention:
         record = active.record
         self._active.pop(record.sid, None)

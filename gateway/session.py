@@ -27,6 +27,7 @@ from gateway.scripted import REFER_NOT_WANTED, DigitListener
 from gateway.services import Services
 from gateway.telling import Telling
 from gateway.timeline import Timeline
+from gateway.verbs.machine_detection import DetectionOrder, Detector, PlacedDetection
 from gateway.verbs.outcome import Fetch, Given
 from gateway.webhooks.cookies import CallCookies
 from signaling.leg import DigitReceived, Ended, HangupCause, Leg, TransferRequested
@@ -41,7 +42,8 @@ class CallSession:
 
     progress: of a call that was placed here and is answered already; None: it comes in and rings.
     first: the document to begin with, instead of the script's voice URL.
-    digits: sent to the far end before that. recording: of the whole call, from the answer on.
+    digits: sent to the far end before that, instead of detecting who answered. recording: of the whole call, from the
+    answer on.
     time_limit_s: how long it may last; None: as long as the configuration allows.
     after: what still uses the leg and is being cancelled; the first document waits for its end.
     refusal: what an unanswered caller is told when the script ends (a <Dial> that found its party busy leaves "busy").
@@ -58,6 +60,7 @@ class CallSession:
         first: Fetch | Given | None = None,
         digits: str | None = None,
         recording: CallRecordingOrder | None = None,
+        detection: PlacedDetection | None = None,
         time_limit_s: float | None = None,
         after: "asyncio.Task[None] | None" = None,
     ) -> None:
@@ -81,6 +84,7 @@ class CallSession:
         self._time_limit_s = time_limit_s or services.configuration.calls.time_limit_s
         self._limit: asyncio.TimerHandle | None = None
         self._digits = digits
+        self._detection = detection
         self._after = after
         self._ordered = recording
         self.recordings = CallRecordings(services.recordings)
@@ -174,6 +178,10 @@ class CallSession:
             self.recordings.begin(self._ordered.order, self.leg.media, is_dual=self._ordered.is_dual)
         if self._digits:
             await self.leg.send_digits(self._digits)
+        elif self._detection is not None and self._detection.is_awaited:
+            await self._detect(self._detection.order)
+        elif self._detection is not None:
+            self.spawn(self._detect(self._detection.order), name="machine detection")
         following, self._redirected = self._redirected, None
         while True:
             work = self.services.interpreter.run(self, following)
@@ -183,6 +191,24 @@ class CallSession:
                 break
             following, self._redirected = self._redirected, None
         self.leg.hangup(HangupCause.NORMAL if self.is_answered else self.refusal)
+
+    async def _detect(self, order: DetectionOrder) -> None:
+        """However the call ends, there is a verdict, and whoever wants it gets it."""
+        detector = Detector(self.services, self.leg, order.thresholds)
+        try:
+            await detector.run()
+        finally:
+            found = self._progress.detection = detector.verdict
+            self._progress.write()
+            if order.callback_url is not None:
+                self.timeline.note(
+                    self.timeline.owe(
+                        url=order.callback_url,
+                        method=order.callback_method,
+                        parameters=call_parameters(self.facts, CallStatus.IN_PROGRESS) + found.parameters(),
+                        order_key=f"{self.facts.sid} machine detection",
+                    )
+                )
 
     def spawn(self, work: Coroutine[Any, Any, None], *, name: str) -> asyncio.Task[None]:
         """A task of the call: it ends with the call at the latest."""
@@ -210,9 +236,12 @@ class CallSession:
     def parameters(self) -> Parameters:
         """The standard parameters of a request made now; of one whose caller is gone, with the status it ends with."""
         ended = self.leg.events.ended
+        found = self._progress.detection
+        more = [] if found is None else found.parameters()
         if ended is None:
-            return call_parameters(self.facts, self.status)
-        return call_parameters(self.facts, CallStatus.COMPLETED if self.is_answered else self._final_status(ended))
+            return call_parameters(self.facts, self.status) + more
+        status = CallStatus.COMPLETED if self.is_answered else self._final_status(ended)
+        return call_parameters(self.facts, status) + more
 
     def _final_status(self, ended: Ended) -> CallStatus:
         """An inbound caller who gives up before the answer was not answered; a script may refuse him as busy.

@@ -25,6 +25,7 @@ from media.kernel import layout
 from media.kernel.compiled import compiling
 from media.kernel.libc import EPOLL_CTL_ADD, EVENT_WORDS, NS_PER_S
 from media.kernel.loop import run
+from media.kernel.program import as_one_program
 from media.kernel.sockets import COMMANDS_TAG
 
 PIPE_BYTES = 1 << 20
@@ -176,7 +177,7 @@ def compile_kernel(state: layout.State, progress: Callable[[str, int, int], None
 
     progress: (function, how many so far, of how many), only while compiling.
     """
-    with compiling(progress):
+    with compiling(progress), as_one_program():
         run.compile((numba.typeof(state),))  # type: ignore[attr-defined]
 
 

@@ -24,7 +24,7 @@ from gateway.rest.shelf import RecordingShelf
 from gateway.rest.sound import SoundFormat
 from gateway.sids import is_sid
 from gateway.store import StorageUnavailable, Store
-from gateway.store.records import RecordingRecord
+from gateway.store.records import CallRecord, RecordingRecord
 from gateway.store.search import CallSearch, Place, RecordingSearch
 
 _log = structlog.get_logger()
@@ -32,7 +32,6 @@ _log = structlog.get_logger()
 ROOT: Final = "/console"
 COOKIE: Final = "ringfork_console"
 PAGE: Final = 50
-MOST_RUNNING: Final = 500
 MOST_LOGIN: Final = 4096
 MOST_USER: Final = 64
 BEAT_S: Final = 15.0
@@ -47,6 +46,8 @@ _HEADERS: Final = {
 }
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+RunningCalls = Callable[[str], tuple[Sequence[CallRecord], int]]
+"""The newest calls of an account that are not over, and how many there are."""
 ForSession = Callable[[web.Request, Session], Awaitable[web.StreamResponse]]
 
 
@@ -79,6 +80,7 @@ class Console:
         store: Store,
         stories: Stories,
         shelf: RecordingShelf,
+        running: RunningCalls,
         presence: Callable[[str], Sequence[Row]],
         audience: Audience,
         sessions: Sessions,
@@ -89,6 +91,7 @@ class Console:
         self._store = store
         self._stories = stories
         self._shelf = shelf
+        self._running_calls = running
         self._presence = presence
         self._audience = audience
         self._sessions = sessions
@@ -176,10 +179,9 @@ class Console:
         return _json({"calls": [call_row(each) for each in found], "has_more": has_more})
 
     async def _running(self, _request: web.Request, session: Session) -> web.StreamResponse:
-        own = [each for each in await self._store.unfinished_calls() if each.account_sid == session.account_sid]
-        newest = own[-MOST_RUNNING:]
+        newest, count = self._running_calls(session.account_sid)
         legs = self._stories.running([each.sid for each in newest])
-        return _json({"calls": [call_row(each) for each in reversed(newest)], "count": len(own), "legs": legs})
+        return _json({"calls": [call_row(each) for each in newest], "count": count, "legs": legs})
 
     async def _call(self, request: web.Request, session: Session) -> web.StreamResponse:
         return _json(await asyncio.to_thread(json.dumps, await self._story(request, session)))

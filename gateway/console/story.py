@@ -18,8 +18,8 @@ from signaling.leg import Leg, LegState
 MOST_CHILDREN: Final = 100
 MOST_LINES: Final = 5_000
 
-LegsOf = Callable[[], Mapping[str, Sequence[Leg]]]
-"""The legs that are not over, by the sid of their call."""
+LegsOf = Callable[[Sequence[str]], Mapping[str, Sequence[Leg]]]
+"""The legs of these calls that are not over, by the sid of their call."""
 
 _OWN_LISTS: Final = ("webhook", "sip")
 
@@ -31,14 +31,14 @@ class Stories:
         self,
         *,
         store: Store,
-        running_legs: LegsOf,
+        legs_of: LegsOf,
         now: Callable[[], datetime],
         keeps_webhooks: bool = True,
         keeps_sip: bool = True,
     ) -> None:
         self._kept = {"webhooks": keeps_webhooks, "sip": keeps_sip}
         self._store = store
-        self._running_legs = running_legs
+        self._legs_of = legs_of
         self._now = now
 
     async def children_of(self, account_sid: str, call_sid: str) -> list[str] | None:
@@ -80,7 +80,7 @@ class Stories:
 
     def running(self, call_sids: Sequence[str]) -> list[Row]:
         """The legs of these calls that are not over, with what their sound is like now."""
-        running = self._running_legs()
+        running = self._legs_of(call_sids)
         return [running_leg_row(leg, call_sid=sid) for sid in call_sids for leg in running.get(sid, ())]
 
 

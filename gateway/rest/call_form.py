@@ -4,7 +4,7 @@ Pure. Source: rest-api.md 4 and 9 of the specification; Twilio Call resource, cr
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from gateway import caller_id
@@ -20,7 +20,9 @@ from gateway.sids import is_sid, new_sid
 from gateway.telling import Telling
 from gateway.twiml import TwimlError, parse
 from gateway.twiml.addresses import BadAddress, check_identity, clean_number, clean_sip_uri, split_query
+from gateway.verbs.machine_detection import DetectionOrder, PlacedDetection
 from gateway.verbs.outcome import Given
+from media.answering_machine import Thresholds
 from signaling.location import ClientTarget, NumberTarget, SipTarget, Target
 
 EVENTS: Final = ("initiated", "ringing", "answered", "completed")
@@ -33,6 +35,7 @@ NO_TO, NO_FROM, BAD_TO, BAD_FROM = 21201, 21213, 21211, 21212
 FROM_NOT_OURS, NO_URL, BAD_URL = 21210, 21205, 21205
 BAD_DIGITS, BAD_TIMEOUT, BAD_METHOD, BAD_APPLICATION = 21206, 21208, 21209, 21218
 BAD_RECORDING_CALLBACK, BAD_RECORDING_EVENT = 13256, 13621
+BAD_DETECTION, NO_DETECTION_CALLBACK = 21234, 21262
 NOT_PERMITTED = 21215
 BAD_CALLBACK, TWIML_TOO_LONG, TWIML_AND_URL = 21502, 32018, 32019
 
@@ -89,6 +92,7 @@ class Answer:
     script: Script
     telling: Telling
     document: Given | None = None
+    detection: PlacedDetection | None = None
 
 
 def order_of(form: Form, *, account_sid: str, router: Router) -> CallOrder:
@@ -98,11 +102,10 @@ def order_of(form: Form, *, account_sid: str, router: Router) -> CallOrder:
         application_sid = form.text("ApplicationSid")
         if application_sid is None:
             script, document = _script(form, callee.address)
-            return Answer(script=script, document=document, telling=telling_of(form))
+            return Answer(script=script, document=document, telling=telling_of(form), detection=call_detection(form))
         script = _of_application(application_sid, router, callee.address, account_sid)
-        return Answer(
-            script=script, telling=Telling(url=script.status_callback or None, method=script.status_callback_method)
-        )
+        telling = Telling(url=script.status_callback or None, method=script.status_callback_method)
+        return Answer(script=script, telling=telling, detection=call_detection(form))
 
     return placed(form, account_sid=account_sid, router=router, answer=answer)
 
@@ -134,6 +137,7 @@ def placed(form: Form, *, account_sid: str, router: Router, answer: Callable[[Ca
         time_limit_s=form.integer("TimeLimit", default=None, lowest=1, highest=86_400),
         shown=shown,
         digits=_digits(form),
+        detection=answered.detection,
         recording=recording_of(form, facts.sid, account_sid=account_sid, source="OutboundAPI", trim="trim-silence")
         if form.boolean("Record", default=False)
         else None,
@@ -143,6 +147,41 @@ def placed(form: Form, *, account_sid: str, router: Router, answer: Callable[[Ca
         if isinstance(callee.target, ClientTarget)
         else None,
     )
+
+
+def call_detection(form: Form) -> PlacedDetection | None:
+    """MachineDetection… and AsyncAmd…, of a call. Raises RestError."""
+    is_async = form.boolean("AsyncAmd", default=False, code=BAD_DETECTION)
+    url = form.url("AsyncAmdStatusCallback", code=BAD_CALLBACK, callback=True)
+    order = detection_of(form, url=url, method=form.method("AsyncAmdStatusCallbackMethod"))
+    if order is None:
+        return None
+    if is_async and url is None:
+        raise bad_parameter(NO_DETECTION_CALLBACK, "AsyncAmd: AsyncAmdStatusCallback is required")
+    # Awaited, the document itself is told.
+    return PlacedDetection(order=order if is_async else replace(order, callback_url=None), is_awaited=not is_async)
+
+
+def detection_of(form: Form, *, url: str | None, method: str) -> DetectionOrder | None:
+    """The MachineDetection… parameters. url, method: who is told. Raises RestError."""
+    mode = form.choice("MachineDetection", ("Enable", "DetectMessageEnd"), default=None, code=BAD_DETECTION)
+    usual = Thresholds()
+
+    def number(name: str, default: int, lowest: int, highest: int) -> int:
+        found = form.integer(
+            f"MachineDetection{name}", default=default, lowest=lowest, highest=highest, code=BAD_DETECTION
+        )
+        assert found is not None
+        return found
+
+    thresholds = Thresholds(
+        waits_for_end=mode == "DetectMessageEnd",
+        timeout_ms=number("Timeout", usual.timeout_ms // 1000, 3, 60) * 1000,
+        speech_ms=number("SpeechThreshold", usual.speech_ms, 1000, 6000),
+        speech_end_ms=number("SpeechEndThreshold", usual.speech_end_ms, 500, 5000),
+        silence_ms=number("SilenceTimeout", usual.silence_ms, 2000, 10_000),
+    )
+    return None if mode is None else DetectionOrder(thresholds=thresholds, callback_url=url, callback_method=method)
 
 
 def telling_of(form: Form) -> Telling:

@@ -13,7 +13,7 @@ from gateway.rest.call_form import recording_of
 from gateway.rest.calls import WRONG_STATE, between, place_of
 from gateway.rest.dispatch import ROOT, Ask, Reply, Resource
 from gateway.rest.errors import not_found
-from gateway.rest.form import bad_parameter
+from gateway.rest.form import Form, bad_parameter
 from gateway.rest.paging import Page, asked_page
 from gateway.rest.recordings import delete_recording, recording_resource
 from gateway.rest.shelf import RecordingShelf
@@ -25,6 +25,23 @@ from gateway.store.search import RecordingSearch
 CURRENT: Final = "Twilio.CURRENT"
 NOT_IN_STATE: Final = 16114
 MOST_AT_ONCE: Final = 16
+
+
+def change_recording(active: ActiveRecording, form: Form) -> None:
+    """Pause, resume or stop it. Raises RestError for what it cannot become."""
+    is_skipping = form.choice("PauseBehavior", ("silence", "skip"), default="silence") == "skip"
+    wanted = form.choice("Status", ("paused", "in-progress", "stopped"), default=None)
+    match wanted:
+        case "paused" if active.status == "in-progress":
+            active.pause(is_skipping=is_skipping)
+        case "in-progress" if active.status == "paused":
+            active.resume()
+        case "stopped":
+            active.finish()
+        case None:
+            raise bad_parameter(20001, "Status is required")
+        case _:
+            raise bad_parameter(NOT_IN_STATE, f"The recording is {active.status}: it cannot become {wanted}")
 
 
 class CallRecordingsApi:
@@ -94,19 +111,7 @@ class CallRecordingsApi:
         if active is None:
             record = await self._record(ask)
             raise bad_parameter(NOT_IN_STATE, f"The recording is {record.status}: it cannot be changed")
-        is_skipping = ask.form.choice("PauseBehavior", ("silence", "skip"), default="silence") == "skip"
-        wanted = ask.form.choice("Status", ("paused", "in-progress", "stopped"), default=None)
-        match wanted:
-            case "paused" if active.status == "in-progress":
-                active.pause(is_skipping=is_skipping)
-            case "in-progress" if active.status == "paused":
-                active.resume()
-            case "stopped":
-                active.finish()
-            case None:
-                raise bad_parameter(20001, "Status is required")
-            case _:
-                raise bad_parameter(NOT_IN_STATE, f"The recording is {active.status}: it cannot become {wanted}")
+        change_recording(active, ask.form)
         return self._reply(active.record, active.status)
 
     async def _delete(self, ask: Ask) -> Reply:

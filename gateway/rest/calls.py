@@ -30,8 +30,6 @@ NOT_OVER: Final = 20009
 TOO_MANY: Final = 20429
 NOT_EXECUTED: Final = 13750
 WITHOUT_EFFECT: Final = (
-    "MachineDetection",
-    "AsyncAmd",
     "Byoc",
     "CallReason",
     "CallToken",

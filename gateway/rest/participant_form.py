@@ -4,6 +4,7 @@ Pure. The call is placed like any other (call_form.py); its document is a <Dial>
 Source: rest-api.md 6 of the specification; Twilio Participant resource, create.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -16,6 +17,7 @@ from gateway.rest.call_form import (
     DEFAULT_TIMEOUT_S,
     MAX_TIMEOUT_S,
     Answer,
+    detection_of,
     placed,
     telling_of,
 )
@@ -27,6 +29,7 @@ from gateway.twiml.model import Conference, Dial, Document
 from gateway.twiml.model_rooms import MAX_ROOM_NAME, ConferenceStatus
 from gateway.twiml.problems import Position
 from gateway.twiml.values import Beep, ConferenceEvent, Method, RecordingEvent, Region
+from gateway.verbs.machine_detection import PlacedDetection
 from gateway.verbs.outcome import Given
 
 WITHOUT_EFFECT: Final = (
@@ -66,7 +69,10 @@ def participant_order(form: Form, *, room: str, account_sid: str, router: Router
         account_sid=account_sid,
         router=router,
         answer=lambda callee: Answer(
-            script=Script(dialled=callee.address), document=Given(document=document), telling=telling_of(form)
+            script=Script(dialled=callee.address),
+            document=Given(document=document),
+            telling=telling_of(form),
+            detection=_detection(form),
         ),
     )
     order = replace(order, timeout_s=timeout_s, digits=None, display_name=_display_name(form))
@@ -88,9 +94,7 @@ def participant_order(form: Form, *, room: str, account_sid: str, router: Router
 
 def _noun(form: Form, room: str) -> Conference:
     wait_url = form.url("WaitUrl", code=BAD_CALLBACK)
-    recorded = form.choice(
-        "ConferenceRecord", ("true", "false", "record-from-start", "do-not-record"), default="do-not-record"
-    )
+    recorded = _word(form, "ConferenceRecord", ("true", "false", "record-from-start", "do-not-record"), "do-not-record")
     most = form.integer("MaxParticipants", default=250, lowest=2, highest=250)
     assert most is not None
     region = form.choice("Region", [each.value for each in Region], default=None)
@@ -98,7 +102,7 @@ def _noun(form: Form, room: str) -> Conference:
         position=_NOWHERE,
         room=room,
         muted=form.boolean("Muted", default=False),
-        beep=Beep(form.choice("Beep", [each.value for each in Beep], default=Beep.TRUE.value)),
+        beep=Beep(_word(form, "Beep", [each.value for each in Beep], Beep.TRUE.value)),
         start_conference_on_enter=form.boolean("StartConferenceOnEnter", default=True),
         end_conference_on_exit=form.boolean("EndConferenceOnExit", default=False),
         participant_label=_label(form),
@@ -125,6 +129,20 @@ def _noun(form: Form, room: str) -> Conference:
             )
         ),
     )
+
+
+def _word(form: Form, name: str, words: Sequence[str], default: str) -> str:
+    """Helper libraries write what may be a boolean or a word as their language does: ``True``."""
+    written = form.text(name)
+    found = next((word for word in words if written is not None and word.lower() == written.lower()), None)
+    return found or form.choice(name, words, default=default) or default
+
+
+def _detection(form: Form) -> PlacedDetection | None:
+    """It joins at once in any case. Source: Twilio Participant resource, AmdStatusCallback."""
+    url = form.url("AmdStatusCallback", code=BAD_CALLBACK, callback=True)
+    order = detection_of(form, url=url, method=form.method("AmdStatusCallbackMethod"))
+    return None if order is None else PlacedDetection(order=order, is_awaited=False)
 
 
 def _status(form: Form) -> ConferenceStatus | None:

@@ -38,6 +38,14 @@ class DetectionOrder:
     callback_method: str = "POST"
 
 
+@dataclass(frozen=True, kw_only=True)
+class PlacedDetection:
+    """Of a call that is placed over REST. is_awaited: its document begins when the verdict is there."""
+
+    order: DetectionOrder
+    is_awaited: bool
+
+
 def detection_order(call: ScriptedCall, wanted: MachineDetection | None, base_url: str | None) -> DetectionOrder | None:
     if wanted is None:
         return None

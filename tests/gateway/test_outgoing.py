@@ -13,7 +13,9 @@ from gateway.sids import new_sid
 from gateway.store.records import CallRecord, OwedCallback
 from gateway.telling import Telling
 from gateway.twiml import parse
-from gateway.verbs.outcome import Given
+from gateway.verbs.machine_detection import DetectionOrder, PlacedDetection
+from gateway.verbs.outcome import Fetch, Given
+from media.answering_machine import Thresholds
 from signaling.leg import HangupCause
 from signaling.location import ClientTarget, NumberTarget, Target
 from tests.gateway.peers import ACCOUNT_SID, VOICE_URL, Scene
@@ -61,6 +63,89 @@ def placed(
     for leg in scene.dialled:
         assert leg.events.ended is not None
     return scene, call[0]
+
+
+def detecting(**more: Any) -> PlacedDetection:
+    url = "http://app.example.com/amd"
+    is_awaited = more.pop("is_awaited", True)
+    order = DetectionOrder(thresholds=Thresholds(**more), callback_url=None if is_awaited else url)
+    return PlacedDetection(order=order, is_awaited=is_awaited)
+
+
+async def answers_and_stays(scene: Scene, _call: OutgoingCall) -> None:
+    leg = await scene.any_leg()
+    leg.picks_up()
+    await asyncio.sleep(40)
+    leg.hangs_up()
+
+
+LONG = "<Response><Pause length='60'/></Response>"
+GREETING = [(1.0, 9.0)]
+
+
+@pytest.mark.parametrize(
+    ("speech_s", "more", "found", "after_ms"),
+    [
+        ([(1.0, 1.6)], {}, "human", 1000 + 600 + 1200),
+        (GREETING, {}, "machine_start", 1000 + 2400),
+        (GREETING, {"waits_for_end": True}, "machine_end_silence", 9000 + 1200 + 2000),
+        ([], {"silence_ms": 2000}, "unknown", 2000),
+    ],
+)
+def test_outgoing_call_waits_for_the_verdict_and_tells_its_document(
+    speech_s: Any, more: Any, found: str, after_ms: int
+) -> None:
+    scene = Scene({"/voice": LONG})
+    scene.speech_s = speech_s
+    scene, call = placed(answers_and_stays, scene=scene, detection=detecting(**more))
+    asked = dict(scene.requests[0].params)
+    assert asked["AnsweredBy"] == found
+    assert int(asked["MachineDetectionDuration"]) == pytest.approx(after_ms, abs=500)
+    assert last(scene).answered_by == found
+    assert scene.owed("/status")[-1]["AnsweredBy"] == found
+    assert "AnsweredBy" not in scene.owed("/status")[0]
+
+
+def test_outgoing_call_begins_at_once_and_tells_the_verdict_when_it_is_there() -> None:
+    scene = Scene({"/voice": LONG})
+    scene.speech_s = GREETING
+    scene, call = placed(answers_and_stays, scene=scene, detection=detecting(is_awaited=False))
+    assert "AnsweredBy" not in dict(scene.requests[0].params)
+    (told,) = scene.owed("/amd")
+    assert (told["AnsweredBy"], told["CallSid"]) == ("machine_start", call.facts.sid)
+    assert last(scene).answered_by == "machine_start"
+
+
+def test_outgoing_call_that_ends_before_the_verdict_was_answered_by_nobody_known() -> None:
+    async def story(scene: Scene, _call: OutgoingCall) -> None:
+        leg = await scene.any_leg()
+        leg.picks_up()
+        await asyncio.sleep(1)
+        leg.hangs_up()
+
+    scene, _ = placed(story, detection=detecting())
+    assert (last(scene).answered_by, scene.requests) == ("unknown", [])
+    scene, _ = placed(story, detection=detecting(is_awaited=False))
+    assert [told["AnsweredBy"] for told in scene.owed("/amd")] == ["unknown"]
+    assert all(listener.is_closed for listener in scene.listeners)
+
+
+def test_outgoing_call_redirected_during_the_detection_begins_with_the_new_document() -> None:
+    async def story(scene: Scene, call: OutgoingCall) -> None:
+        leg = await scene.any_leg()
+        leg.picks_up()
+        await asyncio.sleep(1)
+        assert call.redirect(Fetch(url="http://app.example.com/other", method="POST"))
+        await asyncio.sleep(20)
+        leg.hangs_up()
+
+    scene, _ = placed(story, scene=Scene({"/other": LONG}), detection=detecting())
+    assert [request.url for request in scene.requests] == ["http://app.example.com/other"]
+
+
+def test_outgoing_call_that_sends_digits_detects_nobody() -> None:
+    scene, _ = placed(answers_and_stays, scene=Scene({"/voice": LONG}), detection=detecting(), digits="1")
+    assert (scene.listeners, last(scene).answered_by) == ([], None)
 
 
 def told(scene: Scene) -> list[tuple[str, str]]:

@@ -6,13 +6,16 @@ import json
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import pytest
 from PIL import Image
 from playwright.async_api import ConsoleMessage, Page, async_playwright
 
 from signaling.endpoints.process import Phone
+from tests.gateway.console.test_routes import TOKEN, serving
+from tests.gateway.store.records import ACCOUNT, call, completed, event, leg, recording
 from tests.wire.harness_application import Application
 from tests.wire.harness_chromium import CHROMIUM
 from tests.wire.harness_gateway import PASSWORD, Phones, RunningGateway
@@ -26,6 +29,11 @@ DOCUMENT = """<Response>
     <Client statusCallback="/status?token=sesame" statusCallbackEvent="ringing answered completed">bob</Client>
   </Dial>
 </Response>"""
+
+_TOO_WIDE = """width => document.documentElement.scrollWidth <= width ? [] :
+  [document.documentElement.scrollWidth, ...[...document.querySelectorAll('body *')]
+    .filter(each => each.getBoundingClientRect().right > width)
+    .map(each => `${each.tagName} ${each.getAttribute('class')} ${Math.round(each.getBoundingClientRect().right)}`)]"""
 
 
 @dataclass
@@ -61,7 +69,8 @@ class Console:
     async def fits(self, width: int) -> None:
         """Nothing stands out to the right, and there is something to see."""
         await self.page.set_viewport_size({"width": width, "height": 800})
-        assert await self.page.evaluate("document.documentElement.scrollWidth") <= width
+        wide = await self.page.evaluate(_TOO_WIDE, width)
+        assert not wide, f"wider than {width}: {wide}"
         picture = Image.open(io.BytesIO(await self.page.screenshot()))
         assert len(picture.convert("L").getcolors(256) or []) > 20
 
@@ -72,7 +81,7 @@ class Console:
 
 
 @asynccontextmanager
-async def console(gateway: RunningGateway) -> AsyncIterator[Console]:
+async def console(http_url: str) -> AsyncIterator[Console]:
     if CHROMIUM is None:
         pytest.skip("Chromium is not installed (Debian package chromium)")
     async with async_playwright() as playwright:
@@ -80,9 +89,11 @@ async def console(gateway: RunningGateway) -> AsyncIterator[Console]:
         opened = Console(await browser.new_page(viewport={"width": 1280, "height": 800}))
         opened.page.on("console", opened.heard)
         opened.page.on("pageerror", lambda error: opened.complaints.append(str(error)))
-        await opened.page.goto(f"{gateway.daemon.http_url}/console")
-        yield opened
-        await browser.close()
+        await opened.page.goto(f"{http_url}/console")
+        try:
+            yield opened
+        finally:
+            await browser.close()
     # The driver's transport closes in the background.
     await asyncio.sleep(0)
 
@@ -92,7 +103,7 @@ async def test_console_tells_a_call_from_its_first_ring_to_its_recording(
 ) -> None:
     application.on("/voice", DOCUMENT)
     application.on("/status", "<Response/>")
-    async with console(gateway) as at:
+    async with console(gateway.daemon.http_url) as at:
         await at.log_in(gateway.secrets.account_sid, "wrong")
         await at.reads("#login-problem", "do not belong together")
         await at.log_in(gateway.secrets.account_sid, gateway.secrets.auth_token)
@@ -169,3 +180,50 @@ def check_story(text: str, gateway: RunningGateway) -> None:
     secrets = (PASSWORD, gateway.secrets.auth_token, "sesame")
     assert not [secret for secret in secrets if secret in text]
     assert not re.search(r"response=\\?\"[0-9a-f]{32}", text)
+
+
+HOSTILE = "<img src=x onerror=alert(1)><script>alert(2)</script>"
+
+
+async def test_console_shows_what_strangers_wrote_as_text(tmp_path: Path) -> None:
+    """Names, headers, documents and file names that would do something if they were markup."""
+    async with serving(tmp_path) as served, console(served.base) as at:
+        dialogs: list[str] = []
+        at.page.on("dialog", lambda dialog: dialogs.append(dialog.message))
+        record = replace(completed(call()), from_=f"client:{HOSTILE}\u202e", to=HOSTILE, caller_name=HOSTILE)
+        told: dict[str, dict[str, object]] = {
+            "document": {"verbs": [HOSTILE]},
+            "verb": {"verb": HOSTILE},
+            "webhook": {
+                "method": HOSTILE, "params": [[HOSTILE, HOSTILE]], "took_ms": 5, "status": 200, "octets": 5,
+                "content_type": HOSTILE, "body": f"{HOSTILE}\r\n\u202e", "is_whole": True, "final_url": HOSTILE,
+            },
+            "sip": {"is_sent": False, "peer": HOSTILE, "text": f"INVITE {HOSTILE}\n\n{HOSTILE}", "is_whole": True},
+            "problem": {},
+            HOSTILE: {"child_sid": f"javascript:{HOSTILE}"},
+        }  # fmt: skip
+        lines = [
+            replace(event(record.sid, name), message=HOSTILE, url=f"javascript:{HOSTILE}", line=1, details=details)
+            for name, details in told.items()
+        ]
+        warning = replace(lines[4], level="warning", code=12100)
+        party = replace(leg(record.sid), device=HOSTILE, target=HOSTILE, codec=HOSTILE, cause=HOSTILE)
+        sound = replace(recording(record.sid, "completed"), source=HOSTILE)
+        await served.store.write(record, *lines, warning, party, sound)
+        await at.log_in(ACCOUNT, TOKEN)
+        await at.reads("#state", "Live")
+        await at.page.locator(".rows a", has_text=HOSTILE).first.click()
+        await at.reads(".facts h2", f"{HOSTILE}\ufffd")
+        for part in ("Webhooks", "SIP", "Sound", "Recordings", "Timeline"):
+            await at.part(part)
+            await at.reads(".part", "<img src=x")
+            for summary in await at.page.locator(".part summary").all():
+                await summary.click()
+            await at.fits(320)
+        await at.page.set_viewport_size({"width": 1280, "height": 800})
+        await at.page.get_by_role("link", name="Devices").click()
+        await at.reads(".devices", "alice")
+        assert await at.page.locator("main img, main script, main a[href^=javascript]").count() == 0
+        assert dialogs == []
+        # The file of the recording is not there, which is told in words.
+        assert [each for each in at.complaints if "404" not in each] == []

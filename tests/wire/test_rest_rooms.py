@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -72,11 +73,12 @@ async def test_rest_conference_is_listed_its_members_muted_held_and_kicked(
     assert (await heard_by(bob)).has(600)
 
 
-async def test_rest_participants_are_called_into_a_conference_and_hear_each_other(
-    client: Client, application: Application, phones: Phones
+async def test_rest_participants_are_called_into_a_conference_which_is_recorded_but_for_a_pause(
+    client: Client, application: Application, phones: Phones, gateway: RunningGateway, tmp_path: Path
 ) -> None:
     application.on("/status", "<Response/>")
     application.on("/room", "")
+    application.on("/recorded", "")
     alice = await phones("alice", incoming=Incoming.ANSWER, play="tone:600")
     bob = await phones("bob", incoming=Incoming.ANSWER, play="tone:1000")
     planning = client.conferences("planning").participants
@@ -91,13 +93,36 @@ async def test_rest_participants_are_called_into_a_conference_and_hear_each_othe
         status_callback_event=["answered", "completed"],
         conference_status_callback=application.url("/room"),
         conference_status_callback_event=["join", "end"],
+        conference_record=True,
+        conference_trim="do-not-trim",
+        conference_recording_status_callback=application.url("/recorded"),
     )
     assert (first.label, first.status, first.conference_sid[:2]) == ("alice", "queued", "CF")
     await application.wait("/room", StatusCallbackEvent="participant-join", CallSid=first.call_sid)
     second = await ask(client.conferences(first.conference_sid).participants.create, from_="desk", to="client:bob")
     await application.wait("/room", StatusCallbackEvent="participant-join", CallSid=second.call_sid)
     assert {each.status for each in await ask(planning.list)} == {"connected"}
-    await asyncio.sleep(1.0)
+    recordings = client.conferences(first.conference_sid).recordings
+    (recording,) = await ask(recordings.list)
+    assert (recording.conference_sid, recording.source) == (first.conference_sid, "Conference")
+    await asyncio.sleep(1.2)
+    assert (await ask(recordings("Twilio.CURRENT").update, status="paused")).status == "paused"
+    await asyncio.sleep(1.2)
+    assert (await ask(recordings(recording.sid).update, status="in-progress")).status == "in-progress"
+    await asyncio.sleep(1.2)
+    assert (await ask(recordings(recording.sid).update, status="stopped")).status == "stopped"
+    with pytest.raises(TwilioRestException) as refused:
+        await ask(recordings(recording.sid).update, status="paused")
+    assert refused.value.code == 16114
+    await application.wait("/recorded", RecordingSid=recording.sid)
+    url = f"{gateway.daemon.http_url}/2010-04-01/Accounts/{recording.account_sid}/Recordings/{recording.sid}.wav"
+    (sound,) = await gateway.recording(url, tmp_path / "conference.wav")
+    middle = sound.duration_s / 2
+    assert sound.part(0.3, 0.9).has(600) and sound.part(-0.7, -0.2).has(1000)
+    assert sound.part(middle - 0.3, middle + 0.3).is_silent
+    assert (await ask(recordings(recording.sid).fetch)).status == "completed"
+    assert await ask(recordings(recording.sid).delete)
+    assert await ask(recordings.list) == []
     assert await ask(planning("alice").delete)
     for phone in (alice, bob):
         await phone.wait("ended")

@@ -44,12 +44,13 @@ export class CallPage extends Page {
       head: make('section', { class: 'card facts', 'aria-label': 'The call' }),
       warnings: make('ul', { class: 'warnings', 'aria-label': 'Warnings and errors' }),
       tabs: make('nav', { class: 'parts', 'aria-label': 'Parts of the story' }),
+      cut: make('p', { class: 'warning' }, 'This story is very long: its beginning is shown.'),
       part: make('section', { class: 'card part' }),
     };
-    const { head, warnings, tabs, part } = this.#place;
-    warnings.hidden = tabs.hidden = part.hidden = true;
+    const { head, cut, warnings, tabs, part } = this.#place;
+    cut.hidden = warnings.hidden = tabs.hidden = part.hidden = true;
     head.append(make('p', { class: 'hint' }, 'Reading the story of this call…'));
-    place.append(make('p', { class: 'back' }, make('a', { href: '#/calls' }, '← All calls')), head, warnings, tabs, part);
+    place.append(make('p', { class: 'back' }, make('a', { href: '#/calls' }, '← All calls')), head, cut, warnings, tabs, part);
     this.every(1000, () => tickClocks(head));
     // The sound of a call that runs changes without news.
     this.every(3000, () => {
@@ -74,10 +75,11 @@ export class CallPage extends Page {
 
   #show() {
     const story = this.#story;
-    const { head, warnings, tabs, part } = this.#place;
+    const { head, cut, warnings, tabs, part } = this.#place;
     document.title = `${nameOf(story.call.from)} → ${nameOf(story.call.to)} – Ringfork console`;
     keyed(head, [story.call], call => call.sid, call => headOf(call));
     tickClocks(head);
+    cut.hidden = story.is_whole;
     keyed(warnings, story.warnings.map((line, index) => ({ ...line, index })), line => line.index, warningItem);
     warnings.hidden = story.warnings.length === 0;
     tabs.hidden = part.hidden = false;

@@ -12,6 +12,7 @@ export class CallsPage extends Page {
   #legs = new Map();
   #earlier = [];
   #hasMore = false;
+  #unseen = 0;
   #place = {};
 
   enter(place) {
@@ -22,13 +23,14 @@ export class CallsPage extends Page {
       earlier: make('ul', { class: 'rows' }),
       noneRunning: empty('No call is running.', 'A call appears here the moment it comes in or is placed.'),
       noneEarlier: empty('No call has ended yet.', 'Calls stay here with their story after they are over.'),
+      unseen: make('p', { class: 'hint' }),
       more: make('button', { type: 'button', hidden: true, click: () => this.attempt(() => this.#older()) }, 'Show older calls'),
     };
-    const { count, running, earlier, noneRunning, noneEarlier, more } = this.#place;
+    const { count, running, earlier, noneRunning, noneEarlier, unseen, more } = this.#place;
     noneRunning.hidden = noneEarlier.hidden = true;
     place.append(
       make('section', { class: 'card', 'aria-labelledby': 'running-title' },
-        make('h2', { id: 'running-title' }, 'Running now ', count), noneRunning, running),
+        make('h2', { id: 'running-title' }, 'Running now ', count), noneRunning, running, unseen),
       make('section', { class: 'card', 'aria-labelledby': 'earlier-title' },
         make('h2', { id: 'earlier-title' }, 'Earlier'), noneEarlier, earlier, more),
     );
@@ -39,6 +41,7 @@ export class CallsPage extends Page {
     const { signal } = this;
     const [running, page] = await Promise.all([ask('calls/running', { signal }), ask('calls', { signal })]);
     this.#running = new Map(running.calls.map(call => [call.sid, call]));
+    this.#unseen = running.count - running.calls.length;
     this.#noteLegs(running.legs);
     const known = new Set(page.calls.map(call => call.sid));
     const older = page.has_more && this.#earlier.some(call => known.has(call.sid))
@@ -81,7 +84,8 @@ export class CallsPage extends Page {
   }
 
   async #readLegs() {
-    const { legs } = await ask('calls/running', { signal: this.signal });
+    const { calls, count, legs } = await ask('calls/running', { signal: this.signal });
+    this.#unseen = count - calls.length;
     this.#noteLegs(legs);
     this.#show();
   }
@@ -92,10 +96,11 @@ export class CallsPage extends Page {
   }
 
   #show() {
-    const { count, running, earlier, noneRunning, noneEarlier, more } = this.#place;
+    const { count, running, earlier, noneRunning, noneEarlier, unseen, more } = this.#place;
     const live = [...this.#running.values()].sort((one, other) => (one.sid < other.sid ? 1 : -1));
     const rows = live.map(call => ({ ...call, legs: (this.#legs.get(call.sid) ?? []).map(legText) }));
-    count.textContent = live.length ? String(live.length) : '';
+    count.textContent = live.length ? String(live.length + this.#unseen) : '';
+    unseen.textContent = this.#unseen ? `and ${this.#unseen} older ones that are not shown` : '';
     keyed(running, families(rows), call => call.sid, row);
     keyed(earlier, families(this.#earlier), call => call.sid, row);
     noneRunning.hidden = live.length > 0;

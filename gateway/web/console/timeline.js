@@ -77,7 +77,7 @@ function wordsOf({ event, own }) {
     case 'verb':
       return [make('strong', { class: 'mono' }, shown(message)), event.line && url ? hint(`line ${event.line}`) : null];
     case 'webhook':
-      return [make('strong', {}, shown(details.method), ' '), mono(url),
+      return [make('strong', {}, shown(details.method).slice(0, 8), ' '), mono(url),
         badge(code ? String(code) : String(details.status), code ? 'failed' : 'completed'), message ? hint(message) : null];
     case 'problem':
       return [make('strong', {}, event.level === 'error' ? 'Error' : event.level === 'info' ? 'Note' : 'Warning', code ? ` ${code}` : ''), hint(message), placeOf(event)];

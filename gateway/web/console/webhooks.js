@@ -23,7 +23,7 @@ function item(line) {
     make('details', {},
       make('summary', {},
         make('span', { class: 'at' }, time(line.at, { withMillis: true })),
-        make('span', { class: 'method' }, shown(details.method)),
+        make('span', { class: 'method' }, shown(details.method).slice(0, 8)),
         make('span', { class: 'mono url' }, shown(line.url)),
         badge(details.status ? String(details.status) : `error ${line.code}`, isBad ? 'failed' : 'completed'),
         make('span', { class: 'took' }, took(details.took_ms))),

@@ -24,7 +24,9 @@ from gateway.rest.shelf import RecordingShelf
 from gateway.rest.sound import PEAKS, RecordingFiles
 from gateway.sids import new_sid
 from gateway.store import Store
-from gateway.store.records import EventRecord, RecordingRecord
+from gateway.store.records import CallRecord, EventRecord, RecordingRecord
+from gateway.web.routes import console_routes as console_pages
+from gateway.web.routes import web_routes
 from signaling.leg import Direction
 from signaling.sip.limits import GuessGuard, GuessLimits
 from tests.gateway.peers import PeerLeg
@@ -46,13 +48,15 @@ class Served:
         self.base = ""
         self.audience = Audience()
         self.legs: dict[str, list[Any]] = {}
+        self.running: list[CallRecord] = []
         self.secrets = dict(SECRETS)
         store.listen_written(self.audience.written)
         self.console = Console(
             store=store,
-            stories=Stories(store=store, running_legs=lambda: self.legs, now=lambda: START),
+            stories=Stories(store=store, legs_of=lambda _sids: self.legs, now=lambda: START),
             shelf=RecordingShelf(RecordingFiles(directory)),
-            presence=lambda account: [{"identity": "alice", "account": account}],
+            running=self._running,
+            presence=lambda account: [{"identity": "alice", "protocol": "SIP", "account": account}],
             audience=self.audience,
             sessions=Sessions(clock=lambda: self.now_s, still_holds=lambda session: session.user in self.secrets),
             account_of=self._account_of,
@@ -60,6 +64,10 @@ class Served:
             public_url="https://voice.example.com",
         )
         self.client = aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True))
+
+    def _running(self, account_sid: str) -> tuple[list[CallRecord], int]:
+        own = [each for each in self.running if each.account_sid == account_sid]
+        return own, len(own)
 
     def _account_of(self, user: str, secret: str) -> str | None:
         return (OTHER if user == OTHER else ACCOUNT) if self.secrets.get(user) == secret else None
@@ -105,23 +113,34 @@ class Stream:
             await self._answer.content.read()
 
 
-@pytest_asyncio.fixture
-async def served(tmp_path: Path) -> AsyncIterator[Served]:
+@asynccontextmanager
+async def serving(tmp_path: Path) -> AsyncIterator[Served]:
+    """With the pages, as the daemon serves them."""
     directory = tmp_path / "recordings"
     directory.mkdir()
     store = await Store.open(url_of(tmp_path))
     served = Served(store, directory)
     app = web.Application()
+    app.add_routes(web_routes())
+    app.add_routes(console_pages())
     app.add_routes(served.console.routes())
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     served.base = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    yield served
-    await served.client.close()
-    served.audience.close()
-    await runner.cleanup()
-    await store.close()
+    try:
+        yield served
+    finally:
+        await served.client.close()
+        served.audience.close()
+        await runner.cleanup()
+        await store.close()
+
+
+@pytest_asyncio.fixture
+async def served(tmp_path: Path) -> AsyncIterator[Served]:
+    async with serving(tmp_path) as served:
+        yield served
 
 
 PATHS = [
@@ -260,8 +279,8 @@ async def test_console_lists_calls_newest_first_and_goes_on_behind_a_sid(served:
 
 
 async def test_console_running_calls_come_with_their_legs(served: Served) -> None:
-    running, over = call("in-progress"), completed(call())
-    await served.store.write(running, over, replace(call(), account_sid=OTHER))
+    running = call("in-progress")
+    served.running += [running, replace(call(), account_sid=OTHER)]
     served.legs[running.sid] = [PeerLeg("alice", direction=Direction.INBOUND)]
     await served.log_in()
     answer = await served.get("calls/running")
@@ -330,7 +349,7 @@ async def test_console_sees_nothing_of_another_account(served: Served) -> None:
     assert (await served.get("presence"))["devices"][0]["account"] == OTHER
 
 
-@pytest.mark.parametrize("sid", ["CAx", "CA" + "z" * 32, "..", "%2e%2e", "RE" + "0" * 32, "CA" + "0" * 33])
+@pytest.mark.parametrize("sid", ["CAx", "CA" + "z" * 32, "..%2fx", "RE" + "0" * 32, "CA" + "0" * 33])
 async def test_console_strange_sids_are_not_there(served: Served, sid: str) -> None:
     await served.log_in()
     for path in (f"calls/{sid}", f"recordings/{sid}/sound", f"live?call={sid}"):

@@ -9,6 +9,7 @@ from gateway.rest.call_form import order_of
 from gateway.rest.errors import RestError
 from gateway.rest.form import Form
 from gateway.routing import Router
+from media.answering_machine import Thresholds
 from signaling.location import ClientTarget, NumberTarget, SipTarget
 from tests.gateway.peers import ACCOUNT_SID
 
@@ -96,9 +97,35 @@ def test_call_form_recording() -> None:
     )
 
 
+def test_call_form_machine_detection() -> None:
+    assert order(AsyncAmd="true").detection is None
+    awaited = order(MachineDetection="DetectMessageEnd", AsyncAmdStatusCallback="http://app.example.com/amd").detection
+    assert (awaited.is_awaited, awaited.order.callback_url) == (True, None)
+    assert awaited.order.thresholds == Thresholds(waits_for_end=True)
+    made = order(
+        MachineDetection="Enable",
+        MachineDetectionTimeout="20",
+        MachineDetectionSpeechThreshold="2000",
+        MachineDetectionSpeechEndThreshold="900",
+        MachineDetectionSilenceTimeout="4000",
+        AsyncAmd="true",
+        AsyncAmdStatusCallback="http://app.example.com/amd",
+        AsyncAmdStatusCallbackMethod="GET",
+    ).detection
+    assert made.order.thresholds == Thresholds(timeout_ms=20_000, speech_ms=2000, speech_end_ms=900, silence_ms=4000)
+    assert (made.is_awaited, made.order.callback_url, made.order.callback_method) == (
+        False,
+        "http://app.example.com/amd",
+        "GET",
+    )
+
+
 @pytest.mark.parametrize(
     ("form", "code"),
     [
+        ({"MachineDetection": "yes"}, 21234),
+        ({"MachineDetectionSpeechThreshold": "999"}, 21234),
+        ({"MachineDetection": "Enable", "AsyncAmd": "true"}, 21262),
         ({"To": None}, 21201),
         ({"From": None}, 21213),
         ({"To": "client:a b"}, 21211),

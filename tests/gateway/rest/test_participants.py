@@ -1,5 +1,7 @@
 """Participants who are called and brought into a conference: what the room, the call and its callbacks make of it."""
 
+import asyncio
+
 import pytest
 
 from gateway.rest.errors import RestError
@@ -138,6 +140,21 @@ def test_participant_as_a_coach_is_heard_by_his_pupil_alone() -> None:
         assert bob.media.heard_by == [alice.leg.media]
 
     asked(Desk(), story)
+
+
+def test_participant_joins_at_once_and_who_answered_is_told_later() -> None:
+    async def story(desk: Desk) -> None:
+        desk.speech_s = [(0.0, 8.0)]
+        amd = {"MachineDetection": "Enable", "AmdStatusCallback": "http://app.example.com/amd"}
+        made = await desk.ask("POST", HALL, {**BOB, **amd})
+        bob = await desk.rung(0)
+        bob.picks_up()
+        await settle()
+        assert bob.media.hears == HOLD_MUSIC
+        await asyncio.sleep(5)
+        assert (await desk.ask("GET", f"Calls/{made['call_sid']}"))["answered_by"] == "machine_start"
+
+    assert [told["AnsweredBy"] for told in asked(Desk(), story).told("/amd")] == ["machine_start"]
 
 
 def test_participant_waits_to_what_was_asked_for_and_is_recorded_as_asked() -> None:

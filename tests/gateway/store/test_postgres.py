@@ -6,6 +6,7 @@ Needs the programs of a PostgreSQL server and the ``postgres`` extra; without th
 import asyncio
 import importlib.util
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -35,15 +36,25 @@ pytestmark = pytest.mark.skipif(
 )
 
 
+def lasting_port() -> int:
+    """Free now, and below those the system gives to anybody's connections: it must be free after a restart too."""
+    for port in random.sample(range(10_000, 32_000), 100):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("no free port")
+
+
 class Server:
     """A PostgreSQL server on loopback. PostgreSQL refuses to run as root, so it runs as nobody then."""
 
     def __init__(self, directory: Path) -> None:
         self._user = "nobody" if os.geteuid() == 0 else None
         self._data = directory / "data"
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = lasting_port()
         if self._user is not None:
             shutil.chown(directory, self._user)
             for parent in directory.parents:
