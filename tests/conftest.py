@@ -1,6 +1,7 @@
 """Rules that every test lives under: nothing blocks the loop, no task and no warning is left over."""
 
 import asyncio
+import inspect
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -21,18 +22,22 @@ def pytest_sessionstart() -> None:
     asyncio.run(start_and_stop())
 
 
-@pytest.fixture(autouse=True)
-def blockbuster() -> Iterator[BlockBuster]:
+@pytest.fixture(autouse=True, scope="session")
+def blockbuster() -> Iterator[None]:
     """Fails a test in which the event loop blocks in code of ours."""
     guard = BlockBuster(scanned_modules=["gateway", "media", "signaling"])
     guard.activate()
-    try:
-        yield guard
-    finally:
-        guard.deactivate()
+    yield
+    guard.deactivate()
 
 
-@pytest_asyncio.fixture(autouse=True)
+@pytest.fixture(autouse=True)
+def nothing_left_over(request: pytest.FixtureRequest) -> None:
+    if inspect.iscoroutinefunction(request.function):
+        request.getfixturevalue("no_stray_tasks")
+
+
+@pytest_asyncio.fixture
 async def no_stray_tasks() -> AsyncIterator[None]:
     """Fails a test that leaves a task running on its loop."""
     before = asyncio.all_tasks()

@@ -13,7 +13,7 @@ import shutil
 import ssl
 import subprocess
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -215,10 +215,17 @@ async def serving(tables: list[web.RouteTableDef], certificate: Certificate, *, 
     runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=1.0)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port, ssl_context=certificate.context).start()
+    address = runner.addresses[0]
     try:
-        yield f"https://127.0.0.1:{runner.addresses[0][1]}"
+        yield f"https://127.0.0.1:{address[1]}"
     finally:
         await runner.cleanup()
+        # Browsers connect ahead of need and say nothing; the server learns of a connection only after its handshake.
+        transports: Mapping[int, asyncio.Transport] = asyncio.get_running_loop()._transports  # type: ignore[attr-defined]
+        for transport in list(transports.values()):
+            if transport.get_extra_info("sockname") == address:
+                transport.abort()
+        await asyncio.sleep(0)
 
 
 def _flags(certificate: Certificate, microphone: Path | None) -> list[str]:

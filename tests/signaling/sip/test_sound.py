@@ -16,7 +16,7 @@ pytestmark = pytest.mark.timeout(300)
 
 @pytest_asyncio.fixture
 async def engine() -> AsyncIterator[Engine]:
-    engine = Engine(EngineSettings(address="127.0.0.1", port_range=(34000, 35999), capacity=8, port_rest_s=0.0))
+    engine = Engine(EngineSettings(address="127.0.0.1", port_range=(18000, 19999), capacity=8, port_rest_s=0.0))
     await engine.start()
     try:
         yield engine
