@@ -1,18 +1,16 @@
 """The composition root: the one place that names concrete classes and puts them together.
 
 Owns the process's parts and the order in which they start and stop; what is started later may use what was started
-earlier. Decides which inbound call is taken and which script it gets; all else is somebody else's.
+earlier. All else is somebody else's.
 """
 
 import asyncio
-import contextlib
 import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import structlog
 from aiohttp import web
@@ -23,6 +21,7 @@ from gateway.accounts.directory import Directory
 from gateway.accounts.ledger import Ledger
 from gateway.accounts.vault import Vault
 from gateway.archive import Archive
+from gateway.assembly import kept_for, mailer_of, registrar_settings, sealing_secrets, sip_settings, trunks_of
 from gateway.background import Background
 from gateway.beside import Beside
 from gateway.config import Configuration
@@ -38,41 +37,29 @@ from gateway.http import HttpServer
 from gateway.interpreter import Interpreter
 from gateway.live_calls import LiveCalls
 from gateway.metrics import DaemonCollector, Snapshot, registry_of
-from gateway.outgoing import CallOrder, OutgoingCall
-from gateway.parameters import CallDirection, CallFacts
+from gateway.reception import Reception
 from gateway.recordings import Recordings
 from gateway.recovery import Heartbeat, end_unfinished_calls, end_unfinished_conferences
-from gateway.rest.accounts import AccountsApi
-from gateway.rest.applications import ApplicationsApi
 from gateway.rest.auth import Credentials
 from gateway.rest.auth_tokens import AuthTokensApi
-from gateway.rest.call_recordings import CallRecordingsApi
-from gateway.rest.calls import CallsApi
-from gateway.rest.conference_recordings import ConferenceRecordingsApi
-from gateway.rest.conferences import ConferencesApi
 from gateway.rest.dispatch import Resource, RestApi
-from gateway.rest.keys import KeysApi
-from gateway.rest.numbers import NumbersApi
-from gateway.rest.queues import QueuesApi
 from gateway.rest.recordings import RecordingApi
 from gateway.rest.shelf import RecordingShelf
-from gateway.rest.sip_credentials import SipCredentialsApi
 from gateway.rest.sound import RecordingFiles
+from gateway.rest.table import resources_of
 from gateway.rest.token import TokenApi
 from gateway.retention import Retention
 from gateway.rooms.conferences import Conferences
 from gateway.rooms.queues import Queues
-from gateway.routing import Router, Script
+from gateway.routing import Router
 from gateway.s3 import S3
 from gateway.services import Services
-from gateway.session import CallSession
 from gateway.sids import new_sid
 from gateway.sounds import Sounds
 from gateway.speech.speaker import Speaker
 from gateway.store import StorageUnavailable, Store
 from gateway.tokens import TokenIssuer, verifier_of
 from gateway.transcription import Transcriber
-from gateway.twimlets.mail import Mailer
 from gateway.twimlets.routes import Twimlets
 from gateway.verbs.table import VERBS
 from gateway.web.routes import console_routes, web_routes
@@ -89,22 +76,19 @@ from media.speech.piper import NoPiper, PiperSynthesizer, check_piper
 from media.speech.speech import Speech
 from media.speech.voices import Engine as SpeechEngine
 from signaling.errors import Fault, GatewayError
-from signaling.leg import HangupCause, Leg, OutboundCall
+from signaling.leg import Leg, OutboundCall
 from signaling.location import Location
 from signaling.sip.agent import SipAgent
 from signaling.sip.auth import DigestAuthenticator
-from signaling.sip.core import SipSettings
 from signaling.sip.dial_target import DialTarget
 from signaling.sip.leg import SipLeg
 from signaling.sip.limits import GuessGuard, GuessLimits
 from signaling.sip.outside import OutsideUris
-from signaling.sip.registrar import Registrar, RegistrarSettings
+from signaling.sip.registrar import Registrar
 from signaling.sip.resolver import Resolver
-from signaling.sip.transport import TlsSettings
-from signaling.sip.trunk import Trunk, Trunks
+from signaling.sip.trunk import Trunks
 from signaling.sip.websocket import SipWebSocketServer
 from signaling.voice_sdk.agent import VoiceSdkAgent
-from signaling.voice_sdk.leg import VoiceSdkLeg
 from signaling.voice_sdk.server import VoiceSdkServer
 from signaling.voice_sdk.settings import VoiceSdkSettings
 from signaling.webrtc import WebRtc, WebRtcSettings
@@ -142,18 +126,23 @@ class Gateway:
         self._audience = Audience()
         self._is_development = is_development
         self._calls = LiveCalls()
-        self._allowance = Allowance(
+        allowance = Allowance(
             self._directory,
             self._calls,
             most=configuration.calls.maximum,
             per_second=configuration.calls.per_second,
             longest_wait_s=LONGEST_QUEUE_S,
         )
-        self._is_draining = False
+        self._reception = Reception(
+            directory=self._directory,
+            router=self._router,
+            allowance=allowance,
+            calls=self._calls,
+            background=self._background,
+            monotonic=time.monotonic,
+        )
         self._http: HttpServer | None = None
         self._is_started = False
-        self._accepted = 0
-        self._refused = 0
         self._guess_blocks = 0
         media = configuration.media
         self._engine = Engine(
@@ -174,7 +163,9 @@ class Gateway:
         await asyncio.to_thread(directory.mkdir, parents=True, exist_ok=True)
         self._store = await Store.open(configuration.storage.url)
         stack.push_async_callback(self._store.close)
-        self._ledger = Ledger(self._directory, store=self._store, vault=await asyncio.to_thread(_vault, configuration))
+        secret, former = sealing_secrets(configuration)
+        vault = await asyncio.to_thread(Vault, secret, previous=former)
+        self._ledger = Ledger(self._directory, store=self._store, vault=vault)
         await self._ledger.load()
         self._store.listen_written(self._audience.written)
         self._trace = Trace(write=self._store.write_soon, now=_now, monotonic=time.monotonic)
@@ -215,7 +206,13 @@ class Gateway:
         recordings = await self._recordings.recover()
         if calls or recordings:
             log.warning("finished what a killed process left", calls=calls, recordings=recordings)
-        self._retention = self._make_retention()
+        self._retention = Retention(
+            store=self._store,
+            calls_for=kept_for(configuration.retention.calls_days),
+            recordings_for=kept_for(configuration.retention.recordings_days),
+            shelf=self._shelf,
+            now=_now,
+        )
         self._retention.start()
         stack.push_async_callback(self._retention.stop)
         heartbeat.start()
@@ -266,19 +263,6 @@ class Gateway:
         self._stack.push_async_callback(archive.close)
         return archive
 
-    def _make_retention(self) -> Retention:
-        def days(number: int) -> timedelta | None:
-            return timedelta(days=number) if number else None
-
-        retention = self._configuration.retention
-        return Retention(
-            store=self._store,
-            calls_for=days(retention.calls_days),
-            recordings_for=days(retention.recordings_days),
-            shelf=self._shelf,
-            now=_now,
-        )
-
     async def _make_speech(self) -> Speech:
         speech = self._configuration.speech
         engines: dict[SpeechEngine, Synthesizer] = {SpeechEngine.ESPEAK: EspeakSynthesizer()}
@@ -300,25 +284,9 @@ class Gateway:
             credentials=self._directory.password,
             guard=self._guess_guard("sip"),
         )
-        trunks = Trunks(
-            [
-                Trunk(
-                    name=trunk.name,
-                    uri=trunk.uri,
-                    username=trunk.username,
-                    password=trunk.password.get_secret_value(),
-                    sources=trunk.sources,
-                )
-                for trunk in configuration.trunks
-            ],
-            dial=self._dial,
-        )
+        trunks = Trunks(trunks_of(configuration), dial=self._dial)
         self._registrar = Registrar(
-            settings=RegistrarSettings(
-                domain=sip.domain,
-                most_s=sip.registration_max_s,
-                default_s=sip.registration_max_s,
-            ),
+            settings=registrar_settings(configuration),
             authenticator=authenticator,
             dial=self._dial,
             account_of_host=self._directory.account_of_host,
@@ -328,19 +296,12 @@ class Gateway:
         self._stack.callback(self._registrar.stop)
         self._agent = SipAgent(
             engine=self._engine,
-            settings=SipSettings(
-                listen=sip.listen,
-                domain=sip.domain,
-                tls=_tls(configuration),
-                codec_names=sip.codecs,
-                advertised_media_address=configuration.media.advertised_address,
-                advertised_address=sip.advertised_address,
-            ),
+            settings=sip_settings(configuration),
             authenticator=authenticator,
             registrar=self._registrar,
             trunks=trunks,
             resolver=Resolver(),
-            on_call=self._on_call,
+            on_call=self._reception.on_call,
             make_peer_media=self._webrtc,
             account_of_host=self._directory.account_of_host,
             witness=self._trace.witness if configuration.console.keep_sip else None,
@@ -349,7 +310,7 @@ class Gateway:
             settings=VoiceSdkSettings(origins=configuration.voice_sdk.origins, edge=configuration.voice_sdk.edge),
             verifier=verifier_of(self._directory, clock=time.time),
             make_media=self._webrtc,
-            on_call=self._on_device_call,
+            on_call=self._reception.on_device_call,
             new_call_sid=lambda: new_sid("CA"),
             scope=self._directory.scope,
             on_presence=self._audience.presence_changed,
@@ -375,7 +336,7 @@ class Gateway:
             open_feed=self._engine.open_feed,
             beside=Beside(),
             dialled=DialledCalls(),
-            launch=self._launch,
+            launch=self._reception.launch,
             conferences=Conferences(open_mix=self._engine.open_mix, music=self._music),
             queues=Queues(store=self._store, music=self._music, now=_now),
             speaker=Speaker(self._speech, configuration.speech.choice),
@@ -384,6 +345,7 @@ class Gateway:
             now=_now,
             monotonic=time.monotonic,
         )
+        self._reception.open(services=self._services, store=self._store, trace=self._trace)
         self._stack.push_async_callback(self._agent.stop)
         try:
             await self._agent.start()
@@ -396,7 +358,7 @@ class Gateway:
         self._http = HttpServer(
             configuration,
             registry=registry_of(collector),
-            is_ready=lambda: self._is_started and not self._is_draining,
+            is_ready=lambda: self._is_started and not self._reception.is_draining,
             routes=tuple(self._routes()),
         )
         await self._http.start()
@@ -418,35 +380,14 @@ class Gateway:
         yield TokenApi(issuer, self._credentials, is_open=self._is_development).routes()
         yield self._twimlets().routes()
         yield self._recording_api.routes()
-        services = self._services
-        calls = CallsApi(
-            store=self._store, calls=self._calls, dialled=services.dialled, router=self._router, launch=self._place
-        )
-        recordings = CallRecordingsApi(
-            store=self._store,
+        resources = resources_of(
+            self._services,
             calls=self._calls,
-            recordings=self._recordings,
-            files=self._shelf,
-            public_url=configuration.public_url,
+            ledger=self._ledger,
+            shelf=self._shelf,
+            place=self._reception.place,
+            now=_now,
         )
-        conferences = ConferencesApi(store=self._store, services=services, calls=self._calls, launch=self._place)
-        conference_recordings = ConferenceRecordingsApi(
-            store=self._store,
-            conferences=services.conferences,
-            recordings=self._recordings,
-            files=self._shelf,
-            public_url=configuration.public_url,
-        )
-        queues = QueuesApi(store=self._store, queues=services.queues, services=services)
-        accounts = AccountsApi(self._ledger, calls=self._calls, now=_now)
-        owned = (
-            KeysApi(self._ledger, now=_now),
-            ApplicationsApi(self._ledger, now=_now),
-            NumbersApi(self._ledger, now=_now),
-            SipCredentialsApi(self._ledger, now=_now),
-        )
-        apis = (calls, recordings, conferences, conference_recordings, queues, accounts, *owned)
-        resources = [each for api in apis for each in api.resources()]
         yield AuthTokensApi(self._ledger, self._credentials, public_url=configuration.public_url, now=_now).routes()
         self._rest = RestApi(resources, credentials=self._credentials)
         yield self._rest.routes()
@@ -487,21 +428,18 @@ class Gateway:
             yield device_leg.call_sid, device_leg
 
     def _twimlets(self) -> Twimlets:
-        configuration, mail = self._configuration, self._configuration.mail
+        configuration = self._configuration
 
         async def fetch(url: str) -> str:
             return (await self._webhooks.fetch(Request(url=url, method="GET", params=()))).body.decode(
                 "utf-8", "replace"
             )
 
-        mailer = Mailer(
-            server=mail.server, sender=mail.sender, username=mail.username, password=mail.password.get_secret_value()
-        )
         return Twimlets(
             auth_token=configuration.account.auth_token.get_secret_value(),
             public_url=configuration.public_url,
             fetch=fetch,
-            mailer=mailer if mail.server else None,
+            mailer=mailer_of(configuration),
         )
 
     async def _stop_http(self) -> None:
@@ -516,7 +454,7 @@ class Gateway:
 
     def drain(self) -> None:
         """No new calls from now on; those that run go on."""
-        self._is_draining = True
+        self._reception.is_draining = True
         if self._is_started:
             self._agent.drain()
             self._browsers.drain()
@@ -550,8 +488,8 @@ class Gateway:
     def snapshot(self) -> Snapshot:
         return Snapshot(
             live_calls=len(self._calls),
-            accepted_calls=self._accepted,
-            refused_calls=self._refused,
+            accepted_calls=self._reception.accepted,
+            refused_calls=self._reception.refused,
             registrations=len(self._registrar.identities),
             callbacks_owed=self._outbox.waiting,
             guess_blocks=self._guess_blocks,
@@ -559,7 +497,7 @@ class Gateway:
             recordings_forgotten=self._retention.forgotten.recordings,
             recordings_moved=self._archive.moved if self._archive is not None else 0,
             archive_failures=self._archive.failures if self._archive is not None else 0,
-            is_draining=self._is_draining,
+            is_draining=self._reception.is_draining,
         )
 
     def _dial(self, target: DialTarget, request: OutboundCall) -> SipLeg:
@@ -568,110 +506,11 @@ class Gateway:
         self._trace.claim(leg.facts.call_id, call_sid=request.call_sid, events=leg.events)
         return leg
 
-    def _on_call(self, leg: SipLeg) -> None:
-        """An admitted inbound call of a phone or a trunk."""
-        sid = new_sid("CA")
-        self._trace.claim(leg.facts.call_id, call_sid=sid, events=leg.events)
-        self._begin(
-            leg,
-            self._script_of(leg),
-            account_sid=self._account_of(leg),
-            sid=sid,
-            sip_headers={name: value for name, value in leg.headers.items() if name.lower().startswith("x-")},
-        )
-
-    def _on_device_call(self, leg: VoiceSdkLeg) -> None:
-        """A call of a browser, answered by the application that its token names."""
-        account_sid = leg.facts.account_sid
-        script = self._router.for_device(leg.application_sid or "", leg.callee.address, account_sid=account_sid)
-        self._begin(leg, script, account_sid=account_sid, sid=leg.call_sid, extra=leg.caller_parameters)
-
-    def _begin(self, leg: Leg, script: Script | None, *, account_sid: str, sid: str, **more: Any) -> None:
-        """Run the script of a call that was let in; more: what only this kind of leg knows of it."""
-        if script is None:
-            leg.hangup(HangupCause.NOT_FOUND)
-            return
-        if not self._directory.is_active(account_sid):
-            leg.hangup(HangupCause.FORBIDDEN)
-            return
-        if not self._allowance.has_room(account_sid):
-            self._refused += 1
-            leg.hangup(HangupCause.OVERLOAD)
-            return
-        self._accepted += 1
-        facts = CallFacts(
-            sid=sid,
-            account_sid=account_sid,
-            caller=leg.caller.address,
-            callee=leg.callee.address,
-            direction=CallDirection.INBOUND,
-            application_sid=script.application_sid,
-            caller_name=leg.caller.display_name,
-            forwarded_from=leg.diversion,
-            sip=leg.sip,
-            **more,
-        )
-        self._launch(CallSession(self._services, leg, facts, script))
-
-    def _place(self, order: CallOrder) -> OutgoingCall | None:
-        """A call that the REST API asked for; None when it cannot even be queued. Raises AllInUse."""
-        if self._is_draining:
-            return None
-        wait_s = self._allowance.reserve(order.facts.account_sid, now_s=time.monotonic())
-        if wait_s is None:
-            return None
-        call = OutgoingCall(self._services, order, wait_s=wait_s)
-        call.accept()
-        self._launch(call)
-        return call
-
-    def _launch(self, call: CallSession | OutgoingCall) -> None:
-        self._calls.add(call)
-        self._background.start(self._run(call), name=f"call {call.facts.sid}")
-
-    async def _run(self, call: CallSession | OutgoingCall) -> None:
-        try:
-            await call.run()
-            # Whoever asks for the call hears of its end from here, until storage has it.
-            with contextlib.suppress(StorageUnavailable):
-                await self._store.flush()
-        finally:
-            self._calls.remove(call)
-
-    def _script_of(self, leg: SipLeg) -> Script | None:
-        if leg.facts.trunk is not None:
-            return self._router.for_trunk(leg.facts.dialled)
-        return self._router.for_phone(leg.facts.dialled, account_sid=self._account_of(leg))
-
-    def _account_of(self, leg: SipLeg) -> str:
-        """The account of the phone that calls, or of the number that a trunk's caller dialled."""
-        if leg.facts.trunk is not None:
-            return self._router.account_of_number(leg.facts.dialled) or self._directory.main.sid
-        return self._directory.account_of(leg.facts.identity or "")
-
     async def _close_background(self) -> None:
         """Calls end when their legs do; their recordings are completed before anything below is closed."""
-        for call in self._calls:
-            call.hangup(HangupCause.SHUTDOWN)
+        self._reception.hang_up()
         await self._background.close(timeout_s=BACKGROUND_S)
         await self._store.flush()
-
-
-def _vault(configuration: Configuration) -> Vault:
-    """Without a secret of its own the account's token seals, so that nothing has to be configured to begin."""
-    storage = configuration.storage
-    secret = storage.secret.get_secret_value() or configuration.account.auth_token.get_secret_value()
-    return Vault(secret, previous=storage.previous_secret.get_secret_value())
-
-
-def _tls(configuration: Configuration) -> TlsSettings | None:
-    """The certificate of SIP's own section, else that of HTTP."""
-    sip, server = configuration.sip, configuration.server
-    certificate = sip.tls_certificate or server.tls_certificate
-    if not certificate:
-        return None
-    key = sip.tls_key if sip.tls_certificate else server.tls_key
-    return TlsSettings(certificate=Path(certificate), key=Path(key))
 
 
 def _now() -> datetime:

@@ -95,7 +95,6 @@ async def _records(url: str, account_sid: str) -> dict[str, str]:
     store = await Store.open(url)
     try:
         ended = replace(call("completed"), account_sid=account_sid)
-        sound = replace(recording(ended.sid, "completed"), account_sid=account_sid)
         conference = ConferenceRecord(
             sid=new_sid("CF"),
             account_sid=account_sid,
@@ -112,6 +111,8 @@ async def _records(url: str, account_sid: str) -> dict[str, str]:
             date_created=START,
             date_updated=START,
         )
+        # Of the call and of the conference, so that both have a recording by this name.
+        sound = replace(recording(ended.sid, "completed"), account_sid=account_sid, conference_sid=conference.sid)
         await store.write(ended, sound, conference, queue)
     finally:
         await store.close()
