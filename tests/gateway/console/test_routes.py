@@ -146,12 +146,12 @@ async def served(tmp_path: Path) -> AsyncIterator[Served]:
 PATHS = [
     "calls",
     "calls/running",
-    f"calls/{new_sid('CA')}",
-    f"calls/{new_sid('CA')}/download",
+    f"calls/CA{'0' * 32}",
+    f"calls/CA{'0' * 32}/download",
     "presence",
     "recordings",
-    f"recordings/{new_sid('RE')}/sound",
-    f"recordings/{new_sid('RE')}/outline",
+    f"recordings/RE{'0' * 32}/sound",
+    f"recordings/RE{'0' * 32}/outline",
     "live",
 ]
 
