@@ -25,6 +25,8 @@ class Mailer:
 
     def send(self, receiver: str, subject: str, text: str) -> None:
         """Raises OSError (smtplib's errors are such) or ValueError for what cannot be sent."""
+        if not receiver.strip():
+            raise ValueError("nobody to write to")
         mail = EmailMessage()
         try:
             mail["From"], mail["To"], mail["Subject"] = self.sender, receiver, subject
