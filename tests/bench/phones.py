@@ -147,8 +147,9 @@ class Phones:
             invited=arrived,
         )
         self._legs[message.call_id] = leg
-        self.endpoint.send(sip.response(message, b"180 Ringing", tag=leg.tag, contact=leg.contact))
+        # Before it is sent: another process may have it before this one goes on.
         leg.rang = time.time_ns()
+        self.endpoint.send(sip.response(message, b"180 Ringing", tag=leg.tag, contact=leg.contact))
         self._timers.after(self._answer_after_s, lambda: self._answer(leg))
 
     def _answer(self, leg: Leg) -> None:

@@ -77,12 +77,13 @@ async def test_conference_of_mixed_parties_each_hears_all_the_others_and_not_its
         for _ in range(MOST_ROUNDS):
             await say_together(parties)
             heard = [levels_of(member) for member in parties]
-            if not (unheard := pairs_unheard(parties, heard)):
+            unheard = pairs_unheard(parties, heard)
+            echoes = [
+                each.frequency_hz for each, levels in zip(parties, heard, strict=True) if hears_itself(each, levels)
+            ]
+            if not unheard and not echoes:
                 break
-        assert unheard == []
-        assert [
-            each.frequency_hz for each, levels in zip(parties, heard, strict=True) if hears_itself(each, levels)
-        ] == []
+        assert (unheard, echoes) == ([], [])
     finally:
         for caller in hall.callers:
             caller.leg.hangs_up()

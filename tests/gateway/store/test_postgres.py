@@ -58,7 +58,7 @@ class Server:
         if self._user is not None:
             shutil.chown(directory, self._user)
             for parent in directory.parents:
-                if parent.stat().st_uid == 0 and parent.name.startswith("pytest-"):
+                if parent.stat().st_uid == 0 and parent.name.startswith(("pytest-", "popen-")):
                     parent.chmod(0o755)
         self._run("initdb", "-D", str(self._data), "-U", "ringfork", "-A", "trust", "-N", "-E", "UTF8")
 
