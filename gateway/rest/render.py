@@ -5,6 +5,7 @@ Source: Twilio "Twilio API responses", XML.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 from xml.sax.saxutils import escape, quoteattr
@@ -12,6 +13,7 @@ from xml.sax.saxutils import escape, quoteattr
 _ENVELOPE: Final = frozenset(
     {"page", "page_size", "start", "end", "uri", "first_page_uri", "previous_page_uri", "next_page_uri"}
 )
+_NOT_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9_.-]")
 _SINGULARS: Final = {"queue_members": "QueueMember", "credential_lists": "CredentialList"}
 
 
@@ -59,7 +61,9 @@ def _printable(text: str) -> str:
 
 
 def _pascal(name: str) -> str:
-    return "".join(part[:1].upper() + part[1:] for part in name.split("_"))
+    """A name of an element, whatever the key: those of a request's parameters are its sender's."""
+    text = _NOT_IN_NAMES.sub("_", "".join(part[:1].upper() + part[1:] for part in name.split("_")))
+    return text if text[:1].isalpha() else f"_{text}"
 
 
 def _singular(name: str) -> str:

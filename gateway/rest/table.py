@@ -8,6 +8,7 @@ from gateway.live_calls import LiveCalls
 from gateway.outgoing import CallOrder, OutgoingCall
 from gateway.rest.accounts import AccountsApi
 from gateway.rest.applications import ApplicationsApi
+from gateway.rest.call_events import CallEventsApi
 from gateway.rest.call_recordings import CallRecordingsApi
 from gateway.rest.calls import CallsApi
 from gateway.rest.conference_recordings import ConferenceRecordingsApi
@@ -35,6 +36,7 @@ def resources_of(
     public_url = services.configuration.public_url
     apis = (
         CallsApi(store=store, calls=calls, dialled=services.dialled, router=services.router, launch=place),
+        CallEventsApi(store=store, calls=calls, dialled=services.dialled),
         CallRecordingsApi(store=store, calls=calls, recordings=recordings, files=shelf, public_url=public_url),
         ConferencesApi(store=store, services=services, calls=calls, launch=place),
         ConferenceRecordingsApi(

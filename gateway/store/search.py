@@ -1,4 +1,4 @@
-"""What lists are asked for: filters on calls, recordings, conferences and queues, and a place in the list. Pure.
+"""What lists are asked for: filters on calls and what belongs to them, and a place in the list. Pure.
 
 Lists run newest first; sids sort by time.
 """
@@ -9,7 +9,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from gateway.store.schema import CONFERENCES, QUEUES, RECORDINGS
+from gateway.store.schema import CONFERENCES, EVENTS, QUEUES, RECORDINGS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,3 +101,30 @@ class QueueSearch:
     def conditions(self) -> "Iterator[sa.ColumnElement[bool]]":
         yield QUEUES.c.account_sid == self.account_sid
         yield QUEUES.c.date_deleted.is_(None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventSearch:
+    """Lines of one call's timeline. Empty or None: any. above, below: positions, both outside."""
+
+    call_sid: str
+    names: tuple[str, ...] = ()
+    levels: tuple[str, ...] = ()
+    urls: tuple[str, ...] = ()
+    with_code: bool = False
+    at: Between = Between()
+    above: int | None = None
+    below: int | None = None
+
+    def conditions(self) -> "Iterator[sa.ColumnElement[bool]]":
+        yield EVENTS.c.call_sid == self.call_sid
+        for column, wanted in ((EVENTS.c.name, self.names), (EVENTS.c.level, self.levels), (EVENTS.c.url, self.urls)):
+            if wanted:
+                yield column.in_(wanted)
+        if self.with_code:
+            yield EVENTS.c.code.is_not(None)
+        yield from self.at.conditions(EVENTS.c.at)
+        if self.above is not None:
+            yield EVENTS.c.position > self.above
+        if self.below is not None:
+            yield EVENTS.c.position < self.below

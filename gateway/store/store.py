@@ -58,7 +58,7 @@ from gateway.store.schema import (
     UNFINISHED_RECORDINGS,
     migrate,
 )
-from gateway.store.search import CallSearch, ConferenceSearch, Place, QueueSearch, RecordingSearch
+from gateway.store.search import CallSearch, ConferenceSearch, EventSearch, Place, QueueSearch, RecordingSearch
 from gateway.store.writer import Outcome, StorageUnavailable, Submission, Writer
 
 _log = structlog.get_logger()
@@ -285,6 +285,13 @@ class Store:
     async def events_of(self, call_sids: Sequence[str], *, limit: int) -> list[EventRecord]:
         """The timelines of several calls, in the order in which their lines were written."""
         return await self._many(EVENT_ROWS, EVENTS.c.call_sid.in_(call_sids), order=(EVENTS.c.position,), limit=limit)
+
+    async def search_events(self, search: EventSearch, *, size: int) -> tuple[list[EventRecord], bool]:
+        """Newest first, those next above search.above where that is given; and whether there are more that way."""
+        is_back = search.above is not None
+        order = EVENTS.c.position.asc() if is_back else EVENTS.c.position.desc()
+        found = await self._many(EVENT_ROWS, *search.conditions(), order=(order,), limit=size + 1)
+        return found[:size][:: -1 if is_back else 1], len(found) > size
 
     async def legs_of(self, call_sids: Sequence[str]) -> list[LegRecord]:
         return await self._many(LEG_ROWS, LEGS.c.call_sid.in_(call_sids), order=(LEGS.c.created_at,))

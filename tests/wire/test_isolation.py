@@ -18,10 +18,11 @@ import pytest_asyncio
 from gateway.app import Gateway
 from gateway.config import Configuration
 from gateway.demo.daemon import Secrets, loopback_configuration
+from gateway.rest.call_events import NOTIFICATION, line_sid
 from gateway.rest.dispatch import Resource
 from gateway.sids import new_sid
 from gateway.store import Store
-from gateway.store.records import ConferenceRecord, QueueRecord
+from gateway.store.records import ConferenceRecord, EventRecord, QueueRecord
 from tests.gateway.rest.test_recordings import basic
 from tests.gateway.store.records import START, call, recording
 
@@ -91,7 +92,7 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
 
 
 async def _records(url: str, account_sid: str) -> dict[str, str]:
-    """A finished call, its recording, a conference and a queue of the account."""
+    """A finished call, its recording and a warning on it, a conference and a queue of the account."""
     store = await Store.open(url)
     try:
         ended = replace(call("completed"), account_sid=account_sid)
@@ -113,11 +114,14 @@ async def _records(url: str, account_sid: str) -> dict[str, str]:
         )
         # Of the call and of the conference, so that both have a recording by this name.
         sound = replace(recording(ended.sid, "completed"), account_sid=account_sid, conference_sid=conference.sid)
-        await store.write(ended, sound, conference, queue)
+        warning = EventRecord(call_sid=ended.sid, at=START, name="problem", level="warning", code=12200)
+        await store.write(ended, sound, conference, queue, warning)
+        (written,) = await store.events(ended.sid)
     finally:
         await store.close()
     return {
         "call_sid": ended.sid,
+        "notification_sid": line_sid(NOTIFICATION, ended.sid, written.position),
         "recording_sid": sound.sid,
         "conference_sid": conference.sid,
         "participant": ended.sid,

@@ -14,6 +14,8 @@ import pytest
 from twilio.rest.api.v2010.account import AccountInstance
 from twilio.rest.api.v2010.account.application import ApplicationInstance
 from twilio.rest.api.v2010.account.call import CallInstance
+from twilio.rest.api.v2010.account.call.event import EventInstance
+from twilio.rest.api.v2010.account.call.notification import NotificationInstance
 from twilio.rest.api.v2010.account.call.recording import RecordingInstance as CallRecordingInstance
 from twilio.rest.api.v2010.account.conference import ConferenceInstance
 from twilio.rest.api.v2010.account.conference.participant import ParticipantInstance
@@ -29,6 +31,7 @@ from gateway.accounts.entries import Account, Application, Credential, Credentia
 from gateway.rest import queues
 from gateway.rest.accounts import account_resource
 from gateway.rest.applications import application_resource
+from gateway.rest.call_events import exchange_resource, exchanged, notification_resource
 from gateway.rest.calls import call_resource
 from gateway.rest.conferences import ConferencesApi, conference_resource
 from gateway.rest.keys import key_resource
@@ -36,7 +39,7 @@ from gateway.rest.numbers import number_resource
 from gateway.rest.queues import QueuesApi
 from gateway.rest.recordings import recording_resource
 from gateway.rest.sip_credentials import credential_resource, list_resource
-from gateway.store.records import ConferenceRecord
+from gateway.store.records import ConferenceRecord, EventRecord
 from tests.gateway.store.records import ACCOUNT, call, completed, recording
 
 AT = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
@@ -134,6 +137,15 @@ def test_recording_below_its_call_has_all_that_the_library_reads() -> None:
     record = recording("CA" + "1" * 32, "completed")
     shown = {**recording_resource(record, public_url="http://ringfork.example.com"), "track": record.track}
     assert read_by(CallRecordingInstance) <= shown.keys()
+
+
+def test_events_and_notifications_of_a_call_have_all_that_the_library_reads() -> None:
+    line = EventRecord(call_sid="CA" + "1" * 32, at=AT, name="problem", level="error", code=11200, position=7)
+    shown = {**notification_resource(line, account_sid=ACCOUNT, exchange=None), **exchanged(None)}
+    assert read_by(NotificationInstance) == shown.keys()
+    # Its class reads two keys only: fewer than read_by takes for a class.
+    event = EventInstance(None, exchange_resource(line), account_sid=ACCOUNT, call_sid=line.call_sid)
+    assert event.request is not None and event.response is not None
 
 
 @pytest.mark.parametrize("status", ["queued", "ringing", "in-progress", "busy", "failed", "no-answer", "canceled"])
