@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import math
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -163,8 +164,13 @@ async def test_sound_goes_on_after_an_ice_restart(scene: Scene, codec: str) -> N
         before, since = leg.media.address, asyncio.get_running_loop().time()
         talking = asyncio.create_task(phone.talk(2.0))
         await tab.do("calls.in._mediaHandler.iceRestart()")
-        await eventually(lambda: leg.media.address != before)
-        await talking
+        try:
+            await eventually(lambda: leg.media.address != before)
+        except TimeoutError:
+            # A starved browser may miss its turn; the SDK tries again then, and so do we.
+            return math.inf
+        finally:
+            await talking
         times = [packet.time_s for packet in phone.received if packet.time_s >= since]
         return max(later - earlier for earlier, later in itertools.pairwise(times))
 
