@@ -30,6 +30,8 @@ _EXCHANGE: Final = "EV"
 _LEVELS: Final = {"0": "error", "1": "warning"}
 _LOGS: Final = {level: log for log, level in _LEVELS.items()}
 _MOST_POSITIONS: Final = 2**63
+_MOST_ON_A_PAGE: Final = 100
+"""Lines with their bodies are long: a page of more of them would hold up the loop while it is written."""
 _MOST_EXCHANGES: Final = 500
 """As many as the trace keeps of a call."""
 
@@ -100,6 +102,7 @@ class CallEventsApi:
     async def _page(self, ask: Ask, search: EventSearch, prefix: str, key: str) -> tuple[Page, list[EventRecord]]:
         """The page without its rows, and the lines they are made of. Raises RestError 21481."""
         asked = asked_page(ask.form)
+        asked = replace(asked, size=min(asked.size, _MOST_ON_A_PAGE))
         token = asked.after or asked.before
         if token is not None:
             position = position_of(token, prefix, search.call_sid)

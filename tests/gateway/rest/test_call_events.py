@@ -152,6 +152,13 @@ async def test_pages_forwards_and_backwards_are_the_same(served: Served, listed:
     assert await asyncio.to_thread(walk) == [["4", "3"], ["2", "1"], ["0"], ["2", "1"], ["4", "3"]]
 
 
+async def test_long_list_comes_in_pages_of_a_hundred_whatever_is_asked_for(served: Served) -> None:
+    await served.store.write(*(served.webhook(f"http://app.example.com/{number}") for number in range(250)))
+    page = await asyncio.to_thread(served.call.events.page, page_size=1000)
+    assert len(list(page)) == 100
+    assert len(await asyncio.to_thread(served.call.events.list, limit=1000)) == 250
+
+
 async def test_what_is_not_of_this_call_is_not_found(served: Served) -> None:
     await served.store.write(served.problem(12200), served.webhook())
     warning, webhook = await served.store.events(served.record.sid)
