@@ -16,7 +16,8 @@ demo: $(VENV)/.demo
 test: $(VENV)/.test packages
 	$(MAKE) --no-print-directory check
 	$(BIN)/ringfork compile
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest -m "not realtime" --numprocesses auto --maxprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest -m realtime
 
 ## check: style and types only
 check: $(VENV)/.test

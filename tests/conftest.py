@@ -10,6 +10,17 @@ from blockbuster import BlockBuster
 
 from media.engine import Engine, EngineSettings
 
+REALTIME_FOLDERS = ("tests/bench", "tests/media", "tests/wire", "tests/signaling/endpoints", "tests/signaling/webrtc")
+REALTIME_FIXTURES = {"engine", "phones", "gateway"}
+"""Phones in Python stumble, and are heard to stumble, where other tests take the processor from them."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        fixtures = getattr(item, "fixturenames", ())
+        if item.nodeid.startswith(REALTIME_FOLDERS) or not REALTIME_FIXTURES.isdisjoint(fixtures):
+            item.add_marker(pytest.mark.realtime)
+
 
 def pytest_sessionstart() -> None:
     """Compile the media engine before the first test: that takes up to a minute, once, and is nobody's time limit."""
