@@ -4,19 +4,16 @@ Nothing is bought here: a number is the account's that has written it down first
 Source: rest-api.md 7 and 9 of the specification; Twilio IncomingPhoneNumber resource.
 """
 
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime
 from typing import Any, Final
 
 from gateway.accounts.entries import PhoneNumber
-from gateway.accounts.ledger import Ledger
 from gateway.parameters import API_VERSION, rfc2822
 from gateway.rest.dispatch import Ask, Reply, Resource
 from gateway.rest.errors import RestError
 from gateway.rest.form import Form, bad_parameter
-from gateway.rest.owned import MAX_NAME, changeable, check_room, listing, own, uri_of
+from gateway.rest.owned import MAX_NAME, OwnedApi, changeable, check_room, listing, own, uri_of
 from gateway.rest.voice_urls import NOT_OF_VOICE, voice_changes
 from gateway.sids import new_sid
 from gateway.twiml.addresses import BadAddress, clean_number
@@ -26,14 +23,7 @@ TAKEN: Final = 21422
 BAD_APPLICATION: Final = 21218
 
 
-class NumbersApi:
-    """now: wall clock, aware."""
-
-    def __init__(self, ledger: Ledger, *, now: Callable[[], datetime]) -> None:
-        self._ledger = ledger
-        self._directory = ledger.directory
-        self._now = now
-
+class NumbersApi(OwnedApi):
     def resources(self) -> list[Resource]:
         one = {"GET": self._fetch, "POST": self._update, "DELETE": self._delete}
         return [
@@ -46,7 +36,7 @@ class NumbersApi:
 
     async def _list(self, ask: Ask) -> Reply:
         name, pattern = ask.form.text("FriendlyName"), ask.form.text("PhoneNumber", longest=64)
-        is_wanted = _matcher(pattern)
+        is_wanted = matcher(pattern)
         found = [
             each
             for each in self._directory.all(PhoneNumber, ask.account_sid)
@@ -116,16 +106,39 @@ class NumbersApi:
         return sid
 
 
-def _matcher(pattern: str | None) -> Callable[[str], bool]:
+def matcher(pattern: str | None) -> Callable[[str], bool]:
     """``*`` stands for any digits; a pattern without a plus sign may be anywhere in the number.
 
     Source: Twilio IncomingPhoneNumber resource, "Filter by partial phone number".
     """
     if pattern is None:
         return lambda _number: True
-    inner = ".*".join(re.escape(part) for part in re.sub(r"\*+", "*", pattern).split("*"))
-    found = re.compile(inner if pattern.startswith("+") else f".*{inner}.*")
-    return lambda number: found.fullmatch(number) is not None
+    is_whole = pattern.startswith("+")
+    first, *inner = pattern.split("*")
+    last = inner.pop() if inner else ""
+    has_star = "*" in pattern
+
+    def fits(number: str) -> bool:
+        if not is_whole:
+            return _in_order([first, *inner, last], number)
+        if not has_star:
+            return number == first
+        rest = number.removeprefix(first).removesuffix(last)
+        is_framed = number.startswith(first) and number[len(first) :].endswith(last)
+        return is_framed and _in_order(inner, rest)
+
+    return fits
+
+
+def _in_order(parts: Sequence[str], text: str) -> bool:
+    """Whether the text has them one behind the other. A regular expression would try every way to place the stars."""
+    at = 0
+    for part in parts:
+        found = text.find(part, at)
+        if found < 0:
+            return False
+        at = found + len(part)
+    return True
 
 
 def _reply(number: PhoneNumber, *, status: int = 200) -> Reply:

@@ -1,5 +1,6 @@
 """Applications, numbers and SIP logins over REST, as the unmodified twilio-python uses them."""
 
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from gateway.rest.applications import ApplicationsApi
-from gateway.rest.numbers import NumbersApi
+from gateway.rest.numbers import NumbersApi, matcher
 from gateway.rest.sip_credentials import SipCredentialsApi
 from tests.gateway.accounts.served import APPLICATION, MAIN, TOKEN, Served, ask, now, refusal, served
 from tests.gateway.rest.test_recordings import basic
@@ -168,6 +169,32 @@ async def test_numbers_are_found_by_pattern_and_name(api: Served, wanted: dict[s
     assert len(listed) == found
     assert len(await ask(own.incoming_phone_numbers.local.list, **wanted)) == found
     assert await ask(own.incoming_phone_numbers.toll_free.list) == []
+
+
+@pytest.mark.parametrize(
+    ("pattern", "is_found"),
+    [
+        ("+15550101", True),
+        ("+1555010", False),
+        ("5550", True),
+        ("+1555*", True),
+        ("+1*0101", True),
+        ("+1*5*01*1", True),
+        ("1*9", False),
+        ("5*1", True),
+        ("+15550101*15550101", False),
+        ("+1555.101", False),
+        ("*" * 64, True),
+    ],
+)
+def test_numbers_filter_takes_stars_for_any_digits(pattern: str, is_found: bool) -> None:
+    assert matcher(pattern)("+15550101") is is_found
+
+
+def test_numbers_filter_of_many_stars_costs_nothing() -> None:
+    begun = time.thread_time()
+    assert not matcher("1*" * 31 + "2")("+" + "1" * 31)
+    assert time.thread_time() - begun < 0.1, "milliseconds; a regular expression would never end"
 
 
 async def test_sip_login_is_made_used_changed_and_deleted(api: Served) -> None:
