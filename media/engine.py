@@ -14,8 +14,8 @@ import socket
 import struct
 import time
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -50,8 +50,9 @@ from media.port import (
 from media.recorder import RecordingWriter
 from media.recording import Channels, Recorded, Recorder, RecordingDrain
 from media.srtp import SrtpKeys, SrtpSessions, SrtpSuite
+from media.statistics import EngineStatistics, quantile_ms
 from media.thread import MediaThread, compile_kernel
-from media.transport import NO_SOCKET, MediaSocket
+from media.transport import NO_SOCKET, MediaSocket, bound_pair
 
 __all__ = [
     "CODECS",
@@ -99,7 +100,6 @@ SPARE_SLOTS = 256
 LISTENINGS_PER_PORT = 2
 BLOCKS_PER_PORT = 13
 MAX_BIND_TRIES = 64
-EXPEDITED_FORWARDING = 46 << 2
 FINISH_S, JOIN_S = 5.0, 5.0
 RATES_HZ = (layout.RATE_HZ, layout.WIDE * layout.RATE_HZ)
 NO_SOCKETS = (NO_SOCKET, NO_SOCKET)
@@ -124,39 +124,6 @@ class EngineSettings:
     port_range: tuple[int, int]
     capacity: int
     port_rest_s: float = 30.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class EngineStatistics:
-    """Counters since the start.
-
-    tick_lateness: ticks by how late they began, in bins of 0.1 ms, the last for all beyond; tick_late_*: from it.
-    dropped_forged: not sealed with the key agreed, or replayed. handed_back: STUN and DTLS that went to the loop;
-    handbacks_lost: of these, what it was too busy for.
-    lost_events: facts that did not get through to a loop far behind. free_blocks: what is left for recordings that
-    nobody fetches; 0.4 s of one each. listeners, feeds: open, or closed and not let go of by the thread yet.
-    """
-
-    live_ports: int
-    resting_numbers: int
-    recordings: int
-    listeners: int
-    feeds: int
-    free_blocks: int
-    packets_received: int
-    packets_sent: int
-    dropped_foreign: int
-    dropped_malformed: int
-    dropped_forged: int
-    handed_back: int
-    handbacks_lost: int
-    unsent: int
-    lost_events: int
-    ticks: int
-    tick_late_p50_ms: float
-    tick_late_p99_ms: float
-    tick_late_max_ms: float
-    tick_lateness: NDArray[np.int64] = field(repr=False)
 
 
 def _no_progress(step: str, done: int, total: int) -> None:
@@ -389,7 +356,7 @@ class Engine:
             if number is None:
                 break
             try:
-                pair = _bound_pair(self._settings.address, number)
+                pair = bound_pair(self._settings.address, number)
                 address = (self._settings.address, number)
                 return MediaSocket(address, pair, is_shared=is_shared, give_back=self._numbers.give_back)
             except OSError as error:
@@ -474,23 +441,6 @@ class Engine:
         self._free_recordings.append(number)
 
 
-def _bound_pair(address: str, number: int) -> tuple[socket.socket, socket.socket]:
-    """Sockets for RTP and RTCP. Raises OSError and leaves none open.
-
-    The number for RTCP is taken alone and first: it stands for both, since the other is one that is shared (with a
-    socket of our own, kernel/sockets.py), which somebody else could join.
-    """
-    with ExitStack() as undo:
-        control = undo.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK))
-        control.bind((address, number + 1))
-        sound = undo.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK))
-        sound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        sound.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, EXPEDITED_FORWARDING)
-        sound.bind((address, number))
-        undo.pop_all()
-    return sound, control
-
-
 def _fill_slot(state: layout.State, slot: int, *, generation: int, ssrc: int, sockets: MediaSocket | None) -> None:
     """Writes the loop's fields of a free slot; all others are zero. Source: RFC 3550 5.1 (random beginnings)."""
     octets = state.ports.view(np.uint8).reshape(len(state.ports), layout.PORT.itemsize)
@@ -510,11 +460,3 @@ def _fill_slot(state: layout.State, slot: int, *, generation: int, ssrc: int, so
     record["local_address"] = start + layout.offset_of(layout.PORT, "local_sockaddr")
     record["remote_address"] = start + layout.offset_of(layout.PORT, "sockaddr")
     record["rtcp_remote_address"] = start + layout.offset_of(layout.PORT, "rtcp_sockaddr")
-
-
-def quantile_ms(lateness: NDArray[np.int64], share: float) -> float:
-    """Upper edge of the bin in which `share` of all ticks is reached; 0.0 without ticks."""
-    total = int(lateness.sum())
-    if total == 0:
-        return 0.0
-    return float(np.searchsorted(np.cumsum(lateness), share * total) + 1) / 10

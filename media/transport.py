@@ -9,9 +9,11 @@ import ipaddress
 import itertools
 import socket
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from media.kernel import layout
+from media.kernel.sockets import EXPEDITED_FORWARDING
 from media.srtp import SrtpKeys, SrtpSessions
 
 NO_SOCKET = -1
@@ -127,3 +129,20 @@ class PortTransport:
             serial,
             self._local_address,
         )
+
+
+def bound_pair(address: str, number: int) -> tuple[socket.socket, socket.socket]:
+    """Sockets for RTP and RTCP. Raises OSError and leaves none open.
+
+    The number for RTCP is taken alone and first: it stands for both, since the other is one that is shared (with a
+    socket of our own, kernel/sockets.py), which somebody else could join.
+    """
+    with ExitStack() as undo:
+        control = undo.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK))
+        control.bind((address, number + 1))
+        sound = undo.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK))
+        sound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        sound.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, EXPEDITED_FORWARDING)
+        sound.bind((address, number))
+        undo.pop_all()
+    return sound, control
