@@ -36,11 +36,12 @@ _DRIVE = """
 const given = JSON.parse(process.argv[2]);
 const client = require(process.argv[1])(given.account, given.authToken);
 client.api.baseUrl = given.url;
+const after = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 const comesTo = async (resource, status) => {
   for (let round = 0; round < 300; round++) {
     const found = await resource.fetch();
     if (found.status === status) return found;
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await after(100);
   }
   throw new Error(`it did not come to ${status}`);
 };
@@ -59,6 +60,8 @@ const made = async (resource, all, parameters) => {
   const live = client.calls(call.sid);
   await comesTo(live, "in-progress");
   const recording = await live.recordings.create({recordingChannels: "dual"});
+  // Of nothing at all it would be "absent".
+  await after(500);
   seen.recording = [recording.status, recording.channels, recording.callSid === call.sid];
   const running = await client.calls.list({status: "in-progress", to: "client:bob"});
   seen.running = running.map((each) => each.sid === call.sid);
@@ -85,7 +88,7 @@ const made = async (resource, all, parameters) => {
   seen.left = (await client.queues.list()).filter((each) => each.friendlyName.startsWith("node ")).length;
   seen.conferences = (await client.conferences.list({friendlyName: "nobody was ever here"})).length;
   seen.application = await made(client.applications, client.applications, {friendlyName: "node"});
-  seen.number = await made(client.incomingPhoneNumbers, client.incomingPhoneNumbers, {phoneNumber: "+15550177"});
+  seen.number = await made(client.incomingPhoneNumbers, client.incomingPhoneNumbers, {phoneNumber: "+15557642"});
   seen.key = await made(client.newKeys, client.keys, {friendlyName: "node"});
   console.log(JSON.stringify(seen));
 })();
