@@ -393,7 +393,8 @@ class Gateway:
         yield self._rest.routes()
 
     def _console(self) -> Console:
-        configuration, credentials = self._configuration, self._credentials
+        configuration = self._configuration
+        credentials = Credentials(self._directory, guard=self._guess_guard("console"))
         presence = Presence(
             account_of=self._directory.account_of, registrar=self._registrar, browsers=self._browsers, now=_now
         )
@@ -414,8 +415,7 @@ class Gateway:
             sessions=Sessions(
                 clock=time.monotonic, still_holds=lambda session: credentials.holds(session.user, session.proof)
             ),
-            account_of=credentials.account_of,
-            guard=self._guess_guard("console"),
+            log_in=credentials.log_in,
             public_url=configuration.public_url,
         )
 

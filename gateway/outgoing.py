@@ -19,6 +19,7 @@ from gateway.parameters import CallFacts, call_parameters
 from gateway.routing import Script
 from gateway.services import Services
 from gateway.session import CallSession
+from gateway.store.records import NOTIFICATION
 from gateway.telling import Telling
 from gateway.timeline import Timeline
 from gateway.verbs.machine_detection import PlacedDetection
@@ -202,7 +203,7 @@ class OutgoingCall:
                 url=order.notification,
                 method="POST",
                 parameters=parameters,
-                order_key=f"{self.facts.sid} notification",
+                order_key=f"{self.facts.sid}{NOTIFICATION}",
             )
             timeline.note(owed)
 

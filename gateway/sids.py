@@ -20,9 +20,10 @@ def new_sid(prefix: str) -> str:
     return f"{prefix}{time.time_ns() // 1_000_000:011x}{secrets.randbits(84):021x}"
 
 
-def first_sid(prefix: str, at: datetime) -> str:
-    """No sid of that resource made from then on sorts before this one."""
-    return f"{prefix}{int(at.timestamp() * 1000):011x}{0:021x}"
+def first_sid(prefix: str, at: datetime, *, more_s: float = 0.0) -> str:
+    """No sid of that resource made from then, and so many seconds more, on sorts before this one."""
+    thousandths = min(max(int((at.timestamp() + more_s) * 1000), 0), 16**11 - 1)
+    return f"{prefix}{thousandths:011x}{0:021x}"
 
 
 def is_sid(prefix: str, text: str) -> bool:

@@ -35,13 +35,38 @@ class Limits:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Account:
+class _Dated:
+    sid: str
+    date_created: datetime
+    date_updated: datetime
+    is_configured: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Owned(_Dated):
+    account_sid: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Voice(_Owned):
+    """Where calls get their documents from."""
+
+    friendly_name: str
+    voice_url: str = ""
+    voice_method: str = "POST"
+    voice_fallback_url: str = ""
+    voice_fallback_method: str = "POST"
+    status_callback: str = ""
+    status_callback_method: str = "POST"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Account(_Dated):
     """owner_sid: the main account's; the main one owns itself. secondary_token: valid beside the first.
 
     sip_application_sid: answers calls of its SIP phones; "": what they dial is called.
     """
 
-    sid: str
     owner_sid: str
     friendly_name: str
     auth_token: str = field(repr=False)
@@ -51,9 +76,6 @@ class Account:
     calls_per_second: float | None = None
     allowed_prefixes: tuple[str, ...] = ()
     sip_application_sid: str = ""
-    date_created: datetime
-    date_updated: datetime
-    is_configured: bool = False
 
     @property
     def account_sid(self) -> str:
@@ -65,78 +87,38 @@ class Account:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Key:
+class Key(_Owned):
     """An API key: logs in, and signs access tokens."""
 
-    sid: str
-    account_sid: str
     friendly_name: str
     secret: str = field(repr=False)
-    date_created: datetime
-    date_updated: datetime
-    is_configured: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
-class Application:
+class Application(_Voice):
     """A TwiML application."""
 
-    sid: str
-    account_sid: str
-    friendly_name: str
-    voice_url: str = ""
-    voice_method: str = "POST"
-    voice_fallback_url: str = ""
-    voice_fallback_method: str = "POST"
-    status_callback: str = ""
-    status_callback_method: str = "POST"
-    date_created: datetime
-    date_updated: datetime
-    is_configured: bool = False
-
 
 @dataclass(frozen=True, kw_only=True)
-class PhoneNumber:
+class PhoneNumber(_Voice):
     """application_sid: beats the URLs."""
 
-    sid: str
-    account_sid: str
     phone_number: str
-    friendly_name: str
-    voice_url: str = ""
-    voice_method: str = "POST"
-    voice_fallback_url: str = ""
-    voice_fallback_method: str = "POST"
-    status_callback: str = ""
-    status_callback_method: str = "POST"
     application_sid: str = ""
-    date_created: datetime
-    date_updated: datetime
-    is_configured: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
-class CredentialList:
-    sid: str
-    account_sid: str
+class CredentialList(_Owned):
     friendly_name: str
-    date_created: datetime
-    date_updated: datetime
-    is_configured: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
-class Credential:
+class Credential(_Owned):
     """A SIP phone's digest login. username: the identity it registers."""
 
-    sid: str
-    account_sid: str
     list_sid: str
     username: str
     password: str = field(repr=False)
-    date_created: datetime
-    date_updated: datetime
-    is_configured: bool = False
 
 
 Entry = Account | Key | Application | PhoneNumber | CredentialList | Credential

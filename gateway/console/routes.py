@@ -8,7 +8,7 @@ Source: OWASP Cross-Site Request Forgery Prevention (SameSite, Origin); W3C Fetc
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import structlog
@@ -19,6 +19,8 @@ from gateway.console.live import Audience, Listener
 from gateway.console.rows import Row, call_row, recording_row
 from gateway.console.sessions import Session, Sessions
 from gateway.console.story import Stories
+from gateway.rest.auth import Principal
+from gateway.rest.errors import RestError
 from gateway.rest.ranges import Readable, send_file
 from gateway.rest.shelf import RecordingShelf
 from gateway.rest.sound import SoundFormat
@@ -33,9 +35,13 @@ ROOT: Final = "/console"
 COOKIE: Final = "ringfork_console"
 PAGE: Final = 50
 MOST_LOGIN: Final = 4096
-MOST_USER: Final = 64
 BEAT_S: Final = 15.0
 WRITE_S: Final = 10.0
+_REFUSED: Final = {
+    401: "This SID and secret do not belong together.",
+    403: "This account is not active.",
+    429: "There were too many wrong logins. Wait a few minutes, then try again.",
+}
 _HEADERS: Final = {
     hdrs.CACHE_CONTROL: "no-store",
     hdrs.X_CONTENT_TYPE_OPTIONS: "nosniff",
@@ -51,14 +57,6 @@ RunningCalls = Callable[[str], tuple[Sequence[CallRecord], int]]
 ForSession = Callable[[web.Request, Session], Awaitable[web.StreamResponse]]
 
 
-class Guard(Protocol):
-    """What is used of GuessGuard."""
-
-    def refuses(self, source: str, username: str) -> bool: ...
-    def failed(self, source: str, username: str) -> None: ...
-    def succeeded(self, source: str, username: str) -> None: ...
-
-
 class Refusal(Exception):
     """Ends a request; message: a sentence for its reader."""
 
@@ -69,7 +67,7 @@ class Refusal(Exception):
 
 
 class Console:
-    """account_of: the account that user and secret act for, None if they are wrong. presence: rows of an account.
+    """log_in(source, user, secret): Credentials.log_in. presence: rows of an account.
 
     public_url: how browsers reach us, for requests that a proxy renamed.
     """
@@ -84,8 +82,7 @@ class Console:
         presence: Callable[[str], Sequence[Row]],
         audience: Audience,
         sessions: Sessions,
-        account_of: Callable[[str, str], str | None],
-        guard: Guard,
+        log_in: Callable[[str, str, str], Principal],
         public_url: str,
     ) -> None:
         self._store = store
@@ -95,8 +92,7 @@ class Console:
         self._presence = presence
         self._audience = audience
         self._sessions = sessions
-        self._account_of = account_of
-        self._guard = guard
+        self._principal = log_in
         self._public_host = urlsplit(public_url).netloc.lower()
 
     def routes(self) -> web.RouteTableDef:
@@ -123,15 +119,12 @@ class Console:
     async def _log_in(self, request: web.Request) -> web.StreamResponse:
         self._require_own_page(request)
         user, secret = await _login_of(request)
-        source, guessed = request.remote or "", user[:MOST_USER]
-        if self._guard.refuses(source, guessed):
-            raise Refusal(429, "There were too many wrong logins. Wait a few minutes, then try again.")
-        account_sid = self._account_of(user, secret)
-        if account_sid is None:
-            self._guard.failed(source, guessed)
-            _log.info("console login refused", source=source)
-            raise Refusal(401, "This SID and secret do not belong together.")
-        self._guard.succeeded(source, guessed)
+        source = request.remote or ""
+        try:
+            account_sid = self._principal(source, user, secret).account_sid
+        except RestError as error:
+            _log.info("console login refused", source=source, status=error.status)
+            raise Refusal(error.status, _REFUSED[error.status]) from None
         self._sessions.end(request.cookies.get(COOKIE))
         cookie = self._sessions.begin(account_sid=account_sid, user=user, secret=secret)
         response = _json({"account_sid": account_sid, "user": user})

@@ -18,7 +18,7 @@ from gateway.parameters import rfc2822
 from gateway.rest.dispatch import ROOT, Ask, Reply, Resource
 from gateway.rest.errors import RestError
 from gateway.rest.form import Form, bad_parameter
-from gateway.rest.owned import DENIED, MAX_NAME, changeable, check_owner, check_room, listing, own
+from gateway.rest.owned import DENIED, MAX_NAME, OwnedApi, changeable, check_owner, check_room, listing, own
 from gateway.sids import new_sid
 from signaling.leg import HangupCause
 
@@ -40,14 +40,10 @@ _BELOW: Final = (
 )
 
 
-class AccountsApi:
-    """now: wall clock, aware."""
-
+class AccountsApi(OwnedApi):
     def __init__(self, ledger: Ledger, *, calls: LiveCalls, now: Callable[[], datetime]) -> None:
-        self._ledger = ledger
-        self._directory = ledger.directory
+        super().__init__(ledger, now=now)
         self._calls = calls
-        self._now = now
 
     def resources(self) -> list[Resource]:
         return [

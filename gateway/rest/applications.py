@@ -3,28 +3,18 @@
 Source: rest-api.md 7 of the specification; Twilio Application resource.
 """
 
-from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
 
 from gateway.accounts.entries import Application
-from gateway.accounts.ledger import Ledger
 from gateway.parameters import API_VERSION, rfc2822
 from gateway.rest.dispatch import Ask, Reply, Resource
-from gateway.rest.owned import MAX_NAME, changeable, check_room, listing, own, uri_of
+from gateway.rest.owned import MAX_NAME, OwnedApi, changeable, check_room, listing, own, uri_of
 from gateway.rest.voice_urls import NOT_OF_VOICE, voice_changes
 from gateway.sids import new_sid
 
 
-class ApplicationsApi:
-    """now: wall clock, aware."""
-
-    def __init__(self, ledger: Ledger, *, now: Callable[[], datetime]) -> None:
-        self._ledger = ledger
-        self._directory = ledger.directory
-        self._now = now
-
+class ApplicationsApi(OwnedApi):
     def resources(self) -> list[Resource]:
         one = {"GET": self._fetch, "POST": self._update, "DELETE": self._delete}
         return [

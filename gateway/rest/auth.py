@@ -48,8 +48,11 @@ class Credentials:
         found = _basic(request.headers.get(hdrs.AUTHORIZATION, ""))
         if found is None:
             raise unauthorized()
-        user, password = found
-        source, guessed = request.remote or "", user[:MAX_USER]
+        return self.log_in(request.remote or "", *found)
+
+    def log_in(self, source: str, user: str, password: str) -> Principal:
+        """source: the address it comes from. Raises as ``require``."""
+        guessed = user[:MAX_USER]
         if self._guard is not None and self._guard.refuses(source, guessed):
             raise too_many_guesses(self._guard.block_left_s(source))
         login = self._directory.login(user, password)
@@ -71,11 +74,6 @@ class Credentials:
         if account is None or not self._directory.may_act_for(principal.account_sid, account_sid):
             raise not_found(request.path)
         return principal, account
-
-    def account_of(self, user: str, password: str) -> str | None:
-        """The account that a user with this password acts for; None: it is not right. Counts nothing."""
-        login = self._directory.login(user, password)
-        return login[0] if login is not None and self._directory.is_active(login[0]) else None
 
     def holds(self, user: str, digest: bytes) -> bool:
         """Whether the user's password is still the one of this SHA-256 digest."""

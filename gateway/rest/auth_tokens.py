@@ -41,12 +41,12 @@ class AuthTokensApi:
 
     async def _create(self, request: web.Request) -> web.StreamResponse:
         """A second one that there is already is replaced."""
-        account = await self._put(request, secondary_token=secrets.token_hex(16))
+        account = await self._put(self._account(request), secondary_token=secrets.token_hex(16))
         shown = self._shown(account, "Secondary", secondary_auth_token=account.secondary_token)
         return web.json_response(shown, status=201)
 
     async def _delete(self, request: web.Request) -> web.StreamResponse:
-        await self._put(request, secondary_token="")
+        await self._put(self._account(request), secondary_token="")
         return web.Response(status=204)
 
     async def _promote(self, request: web.Request) -> web.StreamResponse:
@@ -54,20 +54,21 @@ class AuthTokensApi:
         account = self._account(request)
         if not account.secondary_token:
             raise not_found(request.path)
-        account = await self._put(request, auth_token=account.secondary_token, secondary_token="")
+        account = await self._put(account, auth_token=account.secondary_token, secondary_token="")
         return web.json_response(self._shown(account, "Promote", auth_token=account.auth_token))
 
-    async def _put(self, request: web.Request, **changes: Any) -> Account:
-        changed = replace(self._account(request), date_updated=self._now(), **changes)
+    async def _put(self, account: Account, **changes: Any) -> Account:
+        changed = replace(account, date_updated=self._now(), **changes)
         await self._ledger.put(changed)
         return changed
 
     def _account(self, request: web.Request) -> Account:
         """Of whoever asks, by a token. Raises RestError."""
         principal = self._credentials.require(request)
-        _, account = self._credentials.require_for(request, principal.account_sid)
         if principal.is_key:
             raise RestError(403, DENIED, "An API key may not manage auth tokens: use the account's own")
+        account = self._ledger.directory.account(principal.account_sid)
+        assert account is not None, "who logged in has an account"
         return changeable(account)
 
     def _shown(self, account: Account, name: str, **token: str) -> dict[str, str]:

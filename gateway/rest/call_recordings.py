@@ -4,6 +4,7 @@ The sound itself and the single resource below Recordings are gateway/rest/recor
 Source: rest-api.md 5 of the specification; Twilio Recording resource.
 """
 
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from gateway.call import CallStatus
@@ -14,7 +15,7 @@ from gateway.rest.calls import WRONG_STATE, between, place_of
 from gateway.rest.dispatch import ROOT, Ask, Reply, Resource
 from gateway.rest.errors import not_found
 from gateway.rest.form import Form, bad_parameter
-from gateway.rest.paging import Page, asked_page
+from gateway.rest.paging import Asked, Page, asked_page
 from gateway.rest.recordings import delete_recording, recording_resource
 from gateway.rest.shelf import RecordingShelf
 from gateway.sids import is_sid
@@ -42,6 +43,29 @@ def change_recording(active: ActiveRecording, form: Form) -> None:
             raise bad_parameter(20001, "Status is required")
         case _:
             raise bad_parameter(NOT_IN_STATE, f"The recording is {active.status}: it cannot become {wanted}")
+
+
+async def listed(
+    store: Store, search: RecordingSearch, asked: Asked, show: Callable[[RecordingRecord], Mapping[str, Any]]
+) -> Reply:
+    """A page of recordings, each shown as ``show`` has it."""
+    found, has_more = await store.search_recordings(search, place_of(asked))
+    page = Page(
+        key="recordings",
+        rows=[show(record) for record in found],
+        sids=[record.sid for record in found],
+        has_more=has_more,
+        asked=asked,
+    )
+    return Reply(resource=page)
+
+
+def below(record: RecordingRecord, parent: str, *, public_url: str, **more: Any) -> dict[str, Any]:
+    """The form below a call or a conference: without what only the resource of its own has."""
+    resource: dict[str, Any] = recording_resource(record, public_url=public_url)
+    del resource["subresource_uris"], resource["media_url"]
+    uri = f"{ROOT}/Accounts/{record.account_sid}/{parent}/Recordings/{record.sid}.json"
+    return {**resource, **more, "uri": uri}
 
 
 class CallRecordingsApi:
@@ -75,17 +99,7 @@ class CallRecordingsApi:
             with_deleted=form.boolean("IncludeSoftDeleted", default=False),
         )
         await self._store.flush()
-        found, has_more = await self._store.search_recordings(search, place_of(asked))
-        show = self._of_call if call_sid is not None else self._alone
-        return Reply(
-            resource=Page(
-                key="recordings",
-                rows=[show(record) for record in found],
-                sids=[record.sid for record in found],
-                has_more=has_more,
-                asked=asked,
-            )
-        )
+        return await listed(self._store, search, asked, self._of_call if call_sid is not None else self._alone)
 
     async def _create(self, ask: Ask) -> Reply:
         call_sid = ask.parts["call_sid"]
@@ -167,8 +181,5 @@ class CallRecordingsApi:
         return recording_resource(record, public_url=self._public_url)
 
     def _of_call(self, record: RecordingRecord) -> dict[str, Any]:
-        """The form below a call: with its track, without what only the resource of its own has."""
-        resource = self._alone(record)
-        del resource["subresource_uris"], resource["media_url"]
-        uri = f"{ROOT}/Accounts/{record.account_sid}/Calls/{record.call_sid}/Recordings/{record.sid}.json"
-        return {**resource, "track": record.track, "uri": uri}
+        """With its track."""
+        return below(record, f"Calls/{record.call_sid}", public_url=self._public_url, track=record.track)

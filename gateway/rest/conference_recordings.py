@@ -6,13 +6,13 @@ They begin with a participant who asks for them. Source: Twilio Conference Recor
 from typing import Any
 
 from gateway.recordings import ActiveRecording, Recordings
-from gateway.rest.call_recordings import CURRENT, NOT_IN_STATE, change_recording
-from gateway.rest.calls import between, place_of
-from gateway.rest.dispatch import ROOT, Ask, Reply, Resource
+from gateway.rest.call_recordings import CURRENT, NOT_IN_STATE, below, change_recording, listed
+from gateway.rest.calls import between
+from gateway.rest.dispatch import Ask, Reply, Resource
 from gateway.rest.errors import not_found
 from gateway.rest.form import bad_parameter
-from gateway.rest.paging import Page, asked_page
-from gateway.rest.recordings import delete_recording, recording_resource
+from gateway.rest.paging import asked_page
+from gateway.rest.recordings import delete_recording
 from gateway.rest.shelf import RecordingShelf
 from gateway.rooms.conferences import Conferences
 from gateway.sids import is_sid
@@ -45,15 +45,7 @@ class ConferenceRecordingsApi:
             conference_sid=await self._conference_sid(ask),
             created=between(ask.form.instants("DateCreated")),
         )
-        found, has_more = await self._store.search_recordings(search, place_of(asked))
-        page = Page(
-            key="recordings",
-            rows=[self._resource(record) for record in found],
-            sids=[record.sid for record in found],
-            has_more=has_more,
-            asked=asked,
-        )
-        return Reply(resource=page)
+        return await listed(self._store, search, asked, self._resource)
 
     async def _fetch(self, ask: Ask) -> Reply:
         return self._reply(await self._record(ask))
@@ -105,8 +97,4 @@ class ConferenceRecordingsApi:
         return Reply(resource=resource, name="Recording")
 
     def _resource(self, record: RecordingRecord) -> dict[str, Any]:
-        """The form below a conference: without what only the resource of its own has."""
-        resource: dict[str, Any] = recording_resource(record, public_url=self._public_url)
-        del resource["subresource_uris"], resource["media_url"]
-        below = f"Conferences/{record.conference_sid}/Recordings/{record.sid}.json"
-        return {**resource, "uri": f"{ROOT}/Accounts/{record.account_sid}/{below}"}
+        return below(record, f"Conferences/{record.conference_sid}", public_url=self._public_url)

@@ -4,27 +4,17 @@ Source: rest-api.md 7 of the specification; Twilio Key and SigningKey resources,
 """
 
 import secrets
-from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
 
 from gateway.accounts.entries import Key
-from gateway.accounts.ledger import Ledger
 from gateway.parameters import rfc2822
 from gateway.rest.dispatch import Ask, Reply, Resource
-from gateway.rest.owned import MAX_NAME, changeable, check_owner, check_room, listing, own
+from gateway.rest.owned import MAX_NAME, OwnedApi, changeable, check_owner, check_room, listing, own
 from gateway.sids import new_sid
 
 
-class KeysApi:
-    """now: wall clock, aware."""
-
-    def __init__(self, ledger: Ledger, *, now: Callable[[], datetime]) -> None:
-        self._ledger = ledger
-        self._directory = ledger.directory
-        self._now = now
-
+class KeysApi(OwnedApi):
     def resources(self) -> list[Resource]:
         one = {"GET": self._fetch, "POST": self._update, "DELETE": self._delete}
         return [

@@ -1,13 +1,15 @@
 """What an account has configured, as resources: found by sid, listed page by page, and changed unless the file says it.
 
-Pure. Source: rest-api.md 2 and 7 of the specification; README, "Choices" (what the configuration file defines).
+Source: rest-api.md 2 and 7 of the specification; README, "Choices" (what the configuration file defines).
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final, TypeVar
 
 from gateway.accounts.directory import Directory
 from gateway.accounts.entries import Entry
+from gateway.accounts.ledger import Ledger
 from gateway.rest.dispatch import ROOT, Ask, Reply
 from gateway.rest.errors import RestError, not_found
 from gateway.rest.paging import Page, asked_page, paged
@@ -17,6 +19,15 @@ CONFLICT: Final = 20409
 MAX_NAME: Final = 64
 
 EntryT = TypeVar("EntryT", bound=Entry)
+
+
+class OwnedApi:
+    """What the resources of configured things begin with. now: wall clock, aware."""
+
+    def __init__(self, ledger: Ledger, *, now: Callable[[], datetime]) -> None:
+        self._ledger = ledger
+        self._directory = ledger.directory
+        self._now = now
 
 
 def own(directory: Directory, kind: type[EntryT], ask: Ask, sid: str) -> EntryT:

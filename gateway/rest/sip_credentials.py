@@ -4,18 +4,15 @@ Every list of an account counts for its phones. A user name is the identity that
 each once. Source: rest-api.md 3 of the specification; Twilio SIP CredentialList and Credential resources.
 """
 
-from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
 from typing import Any, Final
 
 from gateway.accounts.entries import Credential, CredentialList
-from gateway.accounts.ledger import Ledger
 from gateway.parameters import rfc2822
 from gateway.rest.dispatch import Ask, Reply, Resource
 from gateway.rest.errors import RestError, not_found
 from gateway.rest.form import INVALID_PARAMETER, Form, bad_parameter
-from gateway.rest.owned import CONFLICT, MAX_NAME, changeable, check_room, listing, own, uri_of
+from gateway.rest.owned import CONFLICT, MAX_NAME, OwnedApi, changeable, check_room, listing, own, uri_of
 from gateway.sids import new_sid
 from gateway.twiml.addresses import BadAddress, check_identity
 
@@ -25,14 +22,7 @@ MAX_PASSWORD: Final = 255
 _LISTS: Final = "SIP/CredentialLists"
 
 
-class SipCredentialsApi:
-    """now: wall clock, aware."""
-
-    def __init__(self, ledger: Ledger, *, now: Callable[[], datetime]) -> None:
-        self._ledger = ledger
-        self._directory = ledger.directory
-        self._now = now
-
+class SipCredentialsApi(OwnedApi):
     def resources(self) -> list[Resource]:
         one_list = {"GET": self._fetch_list, "POST": self._update_list, "DELETE": self._delete_list}
         one = {"GET": self._fetch, "POST": self._update, "DELETE": self._delete}

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
+from gateway.sids import first_sid
 from gateway.store.records import FINAL_CALL_STATUSES
 from gateway.store.schema import ANSWERED, CALLS, FINISHED_CALLS, UNFINISHED_CALLS, UNTIMELY_CALLS
 from gateway.store.search import CallSearch, Place
@@ -88,8 +89,8 @@ def call_list(search: CallSearch, place: Place, *, dialect: str) -> tuple[Rows, 
     starts = [at for at in (search.started.start, search.ended.start) if at is not None]
     ends = [at for at in (search.started.end, search.ended.end) if at is not None]
     # Of two bounds on one side a database would walk from one to the other.
-    lowest = max([_first_sid(at, -LATE_S - _GRAIN_S) for at in starts] + [place.before or ""])
-    highest = min([_first_sid(at, EARLY_S + _GRAIN_S) for at in ends] + [place.after or _BEYOND])
+    lowest = max([first_sid("CA", at, more_s=-LATE_S - _GRAIN_S) for at in starts] + [place.before or ""])
+    highest = min([first_sid("CA", at, more_s=EARLY_S + _GRAIN_S) for at in ends] + [place.after or _BEYOND])
     shape = _Shape(
         filters=frozenset(asked),
         is_over=search.status in FINAL_CALL_STATUSES,
@@ -163,9 +164,3 @@ def _strands(shape: _Shape, dialect: str) -> Iterator[_Strand]:
 
 def _bound(name: str) -> sa.BindParameter[str]:
     return sa.bindparam(name, type_=sa.Text)
-
-
-def _first_sid(at: datetime, more_s: float) -> str:
-    """Below every sid that was made then or later."""
-    thousandths = int((at.timestamp() + more_s) * 1000)
-    return f"CA{min(max(thousandths, 0), 16**11 - 1):011x}"

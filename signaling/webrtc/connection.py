@@ -186,8 +186,8 @@ class Datagrams(Protocol):
 class DtlsPath:
     """What RTCDtlsTransport wants of an RTCIceTransport; sends a flight of the handshake again after RESEND_S.
 
-    OpenSSL waits a whole second before it sends again, and a browser that is just changing over drops what comes a
-    moment too early. The same datagram twice harms nobody. Source: RFC 6347 4.2.4.1 (a shorter timer).
+    OpenSSL waits a whole second before it sends again: a second of silence at every set-up that loses a datagram. The
+    same datagram twice harms nobody. Source: RFC 6347 4.2.4.1 (a shorter timer).
     """
 
     def __init__(self, agent: Datagrams) -> None:

@@ -15,11 +15,13 @@ import pytest_asyncio
 import soundfile
 from aiohttp import web
 
+from gateway.accounts.entries import Account, Key
 from gateway.console import routes as console_routes
 from gateway.console.live import Audience
 from gateway.console.routes import COOKIE, Console
 from gateway.console.sessions import IDLE_S, Sessions
 from gateway.console.story import Stories
+from gateway.rest.auth import Credentials
 from gateway.rest.shelf import RecordingShelf
 from gateway.rest.sound import PEAKS, RecordingFiles
 from gateway.sids import new_sid
@@ -29,38 +31,53 @@ from gateway.web.routes import console_routes as console_pages
 from gateway.web.routes import web_routes
 from signaling.leg import Direction
 from signaling.sip.limits import GuessGuard, GuessLimits
+from tests.gateway.accounts.peers import SINCE, directory
 from tests.gateway.peers import PeerLeg
 from tests.gateway.store.records import ACCOUNT, START, call, completed, event, leg, recording, url_of
 
 TOKEN = "f" * 32
 OTHER = "AC" + "9" * 32
-SECRETS = {ACCOUNT: TOKEN, "SK" + "1" * 32: "key secret", OTHER: "other"}
+KEY = "SK" + "1" * 32
+SECRETS = {ACCOUNT: TOKEN, KEY: "key secret", OTHER: "other"}
 HOSTILE = "<img src=x onerror=alert(1)>\u202e\u2028</script>"
 
 
 class Served:
     """The console on loopback; ``client`` keeps cookies as a browser does."""
 
-    def __init__(self, store: Store, directory: Path) -> None:
+    def __init__(self, store: Store, recordings: Path) -> None:
         self.store = store
-        self.directory = directory
+        self.directory = recordings
         self.now_s = 1000.0
         self.base = ""
         self.audience = Audience()
         self.legs: dict[str, list[Any]] = {}
         self.running: list[CallRecord] = []
-        self.secrets = dict(SECRETS)
+        self.accounts = directory(ACCOUNT, TOKEN, api_keys={KEY: SECRETS[KEY]})
+        self.accounts.put(
+            Account(
+                sid=OTHER,
+                owner_sid=ACCOUNT,
+                friendly_name="other",
+                auth_token=SECRETS[OTHER],
+                date_created=SINCE,
+                date_updated=SINCE,
+            )
+        )
+        guard = GuessGuard(GuessLimits(failures=3), clock=lambda: self.now_s)
+        credentials = Credentials(self.accounts, guard=guard)
         store.listen_written(self.audience.written)
         self.console = Console(
             store=store,
             stories=Stories(store=store, legs_of=lambda _sids: self.legs, now=lambda: START),
-            shelf=RecordingShelf(RecordingFiles(directory)),
+            shelf=RecordingShelf(RecordingFiles(recordings)),
             running=self._running,
             presence=lambda account: [{"identity": "alice", "protocol": "SIP", "account": account}],
             audience=self.audience,
-            sessions=Sessions(clock=lambda: self.now_s, still_holds=lambda session: session.user in self.secrets),
-            account_of=self._account_of,
-            guard=GuessGuard(GuessLimits(failures=3), clock=lambda: self.now_s),
+            sessions=Sessions(
+                clock=lambda: self.now_s, still_holds=lambda session: credentials.holds(session.user, session.proof)
+            ),
+            log_in=credentials.log_in,
             public_url="https://voice.example.com",
         )
         self.client = aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True))
@@ -68,9 +85,6 @@ class Served:
     def _running(self, account_sid: str) -> tuple[list[CallRecord], int]:
         own = [each for each in self.running if each.account_sid == account_sid]
         return own, len(own)
-
-    def _account_of(self, user: str, secret: str) -> str | None:
-        return (OTHER if user == OTHER else ACCOUNT) if self.secrets.get(user) == secret else None
 
     async def log_in(self, user: str = ACCOUNT, secret: str | None = None, **headers: str) -> int:
         body = {"user": user, "secret": SECRETS[user] if secret is None else secret}
@@ -243,7 +257,9 @@ async def test_console_session_ends_by_logout_by_time_and_with_its_key(served: S
     served.now_s += IDLE_S + 1
     await served.get("calls", status=401)
     await served.log_in("SK" + "1" * 32)
-    del served.secrets["SK" + "1" * 32]
+    key = served.accounts.get(Key, ACCOUNT, KEY)
+    assert key is not None
+    served.accounts.discard(key)
     await served.get("calls", status=401)
 
 
