@@ -188,6 +188,15 @@ async def test_console_login_gives_a_cookie_that_no_script_and_no_other_site_can
     assert (await served.get("session"))["account_sid"] == ACCOUNT
 
 
+async def test_console_of_a_suspended_account_says_so(served: Served) -> None:
+    account = served.accounts.account(OTHER)
+    assert account is not None
+    served.accounts.put(replace(account, status="suspended"))
+    body = {"user": OTHER, "secret": SECRETS[OTHER]}
+    async with served.client.post(f"{served.base}/console/session", json=body) as answer:
+        assert (answer.status, (await answer.json())["error"]) == (403, "This account is not active.")
+
+
 async def test_console_login_by_an_api_key_sees_the_account(served: Served) -> None:
     assert await served.log_in("SK" + "1" * 32) == 200
     assert await served.get("session") == {"account_sid": ACCOUNT, "user": "SK" + "1" * 32}
