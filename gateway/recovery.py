@@ -91,7 +91,7 @@ async def end_unfinished_calls(
         if recording is not None:
             made_s = recording.duration_s
             if made_s is None:
-                made_s = (ended_at - (recording.start_time or recording.date_created)).total_seconds()
+                made_s = (ended_at - _began_at(recording)).total_seconds()
             mention = RecordingMention(
                 sid=recording.sid, url=recording_url(recording), duration_s=whole_seconds(made_s)
             )
@@ -103,9 +103,14 @@ async def _recording_of(store: Store, record: CallRecord) -> RecordingRecord | N
     """Which one a call's last callback names: the first of the whole call, or that of the <Dial> it is part of."""
     if record.parent_call_sid is None:
         of_call = await store.recordings(record.sid)
-        return next((each for each in reversed(of_call) if each.source in _OF_WHOLE_CALLS), None)
+        return min((each for each in of_call if each.source in _OF_WHOLE_CALLS), key=_began_at, default=None)
     of_parent = await store.recordings(record.parent_call_sid)
-    return next((each for each in of_parent if each.source == "DialVerb" and each.status == "in-progress"), None)
+    running = (each for each in of_parent if each.source == "DialVerb" and each.status == "in-progress")
+    return max(running, key=_began_at, default=None)
+
+
+def _began_at(recording: RecordingRecord) -> datetime:
+    return recording.start_time or recording.date_created
 
 
 async def end_unfinished_conferences(store: Store, *, now: Callable[[], datetime]) -> int:
