@@ -1,4 +1,6 @@
-"""``python -m tests.bench engine|conference|calls|setup|sockets|loss|menu|lists``: load from another process.
+"""``python -m tests.bench engine|conference|calls|setup|rest|sockets|loss|menu|lists``.
+
+Load from another process.
 
 Tables, or JSON. Everything is bounded in count and time and ends by itself; what was started is ended by its id.
 """
@@ -22,6 +24,7 @@ from tests.bench.pairs import Pair
 from tests.bench.parties import MOST_PARTIES
 from tests.bench.process import BenchError
 from tests.bench.report import Report, show
+from tests.bench.rest import RestPlan, measure_rest
 from tests.bench.sockets import measure_sockets
 
 _FILES_PER_CALL = 5
@@ -76,6 +79,18 @@ async def _measure(options: argparse.Namespace, run: Path) -> Report:
         plan = Plan(calls=options.calls, rate=options.rate, record=options.record, seconds=options.seconds)
         _allow_files(plan.most_at_once)
         return await measure_calls(plan, run)
+    if options.bench == "rest":
+        _allow_files(options.calls + options.clients)
+        return await measure_rest(
+            RestPlan(
+                created=options.created,
+                rate=options.rate,
+                calls=options.calls,
+                clients=options.clients,
+                seconds=options.seconds,
+            ),
+            run,
+        )
     if options.bench == "sockets":
         _allow_files(options.sockets)
         return await measure_sockets(sockets=options.sockets, seconds=options.seconds, run=run)
@@ -108,6 +123,11 @@ def _parser() -> argparse.ArgumentParser:
         bench.add_argument("--record", choices=("none", "mono", "dual"), default="none")
     conference = benches.add_parser("conference", help="one conference of µ-law parties through the media engine")
     conference.add_argument("--parties", type=_whole(MOST_PARTIES), default=100, metavar="N")
+    rest = benches.add_parser("rest", help="the REST API: calls created, reads while calls run, a crowd of clients")
+    rest.add_argument("--created", type=_whole(MAX_SET_UPS), default=500, metavar="N", help="calls created by REST")
+    rest.add_argument("--rate", type=_rate, default=60.0, metavar="R", help="calls created a second")
+    rest.add_argument("--calls", type=_whole(MAX_CALLS), default=200, metavar="N", help="recorded calls that run")
+    rest.add_argument("--clients", type=_whole(MAX_SOCKETS), default=200, metavar="N", help="of the crowd")
     sockets = benches.add_parser("sockets", help="registered browsers that do nothing: what their sockets cost")
     sockets.add_argument("--sockets", type=_whole(MAX_SOCKETS), default=1000, metavar="N")
     sockets.add_argument("--seconds", type=_seconds, default=30.0, metavar="S", help="each socket refreshes every 30 s")
@@ -119,10 +139,10 @@ def _parser() -> argparse.ArgumentParser:
     lists = benches.add_parser("lists", help="lists of 50 calls over HTTP, among many: every filter, any page")
     lists.add_argument("--rows", type=_whole(MAX_ROWS), default=1_000_000, metavar="N")
     lists.add_argument("--storage", metavar="URL", help="another database than SQLite in the run's directory")
-    for bench in (engine, conference, calls, setup, sockets, loss, menu, lists):
+    for bench in (engine, conference, calls, setup, rest, sockets, loss, menu, lists):
         bench.add_argument("--json", action="store_true", help="one JSON object with fixed keys")
         bench.add_argument("--keep", metavar="DIRECTORY", help="leave logs, database and recordings here")
-    for bench in (engine, conference, calls):
+    for bench in (engine, conference, calls, rest):
         bench.add_argument("--seconds", type=_seconds, default=10.0, metavar="S", help="length of the measured window")
     engine.add_argument("--bare", action="store_true", help="a bare compiled relay instead: the floor of this machine")
     engine.add_argument("--listen", action="store_true", help="the event loop follows every leg")

@@ -118,6 +118,7 @@ directory = "{self.recordings}"
 url = "sqlite:///{self._run / "ringfork.db"}"
 [calls]
 maximum = {maximum}
+per_second = 1000
 [[numbers]]
 phone_number = "{NUMBER}"
 voice_url = "{voice_url}"
