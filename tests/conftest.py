@@ -11,9 +11,11 @@ from blockbuster import BlockBuster
 from media.engine import Engine, EngineSettings
 from tests.stalls import Stalls
 
-REALTIME_FOLDERS = ("tests/bench", "tests/media", "tests/wire", "tests/signaling/endpoints", "tests/signaling/webrtc")
+REALTIME_FOLDERS = ("tests/bench", "tests/wire", "tests/signaling/endpoints", "tests/signaling/webrtc")
 REALTIME_FIXTURES = {"engine", "phones", "gateway"}
 """Phones in Python stumble, and are heard to stumble, where other tests take the processor from them."""
+PATIENT = "tests/wire/test_sipp_callers.py"
+"""Waits for SIP's longest timer and listens to nothing: other tests may have the processor meanwhile."""
 
 
 _stalls = Stalls()
@@ -22,7 +24,8 @@ _stalls = Stalls()
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         fixtures = getattr(item, "fixturenames", ())
-        if item.nodeid.startswith(REALTIME_FOLDERS) or not REALTIME_FIXTURES.isdisjoint(fixtures):
+        is_realtime = item.nodeid.startswith(REALTIME_FOLDERS) or not REALTIME_FIXTURES.isdisjoint(fixtures)
+        if is_realtime and not item.nodeid.startswith(PATIENT):
             item.add_marker(pytest.mark.realtime)
             # Judged again only where the machine stood still, and told with its first failure at the end of the run.
             item.add_marker(pytest.mark.flaky(reruns=2, condition=_stalls.seen))
