@@ -79,6 +79,7 @@ class PeerPort:
         self.loops: list[int] = []
         self.played_to_the_end: list[Clip] = []
         self.looks_for_tones: list[bool] = []
+        self.delay_limits_ms: list[int | None] = []
 
     def __repr__(self) -> str:
         return f"<port {self.name}>"
@@ -96,6 +97,9 @@ class PeerPort:
 
     def play_nowait(self, clip: Clip, *, loops: int = 0) -> None:
         self.heard.append(clip)
+
+    def limit_delay(self, most_ms: int | None) -> None:
+        self.delay_limits_ms.append(most_ms)
 
     def detect_tones(self, is_on: bool) -> None:
         self.looks_for_tones.append(is_on)
