@@ -1,4 +1,4 @@
-"""``python -m tests.bench engine|conference|calls|setup|rest|sockets|loss|menu|lists``.
+"""``python -m tests.bench engine|conference|calls|setup|rest|hostile|sockets|loss|menu|lists``.
 
 Load from another process.
 
@@ -16,6 +16,7 @@ from pathlib import Path
 
 from tests.bench.calls import Plan, measure_calls, measure_setup
 from tests.bench.conference import measure_conference
+from tests.bench.hostile import HostilePlan, measure_hostile
 from tests.bench.lists import measure_lists
 from tests.bench.loss import measure_loss
 from tests.bench.media import measure_media
@@ -36,6 +37,7 @@ MAX_ROUNDS = 1000
 MAX_ROWS = 10_000_000
 MAX_SECONDS = 3600.0
 MAX_RATE = 1000.0
+MAX_DATAGRAMS = 50_000
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -91,6 +93,12 @@ async def _measure(options: argparse.Namespace, run: Path) -> Report:
             ),
             run,
         )
+    if options.bench == "hostile":
+        _allow_files(options.running + options.visits)
+        return await measure_hostile(
+            HostilePlan(running=options.running, visits=options.visits, rate=options.rate, datagrams=options.datagrams),
+            run,
+        )
     if options.bench == "sockets":
         _allow_files(options.sockets)
         return await measure_sockets(sockets=options.sockets, seconds=options.seconds, run=run)
@@ -128,6 +136,11 @@ def _parser() -> argparse.ArgumentParser:
     rest.add_argument("--rate", type=_rate, default=60.0, metavar="R", help="calls created a second")
     rest.add_argument("--calls", type=_whole(MAX_CALLS), default=200, metavar="N", help="recorded calls that run")
     rest.add_argument("--clients", type=_whole(MAX_SOCKETS), default=200, metavar="N", help="of the crowd")
+    hostile = benches.add_parser("hostile", help="browsers' calls that come up and stay under hostile datagrams")
+    hostile.add_argument("--running", type=_whole(MAX_CALLS), default=50, metavar="N", help="calls that stay")
+    hostile.add_argument("--visits", type=_whole(MAX_CALLS), default=200, metavar="N", help="set up under the attack")
+    hostile.add_argument("--rate", type=_rate, default=6.0, metavar="R", help="set-ups a second")
+    hostile.add_argument("--datagrams", type=_whole(MAX_DATAGRAMS), default=500, metavar="N", help="a second")
     sockets = benches.add_parser("sockets", help="registered browsers that do nothing: what their sockets cost")
     sockets.add_argument("--sockets", type=_whole(MAX_SOCKETS), default=1000, metavar="N")
     sockets.add_argument("--seconds", type=_seconds, default=30.0, metavar="S", help="each socket refreshes every 30 s")
@@ -139,7 +152,7 @@ def _parser() -> argparse.ArgumentParser:
     lists = benches.add_parser("lists", help="lists of 50 calls over HTTP, among many: every filter, any page")
     lists.add_argument("--rows", type=_whole(MAX_ROWS), default=1_000_000, metavar="N")
     lists.add_argument("--storage", metavar="URL", help="another database than SQLite in the run's directory")
-    for bench in (engine, conference, calls, setup, rest, sockets, loss, menu, lists):
+    for bench in (engine, conference, calls, setup, rest, hostile, sockets, loss, menu, lists):
         bench.add_argument("--json", action="store_true", help="one JSON object with fixed keys")
         bench.add_argument("--keep", metavar="DIRECTORY", help="leave logs, database and recordings here")
     for bench in (engine, conference, calls, rest):
