@@ -3,14 +3,26 @@
 A call there is not, or of another account, is 404; one that is there and not in progress is for the resource to refuse.
 """
 
+from dataclasses import dataclass
+
 from gateway.call import CallStatus
 from gateway.dialled_calls import DialledCalls
 from gateway.live_calls import LiveCalls
+from gateway.parameters import CallFacts
 from gateway.rest.dispatch import Ask
 from gateway.rest.errors import not_found
 from gateway.session import CallSession
 from gateway.sids import is_sid
 from gateway.store import Store
+from signaling.leg import Leg
+
+
+@dataclass(frozen=True, kw_only=True)
+class Party:
+    """Who is talking on a call. leg: has answered and is there."""
+
+    leg: Leg
+    facts: CallFacts
 
 
 class LiveParties:
@@ -28,6 +40,15 @@ class LiveParties:
             return None
         # Its leg is over before its status says so.
         return call.session if call.session.leg.events.ended is None else None
+
+    async def party(self, ask: Ask) -> Party | None:
+        """Also of a dialled call. None: the call is not in progress. Raises RestError 404."""
+        session = await self.session(ask)
+        if session is not None:
+            return Party(leg=session.leg, facts=session.facts)
+        dialled = self._dialled.get(ask.parts["call_sid"])
+        leg = None if dialled is None else dialled.leg
+        return None if dialled is None or leg is None else Party(leg=leg, facts=dialled.facts)
 
     async def check(self, ask: Ask, sid: str) -> None:
         """Raises RestError for a call there is not, or not of this account."""

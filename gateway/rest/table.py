@@ -16,6 +16,7 @@ from gateway.rest.conferences import ConferencesApi
 from gateway.rest.dispatch import Resource
 from gateway.rest.keys import KeysApi
 from gateway.rest.live import LiveParties
+from gateway.rest.messages import MessagesApi
 from gateway.rest.numbers import NumbersApi
 from gateway.rest.queues import QueuesApi
 from gateway.rest.shelf import RecordingShelf
@@ -42,6 +43,7 @@ def resources_of(
         CallEventsApi(store=store, calls=calls, dialled=services.dialled),
         CallRecordingsApi(store=store, calls=calls, recordings=recordings, files=shelf, public_url=public_url),
         StreamsApi(parties=parties, beside=services.beside),
+        MessagesApi(parties=parties, services=services),
         ConferencesApi(store=store, services=services, calls=calls, launch=place),
         ConferenceRecordingsApi(
             store=store,

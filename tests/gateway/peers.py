@@ -214,6 +214,7 @@ class Scene:
         self.codecs: dict[str, Repertoire] = {}
         self.targets: list[Target] = []
         self.caller = PeerLeg("caller", direction=Direction.INBOUND)
+        self.leg_type: type[PeerLeg] = PeerLeg
         self.speech = PeerSpeech()
         self.on_dial: Callable[[PeerLeg], None] = lambda leg: None
         self.beside = Beside()
@@ -284,7 +285,7 @@ class Scene:
                 names = [number] if self.has_trunk else []
             case SipTarget(uri=uri):
                 names = [uri]
-        legs = [PeerLeg(name, direction=Direction.OUTBOUND, request=request) for name in names]
+        legs = [self.leg_type(name, direction=Direction.OUTBOUND, request=request) for name in names]
         self.dialled += legs
         for leg in legs:
             self.on_dial(leg)

@@ -127,6 +127,7 @@ async def _records(url: str, account_sid: str) -> dict[str, str]:
         "participant": ended.sid,
         "queue_sid": queue.sid,
         "stream": new_sid("MZ"),
+        "subscription_sid": new_sid("ZY"),
     }
 
 

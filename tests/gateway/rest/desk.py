@@ -12,6 +12,7 @@ from gateway.rest.dispatch import ROOT, Ask, Resource
 from gateway.rest.errors import RestError
 from gateway.rest.form import Form
 from gateway.rest.live import LiveParties
+from gateway.rest.messages import MessagesApi
 from gateway.rest.paging import Page
 from gateway.rest.streams import StreamsApi
 from gateway.session import CallSession
@@ -56,7 +57,8 @@ class Desk(House):
         rooms = ConferencesApi(store=store, services=self.all, calls=self.calls, launch=self.launch)
         parties = LiveParties(store=store, calls=self.calls, dialled=self.children)
         streams = StreamsApi(parties=parties, beside=self.beside)
-        apis = (calls, rooms, streams)
+        messages = MessagesApi(parties=parties, services=self.all)
+        apis = (calls, rooms, streams, messages)
         self.resources: Sequence[Resource] = [resource for api in apis for resource in api.resources()]
 
     def launch(self, order: CallOrder) -> OutgoingCall | None:

@@ -18,6 +18,8 @@ from twilio.rest.api.v2010.account.call.event import EventInstance
 from twilio.rest.api.v2010.account.call.notification import NotificationInstance
 from twilio.rest.api.v2010.account.call.recording import RecordingInstance as CallRecordingInstance
 from twilio.rest.api.v2010.account.call.stream import StreamInstance
+from twilio.rest.api.v2010.account.call.user_defined_message import UserDefinedMessageInstance
+from twilio.rest.api.v2010.account.call.user_defined_message_subscription import UserDefinedMessageSubscriptionInstance
 from twilio.rest.api.v2010.account.conference import ConferenceInstance
 from twilio.rest.api.v2010.account.conference.participant import ParticipantInstance
 from twilio.rest.api.v2010.account.incoming_phone_number import IncomingPhoneNumberInstance
@@ -29,7 +31,7 @@ from twilio.rest.api.v2010.account.sip.credential_list import CredentialListInst
 from twilio.rest.api.v2010.account.sip.credential_list.credential import CredentialInstance
 
 from gateway.accounts.entries import Account, Application, Credential, CredentialList, Key, PhoneNumber
-from gateway.rest import queues, streams
+from gateway.rest import messages, queues, streams
 from gateway.rest.accounts import account_resource
 from gateway.rest.applications import application_resource
 from gateway.rest.call_events import exchange_resource, exchanged, notification_resource
@@ -128,6 +130,8 @@ def literal_keys(function: Callable[..., Any]) -> set[str]:
         (QueueInstance, QueuesApi._shown),
         (MemberInstance, queues._shown_member),
         (StreamInstance, streams._resource),
+        (UserDefinedMessageInstance, messages._shown_message),
+        (UserDefinedMessageSubscriptionInstance, messages._shown_subscription),
     ],
     ids=lambda value: value.__name__,
 )
