@@ -8,8 +8,9 @@ from gateway.store.records import ConferenceRecord
 from gateway.verbs.outcome import Fetch
 from media.engine import Mixed, Silence
 from media.music import entry_chime, exit_chime
-from tests.gateway.peers import ACCOUNT_SID, HOLD_MUSIC, PeerMix
+from tests.gateway.peers import ACCOUNT_SID, HOLD_MUSIC
 from tests.gateway.rooms.house import House, settle, visited
+from tests.gateway.sound_peers import PeerMix
 
 
 def room(attributes: str = "", *, dial: str = "", name: str = "Room 1") -> str:
