@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -252,6 +252,23 @@ async def test_store_unreadable_rows_are_left_out(store: Store, tmp_path: Path) 
     await asyncio.to_thread(damage)
     assert [found.sid for found in await store.unfinished_calls()] == [rows[3].sid]
     assert [found.order_key for found in await store.owed_callbacks()] == ["CA2"]
+
+
+async def test_store_calls_that_end_together_wait_for_one_transaction_that_holds_all_of_them(store: Store) -> None:
+    transactions: list[Sequence[object]] = []
+    store.listen_written(transactions.append)
+    records = [call() for _ in range(20)]
+
+    async def end(record: CallRecord) -> None:
+        store.write_soon(completed(record))
+        await store.written()
+        found = await store.call(record.sid)
+        assert found is not None and found.status == "completed"
+
+    await asyncio.gather(*map(end, records))
+    assert [len(operations) for operations in transactions] == [20]
+    await store.written()
+    assert len(transactions) == 1
 
 
 async def test_store_tells_what_was_written_when_it_can_be_read_back(store: Store) -> None:
