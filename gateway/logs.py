@@ -5,11 +5,13 @@ a full disk or a stuck pipe costs lines, never calls.
 """
 
 import atexit
+import json
 import logging
 import sys
 import threading
 from collections import deque
 from collections.abc import MutableMapping
+from functools import cache
 from typing import Any, TextIO
 
 import structlog
@@ -19,9 +21,22 @@ _SECRET = ("password", "secret", "token", "authorization", "credential")
 
 def hide_secrets(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     for name in line:
-        if any(word in name.lower() for word in _SECRET):
+        if _holds_secret(name):
             line[name] = "***"
     return line
+
+
+@cache  # Names are those that stand in the code.
+def _holds_secret(name: str) -> bool:
+    return any(word in name.lower() for word in _SECRET)
+
+
+_encode = json.JSONEncoder(default=repr).encode
+
+
+def as_json(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> str:
+    """A line with values of any type; those that JSON has no word for as Python shows them."""
+    return _encode(line)
 
 
 class LineWriter:
@@ -89,13 +104,11 @@ def set_up(level: str, *, stream: TextIO = sys.stderr) -> None:
     if stream.isatty():
         renderer = structlog.dev.ConsoleRenderer()
     else:
-        renderer = structlog.processors.JSONRenderer()
+        renderer = as_json
     structlog.configure(
         processors=[
-            structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.StackInfoRenderer(),
             structlog.processors.format_exc_info,
             hide_secrets,
             renderer,

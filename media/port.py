@@ -24,7 +24,7 @@ from media.mix import Mix, Mixed
 from media.opus import OpusCoders, OpusFormat
 from media.player import Clip
 from media.srtp import SrtpKeys, SrtpSessions
-from media.thread import MediaThread
+from media.thread import PORT_COUNTERS, MediaThread
 from media.tones import Tone
 from media.transport import MediaSocket, PortTransport
 
@@ -392,7 +392,7 @@ class MediaPort:
 
     def statistics(self) -> PortStatistics:
         """As they are now; of a closed port as they were at the end."""
-        return self._last_statistics or _read_statistics(self._thread.state.ports[self.slot])
+        return self._last_statistics or _read_statistics(self._thread.port_counters[self.slot])
 
     def close(self) -> None:
         """Idempotent. No packet passes any more; who heard this port hears silence, recordings of it go on silent."""
@@ -429,7 +429,7 @@ class MediaPort:
     def note_sockets_returned(self) -> None:
         """For the engine: the thread has let go; nothing changes any more."""
         self._is_closed = True
-        self._last_statistics = _read_statistics(self._thread.state.ports[self.slot])
+        self._last_statistics = _read_statistics(self._thread.port_counters[self.slot])
         self._sounds.clear()
         self._transport.close()
         self._on_datagram = None
@@ -499,13 +499,13 @@ def _settle(waiting: asyncio.Future[None]) -> None:
         waiting.set_result(None)
 
 
-def _read_statistics(record: np.void) -> PortStatistics:
-    value = {name: int(record[name]) for name in _COUNTED}
+def _read_statistics(counters: np.void) -> PortStatistics:
+    value = dict(zip(PORT_COUNTERS, counters.item(), strict=True))
     lost = value["lost_before_stream"]
     if value["has_stream"]:
         lost += max(value["highest"] - value["first_sequence"] + 1 - value["received_in_stream"], 0)
     has_report = value["reports_in"] > 0
-    clock_hz = max(int(record["clock_factor"]), 1) * layout.RATE_HZ
+    clock_hz = max(value["clock_factor"], 1) * layout.RATE_HZ
     return PortStatistics(
         packets_received=value["packets_in"],
         octets_received=value["octets_in"],
@@ -526,10 +526,3 @@ def _read_statistics(record: np.void) -> PortStatistics:
         far_jitter_ms=value["far_jitter"] * 1000 / clock_hz if has_report else None,
         rtt_ms=value["rtt_us"] / 1000 if value["rtt_us"] else None,
     )
-
-
-_COUNTED = tuple(
-    "packets_in octets_in packets_out octets_out lost_before_stream has_stream highest first_sequence"
-    " received_in_stream late reordered duplicates concealed jitter_q4 foreign malformed forged refused unsent"
-    " far_lost far_jitter rtt_us reports_in".split()
-)

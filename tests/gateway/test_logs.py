@@ -1,9 +1,10 @@
 """Log lines: no secrets, and no waiting for whoever reads them."""
 
 import io
+import json
 import threading
 
-from gateway.logs import LineWriter, hide_secrets
+from gateway.logs import LineWriter, as_json, hide_secrets
 
 
 def test_logs_hide_values_under_secret_names() -> None:
@@ -11,6 +12,13 @@ def test_logs_hide_values_under_secret_names() -> None:
     assert hide_secrets(None, "info", line) == {
         "event": "x", "auth_token": "***", "Password": "***", "client_secret": "***", "authorization": "***", "code": 7,
     }  # fmt: skip
+
+
+def test_logs_json_line_shows_what_json_has_no_word_for() -> None:
+    found = json.loads(
+        as_json(None, "info", {"event": 'sip "refused"', "peer": ("192.0.2.1", 5060), "kind": KeyError("x")})
+    )
+    assert found == {"event": 'sip "refused"', "peer": ["192.0.2.1", 5060], "kind": "KeyError('x')"}
 
 
 class Stuck(io.StringIO):
