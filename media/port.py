@@ -10,6 +10,7 @@ import ipaddress
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeAlias, Union
 from weakref import WeakKeyDictionary
 
@@ -183,14 +184,20 @@ def pack_address(address: tuple[str, int] | None) -> int:
     """
     if address is None:
         return 0
-    host, port = ipaddress.IPv4Address(address[0]), address[1]
+    host, port = _host_number(address[0]), address[1]
     if not 0 < port < 65536:
         raise ValueError(f"expected a port number, found {port}")
-    if host.is_unspecified or host.is_multicast or host == BROADCAST:
-        return 0
-    return int(host) << 16 | port
+    return host << 16 | port if host else 0
 
 
+@lru_cache(maxsize=4096)
+def _host_number(literal: str) -> int:
+    """IPv4; 0 for what is no host's address. Raises ValueError."""
+    host = ipaddress.IPv4Address(literal)
+    return 0 if host.is_unspecified or host.is_multicast or host == BROADCAST else int(host)
+
+
+@lru_cache(maxsize=4096)
 def _learn_host(learn_from: str | None) -> int:
     """IPv4 as a number; 0 for None and for signalling that does not come over IPv4, as sound does."""
     host = ipaddress.ip_address(learn_from) if learn_from else None
