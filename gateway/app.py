@@ -201,7 +201,9 @@ class Gateway:
             monotonic=time.monotonic,
         )
         heartbeat = Heartbeat(directory)
-        calls = await end_unfinished_calls(self._store, died_at=await heartbeat.last(), now=_now)
+        calls = await end_unfinished_calls(
+            self._store, died_at=await heartbeat.last(), recording_url=self._recordings.url, now=_now
+        )
         await end_unfinished_conferences(self._store, now=_now)
         recordings = await self._recordings.recover()
         if calls or recordings:

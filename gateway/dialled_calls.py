@@ -15,6 +15,7 @@ from gateway.routing import Script
 from gateway.store.records import CallRecord
 from gateway.telling import Telling
 from gateway.verbs.outcome import Fetch, Given
+from signaling.leg import Leg
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +36,11 @@ class DialledCall(Protocol):
     def facts(self) -> CallFacts: ...
     @property
     def status(self) -> CallStatus: ...
+
+    @property
+    def leg(self) -> Leg | None:
+        """The one that answered, as long as it is there."""
+        ...
 
     def record(self) -> CallRecord:
         """The call as it is now."""

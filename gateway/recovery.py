@@ -14,17 +14,25 @@ from pathlib import Path
 import structlog
 
 from gateway.call import CallStatus, PostStatus, ProgressEvent
-from gateway.parameters import CallDirection, CallFacts, progress_parameters, whole_seconds
+from gateway.parameters import CallDirection, CallFacts, RecordingMention, progress_parameters, whole_seconds
 from gateway.rooms.callbacks import conference_parameters
 from gateway.rooms.conference_events import ConferenceState, EndReason, Post
 from gateway.store import Store
-from gateway.store.records import CallRecord, ConferenceRecord, EventRecord, Operation, OwedCallback
+from gateway.store.records import (
+    CallRecord,
+    ConferenceRecord,
+    EventRecord,
+    Operation,
+    OwedCallback,
+    RecordingRecord,
+)
 from gateway.twiml.values import ConferenceEvent
 
 log = structlog.get_logger(__name__)
 
 BEAT_S = 5.0
 _MARK = ".alive"
+_OF_WHOLE_CALLS = ("OutboundAPI", "StartCallRecordingAPI")
 
 
 class Heartbeat:
@@ -64,13 +72,45 @@ def _touch(path: Path) -> None:
     os.utime(path)
 
 
-async def end_unfinished_calls(store: Store, *, died_at: datetime | None, now: Callable[[], datetime]) -> int:
-    """End every call that the former process left open; returns how many."""
+async def end_unfinished_calls(
+    store: Store,
+    *,
+    died_at: datetime | None,
+    recording_url: Callable[[RecordingRecord], str],
+    now: Callable[[], datetime],
+) -> int:
+    """End every call that the former process left open; returns how many.
+
+    Before recordings are recovered: which of them ran with the call is told by their status.
+    """
     records = await store.unfinished_calls()
     for record in records:
-        ended_at = min(died_at or record.date_updated, now())
-        await store.write(*_ending(record, max(ended_at, record.start_time or record.date_created), now()))
+        ended_at = max(min(died_at or record.date_updated, now()), record.start_time or record.date_created)
+        recording = await _recording_of(store, record)
+        mention = None
+        if recording is not None:
+            made_s = recording.duration_s
+            if made_s is None:
+                made_s = (ended_at - _began_at(recording)).total_seconds()
+            mention = RecordingMention(
+                sid=recording.sid, url=recording_url(recording), duration_s=whole_seconds(made_s)
+            )
+        await store.write(*_ending(record, ended_at, now(), mention))
     return len(records)
+
+
+async def _recording_of(store: Store, record: CallRecord) -> RecordingRecord | None:
+    """Which one a call's last callback names: the first of the whole call, or that of the <Dial> it is part of."""
+    if record.parent_call_sid is None:
+        of_call = await store.recordings(record.sid)
+        return min((each for each in of_call if each.source in _OF_WHOLE_CALLS), key=_began_at, default=None)
+    of_parent = await store.recordings(record.parent_call_sid)
+    running = (each for each in of_parent if each.source == "DialVerb" and each.status == "in-progress")
+    return max(running, key=_began_at, default=None)
+
+
+def _began_at(recording: RecordingRecord) -> datetime:
+    return recording.start_time or recording.date_created
 
 
 async def end_unfinished_conferences(store: Store, *, now: Callable[[], datetime]) -> int:
@@ -119,7 +159,9 @@ def _owed_end(record: ConferenceRecord, post: Post, now: datetime) -> list[OwedC
     ]
 
 
-def _ending(record: CallRecord, ended_at: datetime, now: datetime) -> list[Operation]:
+def _ending(
+    record: CallRecord, ended_at: datetime, now: datetime, recording: RecordingMention | None
+) -> list[Operation]:
     is_answered = record.start_time is not None
     status = CallStatus.COMPLETED if is_answered else CallStatus.FAILED
     duration_s = whole_seconds((ended_at - record.start_time).total_seconds()) if record.start_time is not None else 0
@@ -152,13 +194,17 @@ def _ending(record: CallRecord, ended_at: datetime, now: datetime) -> list[Opera
             forwarded_from=record.forwarded_from,
             caller_name=record.caller_name or "",
         )
-        posted = PostStatus(ProgressEvent.COMPLETED, status, record.sequence)
+        # As gateway/call_progress.py numbers it.
+        sequence = 0 if facts.direction is CallDirection.INBOUND else record.sequence
+        posted = PostStatus(ProgressEvent.COMPLETED, status, sequence)
         operations.append(
             OwedCallback(
                 order_key=record.sid,
                 url=record.status_callback,
                 method=record.status_callback_method,
-                params=tuple(progress_parameters(facts, posted, at=ended_at, duration_s=duration_s)),
+                params=tuple(
+                    progress_parameters(facts, posted, at=ended_at, duration_s=duration_s, recording=recording)
+                ),
                 created_at=now,
                 call_sid=record.parent_call_sid or record.sid,
             )

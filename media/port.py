@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from media.codec import CODECS, OPUS, Codec
 from media.feed import Feed
-from media.kernel import layout
+from media.kernel import jitter, layout
 from media.kernel.digits import KEYS, LONG_PAUSE, SHORT_PAUSE
 from media.mix import Mix, Mixed
 from media.opus import OpusCoders, OpusFormat
@@ -354,6 +354,14 @@ class MediaPort:
         words = [port.generation << layout.SLOT_BITS | port.slot for port in heard_by or () if not port.is_closed]
         count = -1 if heard_by is None else len(words)
         self._command(layout.DO_JOIN, 0 if mix is None or mix.is_closed else mix.number + 1, count, *words)
+
+    def limit_delay(self, most_ms: int | None) -> None:
+        """How long mixes and listeners may wait for this phone's late packets; what comes later is made up.
+
+        None: as long as the line needs, up to 200 ms. One whole packet is waited for in any case.
+        """
+        most = jitter.MAX_DELAY if most_ms is None else most_ms * layout.RATE_HZ // 1000
+        self._command(layout.DO_LIMIT_DELAY, most)
 
     def detect_tones(self, is_on: bool) -> None:
         """Whether keys that are heard as tones are told (DigitReceived), and fax machines (FaxToneReceived).

@@ -10,7 +10,7 @@ from typing import Any, Final
 from gateway.call import CallStatus
 from gateway.live_calls import LiveCall, LiveCalls
 from gateway.parameters import API_VERSION, CallFacts, rfc2822
-from gateway.rest.calls import NOT_EXECUTED, Launch, between, place_of, too_many
+from gateway.rest.calls import NOT_EXECUTED, Launch, between, place_of, too_many, until_on_record
 from gateway.rest.dispatch import ROOT, Ask, Reply, Resource
 from gateway.rest.errors import not_found
 from gateway.rest.form import Form, bad_parameter
@@ -150,7 +150,9 @@ class ConferencesApi:
                 timeline.warn(NOT_EXECUTED, f"{parameter} has no effect on participants that are called here")
         if _boolean(ask.form, "EarlyMedia"):
             timeline.warn(NOT_EXECUTED, "EarlyMedia: the conference hears the participant from its answer on")
-        return Reply(resource=self._shown_participant(room, wanted.participant), name="Participant", status=201)
+        resource = self._shown_participant(room, wanted.participant)
+        await until_on_record(self._store)
+        return Reply(resource=resource, name="Participant", status=201)
 
     async def _room_to_join(self, ask: Ask) -> tuple[Room | None, str]:
         """The room that goes on, or none; and its name. One that is over cannot be joined by its sid."""

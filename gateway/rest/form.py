@@ -35,6 +35,9 @@ class Form:
     def has(self, name: str) -> bool:
         return name in self._values
 
+    def names(self) -> Iterable[str]:
+        return self._values.keys()
+
     def all(self, name: str) -> list[str]:
         return self._values.get(name, [])
 

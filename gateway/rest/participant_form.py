@@ -28,12 +28,11 @@ from gateway.sids import is_sid
 from gateway.twiml.model import Conference, Dial, Document
 from gateway.twiml.model_rooms import MAX_ROOM_NAME, ConferenceStatus
 from gateway.twiml.problems import Position
-from gateway.twiml.values import Beep, ConferenceEvent, Method, RecordingEvent, Region
+from gateway.twiml.values import Beep, ConferenceEvent, JitterBufferSize, Method, RecordingEvent, Region
 from gateway.verbs.machine_detection import PlacedDetection
 from gateway.verbs.outcome import Given
 
 WITHOUT_EFFECT: Final = (
-    "JitterBufferSize",
     "Byoc",
     "CallReason",
     "CallToken",
@@ -106,6 +105,9 @@ def _noun(form: Form, room: str) -> Conference:
         start_conference_on_enter=form.boolean("StartConferenceOnEnter", default=True),
         end_conference_on_exit=form.boolean("EndConferenceOnExit", default=False),
         participant_label=_label(form),
+        jitter_buffer_size=JitterBufferSize(
+            _word(form, "JitterBufferSize", [each.value for each in JitterBufferSize], JitterBufferSize.LARGE.value)
+        ),
         # An empty one asks for silence.
         wait_url=wait_url if wait_url is not None or not form.has("WaitUrl") else "",
         wait_method=Method(form.method("WaitMethod")),

@@ -15,10 +15,13 @@ from gateway.rest.conference_recordings import ConferenceRecordingsApi
 from gateway.rest.conferences import ConferencesApi
 from gateway.rest.dispatch import Resource
 from gateway.rest.keys import KeysApi
+from gateway.rest.live import LiveParties
+from gateway.rest.messages import MessagesApi
 from gateway.rest.numbers import NumbersApi
 from gateway.rest.queues import QueuesApi
 from gateway.rest.shelf import RecordingShelf
 from gateway.rest.sip_credentials import SipCredentialsApi
+from gateway.rest.streams import StreamsApi
 from gateway.services import Services
 
 
@@ -34,10 +37,13 @@ def resources_of(
     """place: makes a call that was asked for, as Reception.place."""
     store, recordings = services.store, services.recordings
     public_url = services.configuration.public_url
+    parties = LiveParties(store=store, calls=calls, dialled=services.dialled)
     apis = (
         CallsApi(store=store, calls=calls, dialled=services.dialled, router=services.router, launch=place),
         CallEventsApi(store=store, calls=calls, dialled=services.dialled),
         CallRecordingsApi(store=store, calls=calls, recordings=recordings, files=shelf, public_url=public_url),
+        StreamsApi(parties=parties, beside=services.beside),
+        MessagesApi(parties=parties, services=services),
         ConferencesApi(store=store, services=services, calls=calls, launch=place),
         ConferenceRecordingsApi(
             store=store,

@@ -55,12 +55,13 @@ class RoomSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class Admission:
-    """How a call wants to take part."""
+    """How a call wants to take part. most_delay_ms: as MediaPort.limit_delay has it."""
 
     participant: Participant
     waiting: Ambience = Music()
     recording: RecordingWish | None = None
     settings: RoomSettings = RoomSettings()
+    most_delay_ms: int | None = None
 
 
 class TellRoom(Protocol):
@@ -122,6 +123,8 @@ class Attendance:
     def take(self, seat: Seat, mix: Mix, heard_by: list[MediaPort] | None) -> None:
         """Hear and be heard as the room says from now on. heard_by: only by these; None: by everybody."""
         before, self._seat, self._mix = self._seat, seat, mix
+        if before is None:
+            self.port.limit_delay(self.admission.most_delay_ms)
         self.port.join(mix if seat.speaks else None, heard_by=heard_by)
         self._follow_speech(is_on=self._tells_speakers and seat.speaks)
         if before is None or before.hears is not seat.hears:
@@ -132,6 +135,7 @@ class Attendance:
         self._stop_document()
         self._follow_speech(is_on=False)
         self.port.join(None)
+        self.port.limit_delay(None)
         self.port.hear(Silence())
         self._is_over.set()
 

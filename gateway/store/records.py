@@ -182,6 +182,8 @@ class EventRecord:
 
 NOTIFICATION: Final = " notification"
 """What an order key ends with that is of a clientNotificationUrl: it waits for nothing else of its call."""
+USER_MESSAGE: Final = " user-defined message"
+"""What an order key ends with that is of a UserDefinedMessageSubscription."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -209,6 +211,11 @@ class OwedCallback:
     def is_notification(self) -> bool:
         """Whether it tells the application that a client is to be woken up."""
         return self.order_key.endswith(NOTIFICATION)
+
+    @property
+    def is_user_message(self) -> bool:
+        """Whether it tells the application what a client said with ``call.sendMessage``."""
+        return self.order_key.endswith(USER_MESSAGE)
 
     @property
     def account_sid(self) -> str:

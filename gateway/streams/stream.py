@@ -17,6 +17,7 @@ from gateway.parameters import Parameters
 from gateway.scripted import ScriptedCall
 from gateway.sids import new_sid
 from gateway.streams.protocol import Clear, Mark, Misunderstood, Sound, Writer, understood
+from gateway.twiml.values import StreamTrack
 from gateway.webhooks.errors import FetchError
 from media import ulaw
 from media.engine import Feed, Heard, PortsExhausted, Received, Silence
@@ -26,6 +27,14 @@ GOODBYE_S: Final = 2.0
 MAX_MARKS: Final = 1000
 MAX_DIGITS: Final = 100
 MAX_MISUNDERSTOOD: Final = 20
+MAX_PARAMETER: Final = 500
+"""A custom parameter's name and value are shorter together. Source: Twilio <Stream>, <Parameter>."""
+
+TRACKS: Final = {
+    StreamTrack.INBOUND: ("inbound",),
+    StreamTrack.OUTBOUND: ("outbound",),
+    StreamTrack.BOTH: ("inbound", "outbound"),
+}
 
 
 @dataclass(frozen=True, kw_only=True)

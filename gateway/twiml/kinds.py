@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 
 from gateway.twiml.addresses import MAX_CALLER_ID, BadAddress, clean_caller_id
 from gateway.twiml.problems import INVALID_URL, SCHEMA_WARNING
-from gateway.twiml.urls import url_complaint
+from gateway.twiml.urls import socket_complaint, url_complaint
 from gateway.twiml.values import RING_TONES, Auto, CallEvent, Method, RecordingEvent, RecordMode
 
 T_co = TypeVar("T_co", covariant=True)
@@ -215,14 +215,11 @@ def _key_url(value: str) -> str:
 
 
 def _socket_url(value: str) -> str | None:
-    """Source: Twilio <Stream> url: WebSocket, no query string. ``ws`` is for servers on one's own network."""
     value = value.strip()
-    if not value:
-        return None
-    scheme, _, rest = value.partition("://")
-    if scheme not in ("ws", "wss") or url_complaint(f"http://{rest}") is not None or "?" in rest:
-        raise BadValue("a wss URL without query", instead=value)
-    return value
+    complaint = socket_complaint(value) if value else None
+    if complaint is not None:
+        raise BadValue(complaint, instead=value)
+    return value or None
 
 
 def _ring_tone(value: str) -> str:

@@ -63,7 +63,7 @@ EXECUTED: Mapping[str, frozenset[str]] = {
     "Echo": frozenset(),
     "Dial/Conference": _STATUS_CALLBACK
     | {"name", "muted", "startConferenceOnEnter", "endConferenceOnExit", "participantLabel", "waitUrl", "waitMethod"}
-    | {"maxParticipants", "region", "beep", "coach", "record", "trim", "recordingStatusCallback"}
+    | {"maxParticipants", "region", "beep", "coach", "record", "trim", "jitterBufferSize", "recordingStatusCallback"}
     | {"recordingStatusCallbackMethod", "recordingStatusCallbackEvent"},
     "Dial/Queue": _WHISPER,
     "Enqueue": frozenset({"action", "method", "waitUrl", "waitUrlMethod", "maxQueueSize"}),

@@ -48,6 +48,17 @@ def _host_complaint(parts: SplitResult, *, callback: bool) -> str | None:
     return None
 
 
+def socket_complaint(value: str) -> str | None:
+    """What is wrong with a WebSocket's address, or None. ``ws`` is for servers on one's own network.
+
+    Source: Twilio <Stream> url (wss, no query string).
+    """
+    scheme, _, rest = value.partition("://")
+    if scheme not in ("ws", "wss") or url_complaint(f"http://{rest}") is not None or "?" in rest:
+        return "a wss URL without query"
+    return None
+
+
 def resolve_url(base: str | None, value: str, *, callback: bool = False) -> str:
     """The absolute URL a document's value stands for; an empty value stands for the document itself.
 

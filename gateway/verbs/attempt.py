@@ -98,6 +98,10 @@ class Attempt:
     def is_answered(self) -> bool:
         return self._answered_s is not None
 
+    @property
+    def answered_leg(self) -> Leg | None:
+        return self._answered_leg
+
     def progress(self, timeline: Timeline, telling: Telling | None) -> CallProgress:
         """For whoever follows the answered call from here on. telling None: as the noun says."""
         assert self._answered_s is not None

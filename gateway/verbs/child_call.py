@@ -48,6 +48,11 @@ class ChildCall:
     def status(self) -> CallStatus:
         return self._dialling.status_of(self._number)
 
+    @property
+    def leg(self) -> Leg | None:
+        leg = self._attempt.answered_leg
+        return leg if leg is not None and leg.events.ended is None else None
+
     def record(self) -> CallRecord:
         return self._attempt.record(self.status)
 

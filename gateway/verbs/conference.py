@@ -6,6 +6,7 @@ Source: Twilio <Conference>; Twilio <Dial>, action, hangupOnStar, timeLimit, rec
 """
 
 import asyncio
+from collections.abc import Mapping
 from typing import Final, Protocol
 
 from gateway.parameters import CallFacts, Parameters
@@ -24,6 +25,13 @@ from signaling.leg import DigitReceived
 
 NOT_EXECUTED: Final = 13750
 BAD_STATUS_CALLBACK: Final = 12200
+MOST_DELAY_MS: Final[Mapping[JitterBufferSize, int | None]] = {
+    JitterBufferSize.OFF: 0,
+    JitterBufferSize.SMALL: 40,
+    JitterBufferSize.MEDIUM: 80,
+    JitterBufferSize.LARGE: None,
+}
+"""How long the room waits for a participant's late packets; None: as the line needs, up to 200 ms."""
 
 
 async def dial_conference(call: ScriptedCall, verb: Dial, noun: Conference, base_url: str | None) -> Next:
@@ -105,7 +113,6 @@ class Guest(Protocol):
 def admission_of(call: Guest, noun: Conference, base_url: str | None) -> Admission:
     """The noun made ready. A waitUrl that cannot be requested is an error of the document."""
     ignored = {
-        "jitterBufferSize": noun.jitter_buffer_size is not JitterBufferSize.LARGE,
         "recordingConfigurationId": noun.recording_configuration_id is not None,
         "eventCallbackUrl": noun.event_callback_url is not None,
     }
@@ -127,6 +134,7 @@ def admission_of(call: Guest, noun: Conference, base_url: str | None) -> Admissi
             beeps_on_exit=noun.beep in (Beep.TRUE, Beep.ON_EXIT),
         ),
         waiting=_waiting(noun, base_url),
+        most_delay_ms=MOST_DELAY_MS[noun.jitter_buffer_size],
         recording=_recording(call, noun, base_url),
         settings=RoomSettings(
             max_participants=noun.max_participants,

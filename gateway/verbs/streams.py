@@ -9,11 +9,11 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, Final
 
-from gateway.beside import NotStarted
+from gateway.beside import STREAM, NotStarted
 from gateway.call_recordings import channels_of
 from gateway.recordings import RecordingOrder
 from gateway.scripted import ScriptedCall
-from gateway.streams.stream import MediaStream, StreamOrder
+from gateway.streams.stream import MAX_PARAMETER, TRACKS, MediaStream, StreamOrder
 from gateway.twiml import TwimlError, resolve_url
 from gateway.twiml.model import Connect, Recording, Start, Stop, Stream
 from gateway.twiml.support import without_effect
@@ -24,13 +24,6 @@ NOT_EXECUTED: Final = 13750
 INVALID_URL: Final = 11100
 BAD_VALUE: Final = 12200
 BAD_RECORDING_CALLBACK: Final = 13256
-MAX_PARAMETER: Final = 500
-
-_TRACKS: Final = {
-    StreamTrack.INBOUND: ("inbound",),
-    StreamTrack.OUTBOUND: ("outbound",),
-    StreamTrack.BOTH: ("inbound", "outbound"),
-}
 
 
 async def start(call: ScriptedCall, verb: Start, base_url: str | None) -> Next:
@@ -41,7 +34,8 @@ async def start(call: ScriptedCall, verb: Start, base_url: str | None) -> Next:
             case Stream():
                 order = _order(call, noun, base_url, is_two_way=False)
                 if order is not None:
-                    _begin(call, "stream", noun.name or order.url, MediaStream(call, order).run())
+                    stream, key = MediaStream(call, order), order.name or order.url
+                    _begin(call, STREAM, key, stream.run(), name=order.name, sid=stream.sid)
             case Recording():
                 _begin(call, "recording", noun.name or "", _record(call, noun, base_url))
             case _:
@@ -54,7 +48,7 @@ async def stop(call: ScriptedCall, verb: Stop, _base_url: str | None) -> Next:
     for noun in verb.nouns:
         match noun:
             case Stream():
-                found = call.services.beside.stop(call, "stream", noun.name or noun.url or "")
+                found = call.services.beside.stop(call, STREAM, noun.name or noun.url or "")
             case Recording():
                 found = call.services.beside.stop(call, "recording", noun.name or "")
             case _:
@@ -94,9 +88,10 @@ def _tell_what_has_no_effect(call: ScriptedCall, verb: Start | Stop | Connect) -
             call.timeline.warn(NOT_EXECUTED, "<Stop><Stream><Parameter> has no effect")
 
 
-def _begin(call: ScriptedCall, kind: str, name: str, work: Coroutine[Any, Any, None]) -> None:
+def _begin(call: ScriptedCall, kind: str, key: str, work: Coroutine[Any, Any, None], **known: str) -> None:
+    """known: its name and sid, as Beside.start."""
     try:
-        call.services.beside.start(call, kind, name, work)
+        call.services.beside.start(call, kind, key, work, **known)
     except NotStarted as error:
         call.timeline.warn(BAD_VALUE, f"<Start>: {error}")
 
@@ -114,7 +109,7 @@ def _order(call: ScriptedCall, noun: Stream, base_url: str | None, *, is_two_way
             parameters[name] = value
     return StreamOrder(
         url=noun.url,
-        tracks=("inbound",) if is_two_way else _TRACKS[noun.track],
+        tracks=("inbound",) if is_two_way else TRACKS[noun.track],
         name=noun.name or "",
         status_url=_callback(call, noun.status_callback, base_url, INVALID_URL),
         status_method=noun.status_callback_method.value,

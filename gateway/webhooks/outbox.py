@@ -4,7 +4,7 @@ A callback is a row, written in the same transaction as the fact it tells (gatew
 is safe, and the row goes when it was delivered or given up. Owns the sending tasks and their timer. Order and patience
 are lanes.py's. Memory is bounded: beyond ``capacity`` callbacks stay in the store until there is room.
 A reply that is an error (4xx) settles the matter and is recorded as a warning, as is a reply that is no TwiML.
-Source: design D6; reliability check R-06; Twilio warning 15003, error 13807.
+Source: design D6; reliability check R-06; Twilio warnings 15003 and 32711, error 13807.
 """
 
 import asyncio
@@ -28,6 +28,7 @@ _log = structlog.get_logger()
 
 BAD_REPLY: Final = 15003
 BAD_NOTIFICATION: Final = 13807
+BAD_USER_MESSAGE: Final = 32711
 GIVE_UP_S: Final = 24 * 3600.0
 READY_PAUSE_S: Final = 30.0
 CAPACITY: Final = 5_000
@@ -259,16 +260,20 @@ class Outbox:
             self._write(settled)
             return
         url = without_credentials(callback.url)
-        is_notification = callback.is_notification
+        told, code = "callback", BAD_REPLY
+        if callback.is_notification:
+            told, code, level = "clientNotificationUrl", BAD_NOTIFICATION, "error"
+        elif callback.is_user_message:
+            told, code = "UserDefinedMessageSubscription", BAD_USER_MESSAGE
         self._write(
             settled,
             EventRecord(
                 call_sid=callback.call_sid,
                 at=self._now(),
                 name="problem",
-                level="error" if is_notification else level,
-                code=BAD_NOTIFICATION if is_notification else BAD_REPLY,
-                message=f"{'clientNotificationUrl' if is_notification else 'callback'}: {complaint}",
+                level=level,
+                code=code,
+                message=f"{told}: {complaint}",
                 url=url,
                 details={"attempts": callback.attempts + 1},
             ),

@@ -10,7 +10,7 @@ from media.kernel import clips, digits, feed, g711, g722, handback, listen, mix,
 from media.kernel.compiled import compiled
 from media.kernel.concealment import FADED
 from media.kernel.events import post
-from media.kernel.jitter import open_ring
+from media.kernel.jitter import MAX_DELAY, open_ring
 from media.kernel.layout import (
     CLOCK_48K,
     CLOSED,
@@ -27,6 +27,7 @@ from media.kernel.layout import (
     DO_FEED,
     DO_HEAR,
     DO_JOIN,
+    DO_LIMIT_DELAY,
     DO_LISTEN,
     DO_OPEN,
     DO_OPEN_FEED,
@@ -148,6 +149,8 @@ def _obey_port(state: State, port: Record, words: Any) -> None:
         port.watch_since_ns = engine.now_ns
     elif what == DO_DETECT_TONES:
         _detect_tones(engine, port, first)
+    elif what == DO_LIMIT_DELAY:
+        port.most_delay = min(first, MAX_DELAY)
     elif what == DO_CLOSE:
         _close(state, port)
 
@@ -167,6 +170,7 @@ def _open(state: State, slot: Any) -> None:
     port.talk_resumes = 1
     port.digit_budget = digits.DIGIT_BURST
     port.heard_by_count = mix.EVERYBODY
+    port.most_delay = MAX_DELAY
     state.live[engine.live_count] = slot
     engine.live_count += 1
     port.direct_fd = sockets.NONE

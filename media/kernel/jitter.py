@@ -183,6 +183,10 @@ def _observe(port: Record, packet: Record, delay: Any) -> None:
 
 @compiled
 def wanted_delay(port: Record) -> Any:
-    """Samples between the arrival of the fastest packet's end and its being heard in a mix."""
+    """Samples between the arrival of the fastest packet's end and its being heard in a mix.
+
+    A whole packet of it, which no limit takes away: before that it has not arrived.
+    """
     spread = max(port.spread_0, port.spread_1, port.spread_2, port.window_second)
-    return min(max(port.in_packet_samples + spread + INTAKE_MARGIN, MIN_DELAY), MAX_DELAY)
+    least = max(port.in_packet_samples + INTAKE_MARGIN, MIN_DELAY)
+    return min(max(port.in_packet_samples + INTAKE_MARGIN + spread, least), max(port.most_delay, least))

@@ -124,7 +124,8 @@ COMMAND_WORDS = 16
     DO_PLAY_IN_MIX,
     DO_STOP_IN_MIX,
     DO_DETECT_TONES,
-) = range(27)
+    DO_LIMIT_DELAY,
+) = range(28)
 
 EVENT_BYTES = 64
 EVENT_WORDS_64 = 8
@@ -236,6 +237,7 @@ PORT = np.dtype(
         *_words("has_stream in_ssrc highest received_in_stream last_transit jitter_q4"),
         *_words("is_anchored highest_timestamp anchor anchored_packets misfits slew in_packet_samples late"),
         *_words("window_ns window_packets window_least window_most window_second spread_0 spread_1 spread_2"),
+        *_words("most_delay"),
         # The stream to the phone. [loop]: ssrc remote_address sent_base sent_sequence. relayed_*: which stream of
         # another port is in it, and what is added to its numbers. *_listener: chain of those who hear one port,
         # slot + 1, 0 its end.

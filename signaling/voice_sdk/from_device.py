@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from signaling.call_message import CONTENT_TYPE, MAX_CONTENT, MAX_DEPTH, MESSAGE_TYPE, is_small
 from signaling.errors import PeerError
 from signaling.voice_sdk.parameters import decode_parameters
 
@@ -19,8 +20,6 @@ MAX_BEFORE_LOGIN = 64 * 1024
 MAX_AFTER_LOGIN = 256 * 1024
 MAX_SDP = 64 * 1024
 MAX_TOKEN_TEXT = 16 * 1024
-MAX_CONTENT = 10 * 1024
-MAX_DEPTH = 32
 MAX_DIGITS = 128
 MAX_RECONNECT_S = 30
 
@@ -131,8 +130,8 @@ class CallMessage:
 
     call_sid: str
     content: Any = field(repr=False)
-    content_type: str = "application/json"
-    message_type: str = "user-defined-message"
+    content_type: str = CONTENT_TYPE
+    message_type: str = MESSAGE_TYPE
     event_sid: str = ""
 
 
@@ -252,8 +251,8 @@ def _message(payload: dict[str, Any]) -> CallMessage:
     call_sid = _call_sid(payload)
     event = payload.get("voiceeventsid")
     event_sid = event if isinstance(event, str) and _EVENT_SID(event) else ""
-    message_type = payload.get("messagetype", "user-defined-message")
-    content_type = payload.get("contenttype", "application/json")
+    message_type = payload.get("messagetype", MESSAGE_TYPE)
+    content_type = payload.get("contenttype", CONTENT_TYPE)
     if not isinstance(message_type, str) or _MESSAGE_TYPE(message_type) is None:
         raise BadMessage(
             "expected messagetype: a word", code=MESSAGE_TYPE_INVALID, call_sid=call_sid, event_sid=event_sid
@@ -263,7 +262,7 @@ def _message(payload: dict[str, Any]) -> CallMessage:
             "expected contenttype: a MIME type", code=MESSAGE_TYPE_INVALID, call_sid=call_sid, event_sid=event_sid
         )
     content = payload.get("content")
-    if not _is_small(content):
+    if not is_small(content):
         raise BadMessage(
             f"expected content of at most {MAX_CONTENT} bytes, {MAX_DEPTH} levels",
             code=MESSAGE_TOO_LARGE,
@@ -271,22 +270,6 @@ def _message(payload: dict[str, Any]) -> CallMessage:
             event_sid=event_sid,
         )
     return CallMessage(call_sid, content, content_type, message_type, event_sid)
-
-
-def _is_small(content: object) -> bool:
-    """Levels are counted before anything recursive sees the value."""
-    level, depth = [content], 0
-    while level:
-        depth += 1
-        if depth > MAX_DEPTH:
-            return False
-        level = [
-            child
-            for value in level
-            if isinstance(value, dict | list)
-            for child in (value.values() if isinstance(value, dict) else value)
-        ]
-    return len(json.dumps(content, ensure_ascii=False).encode("utf-8", "replace")) <= MAX_CONTENT
 
 
 _READERS: Mapping[str, Callable[[dict[str, Any]], FromDevice]] = {

@@ -9,10 +9,11 @@ Source: signaling/leg.py (the contract); voice-sdk.md 5.2, 5.3, 8 of the specifi
 import asyncio
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, assert_never
+from typing import TYPE_CHECKING, Protocol, assert_never
 
 import structlog
 
+from signaling.call_message import CallMessage
 from signaling.errors import UsageError
 from signaling.leg import (
     Answered,
@@ -71,7 +72,7 @@ class LegHome(Protocol):
 class VoiceSdkLeg:
     """One browser's part of a call. Made by the agent only.
 
-    on_message: gets what the page sends with ``call.sendMessage``; it is acknowledged either way.
+    on_message: gets what the page sends with ``call.sendMessage``; it is acknowledged without anybody there too.
     """
 
     def __init__(self, facts: LegFacts, home: LegHome, settings: VoiceSdkSettings, *, connection: "Connection") -> None:
@@ -95,7 +96,10 @@ class VoiceSdkLeg:
         per_minute = settings.restarts_per_minute
         self._restarts = Bucket(per_s=per_minute / 60, burst=per_minute, now=self._loop.time())
         self.reconnect = ReconnectToken()
-        self.on_message: Callable[[from_device.CallMessage], None] | None = None
+        self.on_message: Callable[[CallMessage], None] | None = None
+        self._messages = Bucket(
+            per_s=settings.call_messages_per_s, burst=settings.call_message_burst, now=self._loop.time()
+        )
 
     # The contract
 
@@ -227,14 +231,14 @@ class VoiceSdkLeg:
     def is_unanswered_from_device(self) -> bool:
         return self._state in (State.ARRIVED, State.ALERTING)
 
-    def send_message(
-        self, content: Any, *, content_type: str = "application/json", message_type: str = "user-defined-message"
-    ) -> bool:
+    def send_message(self, message: CallMessage) -> bool:
         """A message beside the sound: ``call.on("messageReceived")``. False while the device cannot be reached."""
         if self._connection is None:
             return False
-        event_sid = f"KX{secrets.token_hex(16)}"
-        self._send(to_device.CallMessage(self.wire_sid, content, content_type, message_type, event_sid))
+        event_sid = message.sid or f"KX{secrets.token_hex(16)}"
+        self._send(
+            to_device.CallMessage(self.wire_sid, message.content, message.content_type, message.message_type, event_sid)
+        )
         return True
 
     # What the agent tells it
@@ -290,14 +294,28 @@ class VoiceSdkLeg:
             case from_device.Dtmf(digits=digits):
                 self._press(digits)
             case from_device.CallMessage():
-                if self.on_message is not None:
-                    self.on_message(message)
-                if message.event_sid:
-                    connection.send(to_device.Acknowledged(message.call_sid, message.event_sid))
+                self._take_message(connection, message)
             case from_device.Reconnect():
                 raise UsageError("expected the agent to check a reconnect token")
             case _:
                 assert_never(message)
+
+    def _take_message(self, connection: "Connection", message: from_device.CallMessage) -> None:
+        if not self._messages.take(self._loop.time()):
+            failure = Failure(to_device.RATE_EXCEEDED, "Too many messages")
+            connection.send(to_device.Error(failure, message.call_sid, message.event_sid))
+            return
+        if self.on_message is not None:
+            self.on_message(
+                CallMessage(
+                    content=message.content,
+                    content_type=message.content_type,
+                    message_type=message.message_type,
+                    sid=message.event_sid,
+                )
+            )
+        if message.event_sid:
+            connection.send(to_device.Acknowledged(message.call_sid, message.event_sid))
 
     def on_media(self, event: PeerMediaEvent) -> None:
         match event:

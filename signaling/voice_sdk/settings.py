@@ -16,6 +16,7 @@ class VoiceSdkSettings:
     connect_s: until the sound path is up, or is up again; media_s: how long a lost one may stay lost.
     refused_idle_s: how long a socket with a wrong token may wait for a right one.
     pending_per_address: sockets without a login from one address.
+    call_messages_per_s: what a page sends to its application, which is told by a request each.
     """
 
     origins: tuple[str, ...] = ()
@@ -36,4 +37,6 @@ class VoiceSdkSettings:
     calls_per_connection: int = 8
     messages_per_s: float = 20.0
     message_burst: int = 100
+    call_messages_per_s: float = 5.0
+    call_message_burst: int = 50
     restarts_per_minute: int = 10

@@ -1,4 +1,6 @@
-"""``python -m tests.bench engine|conference|calls|setup|sockets|loss|menu|lists``: load from another process.
+"""``python -m tests.bench engine|conference|calls|setup|rest|hostile|sockets|loss|menu|lists``.
+
+Load from another process.
 
 Tables, or JSON. Everything is bounded in count and time and ends by itself; what was started is ended by its id.
 """
@@ -14,6 +16,7 @@ from pathlib import Path
 
 from tests.bench.calls import Plan, measure_calls, measure_setup
 from tests.bench.conference import measure_conference
+from tests.bench.hostile import HostilePlan, measure_hostile
 from tests.bench.lists import measure_lists
 from tests.bench.loss import measure_loss
 from tests.bench.media import measure_media
@@ -22,6 +25,7 @@ from tests.bench.pairs import Pair
 from tests.bench.parties import MOST_PARTIES
 from tests.bench.process import BenchError
 from tests.bench.report import Report, show
+from tests.bench.rest import RestPlan, measure_rest
 from tests.bench.sockets import measure_sockets
 
 _FILES_PER_CALL = 5
@@ -33,6 +37,7 @@ MAX_ROUNDS = 1000
 MAX_ROWS = 10_000_000
 MAX_SECONDS = 3600.0
 MAX_RATE = 1000.0
+MAX_DATAGRAMS = 50_000
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -76,6 +81,24 @@ async def _measure(options: argparse.Namespace, run: Path) -> Report:
         plan = Plan(calls=options.calls, rate=options.rate, record=options.record, seconds=options.seconds)
         _allow_files(plan.most_at_once)
         return await measure_calls(plan, run)
+    if options.bench == "rest":
+        _allow_files(options.calls + options.clients)
+        return await measure_rest(
+            RestPlan(
+                created=options.created,
+                rate=options.rate,
+                calls=options.calls,
+                clients=options.clients,
+                seconds=options.seconds,
+            ),
+            run,
+        )
+    if options.bench == "hostile":
+        _allow_files(options.running + options.visits)
+        return await measure_hostile(
+            HostilePlan(running=options.running, visits=options.visits, rate=options.rate, datagrams=options.datagrams),
+            run,
+        )
     if options.bench == "sockets":
         _allow_files(options.sockets)
         return await measure_sockets(sockets=options.sockets, seconds=options.seconds, run=run)
@@ -108,6 +131,16 @@ def _parser() -> argparse.ArgumentParser:
         bench.add_argument("--record", choices=("none", "mono", "dual"), default="none")
     conference = benches.add_parser("conference", help="one conference of µ-law parties through the media engine")
     conference.add_argument("--parties", type=_whole(MOST_PARTIES), default=100, metavar="N")
+    rest = benches.add_parser("rest", help="the REST API: calls created, reads while calls run, a crowd of clients")
+    rest.add_argument("--created", type=_whole(MAX_SET_UPS), default=500, metavar="N", help="calls created by REST")
+    rest.add_argument("--rate", type=_rate, default=60.0, metavar="R", help="calls created a second")
+    rest.add_argument("--calls", type=_whole(MAX_CALLS), default=200, metavar="N", help="recorded calls that run")
+    rest.add_argument("--clients", type=_whole(MAX_SOCKETS), default=200, metavar="N", help="of the crowd")
+    hostile = benches.add_parser("hostile", help="browsers' calls that come up and stay under hostile datagrams")
+    hostile.add_argument("--running", type=_whole(MAX_CALLS), default=50, metavar="N", help="calls that stay")
+    hostile.add_argument("--visits", type=_whole(MAX_CALLS), default=200, metavar="N", help="set up under the attack")
+    hostile.add_argument("--rate", type=_rate, default=6.0, metavar="R", help="set-ups a second")
+    hostile.add_argument("--datagrams", type=_whole(MAX_DATAGRAMS), default=500, metavar="N", help="a second")
     sockets = benches.add_parser("sockets", help="registered browsers that do nothing: what their sockets cost")
     sockets.add_argument("--sockets", type=_whole(MAX_SOCKETS), default=1000, metavar="N")
     sockets.add_argument("--seconds", type=_seconds, default=30.0, metavar="S", help="each socket refreshes every 30 s")
@@ -119,10 +152,10 @@ def _parser() -> argparse.ArgumentParser:
     lists = benches.add_parser("lists", help="lists of 50 calls over HTTP, among many: every filter, any page")
     lists.add_argument("--rows", type=_whole(MAX_ROWS), default=1_000_000, metavar="N")
     lists.add_argument("--storage", metavar="URL", help="another database than SQLite in the run's directory")
-    for bench in (engine, conference, calls, setup, sockets, loss, menu, lists):
+    for bench in (engine, conference, calls, setup, rest, hostile, sockets, loss, menu, lists):
         bench.add_argument("--json", action="store_true", help="one JSON object with fixed keys")
         bench.add_argument("--keep", metavar="DIRECTORY", help="leave logs, database and recordings here")
-    for bench in (engine, conference, calls):
+    for bench in (engine, conference, calls, rest):
         bench.add_argument("--seconds", type=_seconds, default=10.0, metavar="S", help="length of the measured window")
     engine.add_argument("--bare", action="store_true", help="a bare compiled relay instead: the floor of this machine")
     engine.add_argument("--listen", action="store_true", help="the event loop follows every leg")

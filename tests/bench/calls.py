@@ -26,8 +26,8 @@ LEFT_OVER = ("ringfork_calls", "ringfork_engine_ports", "ringfork_engine_recordi
 Samples = Sequence[tuple[str, Mapping[str, str], float]]
 _SET_UP_S = 10.0
 _CLOSING_TRIES = 50
-_GRACE_S = 60.0
-_HANG_UP_RATE = 100.0
+GRACE_S = 60.0
+HANG_UP_RATE = 100.0
 _RECORD = {"none": "do-not-record", "mono": "record-from-answer", "dual": "record-from-answer-dual"}
 
 
@@ -112,6 +112,11 @@ class Run:
         if registered["registered"] < len(phones):
             raise BenchError(f"registered {registered['registered']} of {len(phones)} phones: {registered['failures']}")
 
+    @property
+    def phones(self) -> int:
+        """Registered identities: p0, p1, …"""
+        return len(self._phones)
+
     async def until(self, done: Callable[[Mapping[str, Any]], bool], *, within_s: float) -> dict[str, Any]:
         """Ask for progress until ``done`` or time is up; answers the last progress."""
         deadline = time.monotonic() + within_s
@@ -174,7 +179,7 @@ async def _calls(run: Run) -> Report:
     window = Window(run.daemon.pid, run.load.pid)
     await window.idle(plan.idle_s)
     await run.load.ask("place", calls=plan.calls, rate=plan.rate)
-    placing_s = plan.calls / plan.rate + _GRACE_S
+    placing_s = plan.calls / plan.rate + GRACE_S
     progress = await run.until(lambda now: now["answered"] + now["over"] >= plan.calls, within_s=placing_s)
     await asyncio.sleep(plan.settle_s)
     before = await run.daemon.metrics()
@@ -184,8 +189,8 @@ async def _calls(run: Run) -> Report:
     after = await run.daemon.metrics()
     rtp = await settled_figures(run.load)
     drops = procfs.udp_drops(run.daemon.pid), procfs.udp_drops(run.load.pid)
-    await run.load.ask("hang_up", rate=_HANG_UP_RATE)
-    ending_s = plan.calls / _HANG_UP_RATE + _GRACE_S
+    await run.load.ask("hang_up", rate=HANG_UP_RATE)
+    ending_s = plan.calls / HANG_UP_RATE + GRACE_S
     progress = await run.until(lambda now: now["over"] >= plan.calls and not now["phones_live"], within_s=ending_s)
     left = await run.left_over()
     window.note_over()
@@ -199,8 +204,8 @@ async def _calls(run: Run) -> Report:
         calls=max(1, set_up.answered),
         rtp=rtp,
         drops=drops,
-        ticks=_ticks(before, after),
-        statistics={**_counted(before, after), **left},
+        ticks=ticks_of(before, after),
+        statistics={**counted(before, after), **left},
         set_up=set_up,
         recordings=await asyncio.to_thread(recordings.summarise, run.daemon.recordings),
     )
@@ -213,7 +218,7 @@ async def _setup(run: Run) -> Report:
     before = await run.daemon.metrics()
     await window.begin()
     await run.load.ask("place", calls=plan.calls, rate=plan.rate)
-    within_s = plan.calls / plan.rate + plan.hold_s + _GRACE_S
+    within_s = plan.calls / plan.rate + plan.hold_s + GRACE_S
     progress = await run.until(lambda now: now["over"] >= plan.calls and not now["phones_live"], within_s=within_s)
     window.end()
     after = await run.daemon.metrics()
@@ -230,8 +235,8 @@ async def _setup(run: Run) -> Report:
         calls=plan.calls,
         rtp=None,
         drops=drops,
-        ticks=_ticks(before, after),
-        statistics={**_counted(before, after), **left},
+        ticks=ticks_of(before, after),
+        statistics={**counted(before, after), **left},
         set_up=set_up,
         recordings=await asyncio.to_thread(recordings.summarise, run.daemon.recordings),
     )
@@ -241,7 +246,7 @@ def _described(plan: Plan) -> dict[str, Any]:
     return {name: getattr(plan, name) for name in plan.__dataclass_fields__ if getattr(plan, name) is not None}
 
 
-def _counted(before: Samples, after: Samples) -> dict[str, float]:
+def counted(before: Samples, after: Samples) -> dict[str, float]:
     """The engine's own counters over the window."""
     counted = {}
     for name in COUNTED:
@@ -251,7 +256,7 @@ def _counted(before: Samples, after: Samples) -> dict[str, float]:
     return counted
 
 
-def _ticks(before: Samples, after: Samples) -> TickFigures:
+def ticks_of(before: Samples, after: Samples) -> TickFigures:
     first, last = buckets_of(before, TICK_LATENESS), buckets_of(after, TICK_LATENESS)
     p50, p99 = (bucket_percentile(first, last, share) for share in (0.5, 0.99))
     if p50 is None or p99 is None:
@@ -310,16 +315,16 @@ def set_up_figures(
         retransmissions=progress["retransmissions"],
         webhooks=requests.get("/voice", 0),
         callbacks=callbacks,
-        webhook_own_ms=_quantiles(own),
-        invite_to_180_ms=_quantiles(ringing),
-        invite_to_180_net_ms=_quantiles(ringing_net),
-        invite_to_200_ms=_quantiles(answered),
-        invite_to_200_net_ms=_quantiles(answered_net),
-        invite_to_webhook_ms=_quantiles(to_webhook),
+        webhook_own_ms=quantiles(own),
+        invite_to_180_ms=quantiles(ringing),
+        invite_to_180_net_ms=quantiles(ringing_net),
+        invite_to_200_ms=quantiles(answered),
+        invite_to_200_net_ms=quantiles(answered_net),
+        invite_to_webhook_ms=quantiles(to_webhook),
     )
 
 
-def _quantiles(values: list[float]) -> Quantiles:
+def quantiles(values: list[float]) -> Quantiles:
     p50, p95, p99 = (percentile_of(values, share) for share in (0.5, 0.95, 0.99))
     return Quantiles(p50=_rounded(p50), p95=_rounded(p95), p99=_rounded(p99))
 

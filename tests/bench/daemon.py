@@ -22,7 +22,7 @@ from tests.bench.rtp import ADDRESS
 MEDIA_PORTS = (10_000, 31_999)
 DOMAIN = "bench.example.com"
 _READY_WITHIN_S = 240.0  # the first start compiles
-ACCOUNT, KEY_SID = "AC" + "b" * 32, "SK" + "b" * 32
+ACCOUNT, KEY_SID, APPLICATION = "AC" + "b" * 32, "SK" + "b" * 32, "AP" + "b" * 32
 KEY_SECRET = secrets.token_hex(16)
 
 
@@ -118,8 +118,12 @@ directory = "{self.recordings}"
 url = "sqlite:///{self._run / "ringfork.db"}"
 [calls]
 maximum = {maximum}
+per_second = 1000
 [[numbers]]
 phone_number = "{NUMBER}"
+voice_url = "{voice_url}"
+[[applications]]
+sid = "{APPLICATION}"
 voice_url = "{voice_url}"
 [[trunks]]
 name = "load"

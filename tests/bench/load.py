@@ -1,8 +1,8 @@
 """The load process: legs that talk, with or without signalling, in one loop and one compiled thread.
 
 Run as ``python -m tests.bench.load CAPACITY``. Speaks JSON lines on standard input; ends when it closes. Requests
-without SIP: start, open, connect. With SIP: sip, register, place, hang_up, progress, times. Both: epoch, figures and
-close.
+without SIP: start, open, connect. With SIP: sip, register, place, hang_up, progress, times, answers. Both: epoch,
+figures and close.
 """
 
 import contextlib
@@ -49,7 +49,7 @@ class Load:
             name: getattr(self, name)
             for name in (
                 "start", "open", "connect", "sip", "register", "place", "hang_up",
-                "epoch", "progress", "times", "figures", "close",
+                "epoch", "progress", "times", "answers", "figures", "close",
             )
         }  # fmt: skip
         self._selector.register(sys.stdin, selectors.EVENT_READ, None)
@@ -202,6 +202,10 @@ class Load:
                 }
             )
         return rows
+
+    def answers(self, _: Mapping[str, Any]) -> list[tuple[int, int, int, int]]:
+        """Of calls whoever placed them: number, and when a phone was invited, rang and answered, as in ``times``."""
+        return [(index, *moments) for index, moments in sorted(self._signalling()[1].times().items())]
 
     def figures(self, _: Mapping[str, Any]) -> dict[str, Any]:
         return asdict(self._rtp.figures(self._legs))

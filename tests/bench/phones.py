@@ -1,6 +1,7 @@
 """The phones: registered with digest, each rings at once, answers after a moment and takes any number of calls.
 
-Owns the UAS side of every call and, if there is sound, its RTP leg (slot 2 * index + 1). All phones share a socket,
+Owns the UAS side of every call and, if there is sound, its RTP leg (slot 2 * index + 1; calls whose number lies beyond
+the load's slots are silent). All phones share a socket,
 which spares the load descriptors; to the registrar they are different contacts.
 Source: RFC 3261 10.2 (REGISTER), 13.3.1 (2xx), 9.2 (CANCEL); RFC 8760 (digest with SHA-256).
 """
@@ -156,7 +157,7 @@ class Phones:
         if leg.is_over:
             return
         media = (self.endpoint.address[0], self._silent_port)
-        if self._rtp is not None and leg.index >= 0:
+        if self._rtp is not None and self._has_sound(leg):
             media = self._rtp.open(2 * leg.index + 1)
             if (remote := leg.invite.media) is not None:
                 self._rtp.connect(2 * leg.index + 1, remote)
@@ -187,9 +188,12 @@ class Phones:
 
     def _end(self, leg: Leg) -> None:
         self._stop(leg)
-        if self._rtp is not None and leg.index >= 0 and not leg.is_over:
+        if self._rtp is not None and self._has_sound(leg) and not leg.is_over:
             self._rtp.close(2 * leg.index + 1)
         leg.is_over = True
+
+    def _has_sound(self, leg: Leg) -> bool:
+        return self._rtp is not None and 0 <= leg.index and 2 * leg.index + 1 < self._rtp.capacity
 
     def _stop(self, leg: Leg) -> None:
         if leg.sending is not None:

@@ -60,7 +60,7 @@ class RtpLoad:
     """Legs that send and listen. ``with RtpLoad(capacity) as load`` starts and ends the thread."""
 
     def __init__(self, capacity: int) -> None:
-        self._capacity = capacity
+        self.capacity = capacity
         self._sockets: dict[int, tuple[socket.socket, socket.socket]] = {}
         self.slots = new_slots(capacity)
         self.measures = new_measures()
@@ -89,7 +89,7 @@ class RtpLoad:
         control[kernel.STOP] = 0
 
     def _run(self) -> None:
-        kernel.drive(self._capacity, self.slots, self.measures, self._buffers)
+        kernel.drive(self.capacity, self.slots, self.measures, self._buffers)
 
     def open(self, slot: int) -> tuple[str, int]:
         """A new leg that listens; answers the address its RTP is received at. Raises OSError when no port is left.

@@ -255,6 +255,24 @@ async def test_upload_that_a_crash_cut_off_is_done_again(house: House, bucket: B
     assert await house.names() == set()
 
 
+async def test_file_whose_upload_was_whole_when_the_process_died_goes_at_the_next_start(
+    house: House, bucket: Bucket
+) -> None:
+    record = await house.add()
+    whole = (await asyncio.to_thread(house.path(record.sid).stat)).st_size
+
+    async def die() -> None:
+        raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        await house.archive(Slow(S3(URL), die)).move_all()
+    assert await house.names() == {f"{record.sid}.wav"}
+    assert await asyncio.to_thread(bucket.sizes) == {key(record.sid): whole}
+    assert await house.archive().move_all()
+    assert await asyncio.to_thread(bucket.sizes) == {key(record.sid): whole}
+    assert await house.names() == set()
+
+
 class Forgetful:
     """Says it took everything, and has less."""
 

@@ -13,7 +13,7 @@ from gateway.store import Store
 from gateway.store.records import OwedCallback
 from gateway.transcription import Transcriber, TranscriptionOrder, transcribe
 from media.recognition.recognizer import RecognitionError
-from tests.gateway.peers import PeerRecognizer
+from tests.gateway.sound_peers import PeerRecognizer
 from tests.gateway.store.records import call, completed, recording, url_of
 from tests.media.sounds import silence, sine, write_wav
 from tests.virtual_time import run

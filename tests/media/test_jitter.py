@@ -29,6 +29,7 @@ class Receiver:
         self.port["received_users"] = 0
         self.port["scale"] = self.port["clock_factor"] = 1
         self.port["mix"], self.port["heard_by_count"] = 1, mix.EVERYBODY
+        self.port["most_delay"] = jitter.MAX_DELAY
         record.use_received(self.port, 1)
         self.mixed: list[NDArray[np.int16]] = []
 
@@ -157,6 +158,30 @@ def test_jitter_never_waits_longer_than_200_ms() -> None:
     chance = random.Random(3)
     receiver.run(stream(400, lambda number: chance.choice((0, 230))))
     assert 150 < receiver.delay_ms() <= 200
+
+
+@pytest.mark.parametrize(("most_ms", "waits_ms"), [(0, 23), (40, 40), (80, 80), (200, 138)])
+def test_jitter_waits_no_longer_than_it_may_and_makes_up_the_rest(most_ms: int, waits_ms: int) -> None:
+    receiver = Receiver()
+    receiver.port["most_delay"] = most_ms * MS
+    chance = random.Random(5)
+    receiver.run(stream(400, lambda number: chance.choice((3, 30, 60, 120))))
+    assert receiver.delay_ms() == pytest.approx(waits_ms, abs=6)
+    late, concealed = int(receiver.port["late"]), int(receiver.port["concealed"])
+    # Each packet that comes later than is waited for is a gap, in one frame or in two; of four delays so many do.
+    too_late = sum(delay - 3 > waits_ms - 23 + 6 for delay in (3, 30, 60, 120)) / 4
+    assert too_late * 0.7 - 0.1 < late / 400 < too_late + 0.15
+    assert too_late * 0.6 - 0.1 < concealed / 400 < 2 * too_late + 0.15
+
+
+def test_jitter_without_a_wait_hears_a_steady_line_whole() -> None:
+    receiver = Receiver()
+    receiver.port["most_delay"] = 0
+    receiver.run(stream(400, lambda number: 3))
+    concealed = int(receiver.port["concealed"])
+    receiver.run(stream(200, lambda number: 3, first=400))
+    assert receiver.port["concealed"] == concealed
+    assert strength(np.concatenate(receiver.mixed[300:]), 440) > 7900
 
 
 def test_jitter_single_accident_is_not_waited_for() -> None:

@@ -44,7 +44,7 @@ function watch(call, as) {
     call.on(name, () => note(as + '.' + name, {sid: call.parameters.CallSid}));
   call.on('sample', sample => { call.spoken = sample.codecName; });
   call.on('error', error => note(as + '.error', {code: error.code, message: error.message}));
-  call.on('messageReceived', message => note(as + '.message', {content: message.content}));
+  call.on('messageReceived', message => note(as + '.message', {content: message.content, sid: message.voiceEventSid}));
   call.on('messageSent', message => note(as + '.sent', {content: message.content}));
 }
 function make(token, options) {

@@ -126,6 +126,8 @@ async def _records(url: str, account_sid: str) -> dict[str, str]:
         "conference_sid": conference.sid,
         "participant": ended.sid,
         "queue_sid": queue.sid,
+        "stream": new_sid("MZ"),
+        "subscription_sid": new_sid("ZY"),
     }
 
 

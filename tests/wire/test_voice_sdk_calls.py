@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+import aiohttp
 import numpy as np
 import pytest
 import soundfile
@@ -126,6 +127,24 @@ async def fetched(scene: Scene, url: str) -> tuple[float, float]:
     return float(peaks[0]), float(peaks[1])
 
 
+async def exchange_messages(scene: Scene, tab: Tab, call_sid: str) -> None:
+    """The application and the page of a running call tell each other something."""
+    secrets, listen = scene.gateway.secrets, scene.gateway.daemon.configuration["server"]["listen"]
+    path = f"https://{listen}/2010-04-01/Accounts/{secrets.account_sid}/Calls/{call_sid}/UserDefinedMessage"
+    scene.application.on("/said", say_nothing)
+    async with aiohttp.ClientSession(headers=scene.gateway.authorization) as session:
+        form = {"Callback": scene.application.url("/said")}
+        async with session.post(f"{path}Subscriptions.json", data=form, ssl=False) as answer:
+            assert answer.status == 201
+        async with session.post(f"{path}s.json", data={"Content": '{"from": "outside"}'}, ssl=False) as answer:
+            sent = (await answer.json())["sid"]
+    message = await tab.wait_for("in.message")
+    assert (message["content"], message["sid"]) == ({"from": "outside"}, sent)
+    await tab.do("void calls.in.sendMessage({content: {to: 'outside'}, messageType: 'user-defined-message'})")
+    told = await scene.application.wait("/said")
+    assert (told["CallSid"], told["Content"], told["SequenceNumber"]) == (call_sid, '{"to":"outside"}', "1")
+
+
 async def test_phone_calls_a_browser_with_parameters_and_both_are_heard(scene: Scene) -> None:
     scene.application.on(
         "/voice",
@@ -139,6 +158,7 @@ async def test_phone_calls_a_browser_with_parameters_and_both_are_heard(scene: S
     assert incoming["custom"] == {"First": "Jane & Doe"}
     await tab.do("calls.in.accept()")
     await tab.wait_for("in.accept")
+    await exchange_messages(scene, tab, incoming["parameters"]["CallSid"])
     assert_near(await tab.do("hears('in')"), PHONE_HZ)
     await tab.do("calls.in.mute(true)")
     await asyncio.sleep(1.2)

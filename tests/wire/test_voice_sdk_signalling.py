@@ -10,6 +10,7 @@ import pytest
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 
 from media.engine import MediaPort
+from signaling.call_message import CallMessage
 from signaling.leg import Answered, DigitReceived, Ended, HangupCause, LegEvent, Ringing
 from signaling.peer_media import Connected, PeerMedia, PeerMediaEvent
 from signaling.voice_sdk.server import VoiceSdkServer
@@ -168,7 +169,7 @@ async def test_sdk_incoming_with_parameters_is_accepted_and_hung_up(scene: Scene
     assert await next_of(stream, DigitReceived) == DigitReceived("1", is_in_media=False)
     assert await next_of(stream, DigitReceived) == DigitReceived("#", is_in_media=False)
     assert await next_of(stream, DigitReceived) == DigitReceived("2", is_in_media=False)
-    assert leg.send_message({"from": "gateway"})
+    assert leg.send_message(CallMessage(content={"from": "gateway"}))
     assert (await tab.wait_for("in.message"))["content"] == {"from": "gateway"}
     await tab.do("void calls.in.sendMessage({content: {to: 'gateway'}, messageType: 'user-defined-message'})")
     await tab.wait_for("in.sent")

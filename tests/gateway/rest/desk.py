@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from gateway.live_calls import LiveCalls
 from gateway.outgoing import CallOrder, OutgoingCall
@@ -11,7 +11,10 @@ from gateway.rest.conferences import ConferencesApi
 from gateway.rest.dispatch import ROOT, Ask, Resource
 from gateway.rest.errors import RestError
 from gateway.rest.form import Form
+from gateway.rest.live import LiveParties
+from gateway.rest.messages import MessagesApi
 from gateway.rest.paging import Page
+from gateway.rest.streams import StreamsApi
 from gateway.session import CallSession
 from gateway.store.records import CallRecord, ConferenceRecord, Operation
 from tests.gateway.peers import ACCOUNT_SID, PeerLeg
@@ -52,7 +55,11 @@ class Desk(House):
             store=store, calls=self.calls, dialled=self.children, router=self.all.router, launch=self.launch
         )
         rooms = ConferencesApi(store=store, services=self.all, calls=self.calls, launch=self.launch)
-        self.resources: Sequence[Resource] = [*calls.resources(), *rooms.resources()]
+        parties = LiveParties(store=store, calls=self.calls, dialled=self.children)
+        streams = StreamsApi(parties=parties, beside=self.beside)
+        messages = MessagesApi(parties=parties, services=self.all)
+        apis = (calls, rooms, streams, messages)
+        self.resources: Sequence[Resource] = [resource for api in apis for resource in api.resources()]
 
     def launch(self, order: CallOrder) -> OutgoingCall | None:
         if not self.has_room:
@@ -80,26 +87,30 @@ class Desk(House):
         caller.task.add_done_callback(lambda _task: self.calls.remove(caller.session))
         return caller
 
-    async def ask(self, method: str, path: str, form: Mapping[str, str] | None = None) -> Any:
+    async def ask(
+        self, method: str, path: str, form: Mapping[str, str] | None = None, *, account_sid: str = ACCOUNT_SID
+    ) -> Any:
         """The resource of the answer; of a list its rows; None for an empty one. Raises RestError."""
         for resource in self.resources:
             found = resource.pattern.fullmatch(path)
             if found is not None:
                 ask = Ask(
-                    account_sid=ACCOUNT_SID,
+                    account_sid=account_sid,
                     parts=found.groupdict(),
                     form=Form((form or {}).items()),
-                    path=f"{ROOT}/Accounts/{ACCOUNT_SID}/{path}",
+                    path=f"{ROOT}/Accounts/{account_sid}/{path}",
                 )
                 reply = await resource.methods[method](ask)
                 await settle()
                 return list(reply.resource.rows) if isinstance(reply.resource, Page) else reply.resource
         raise AssertionError(f"no resource {path}")
 
-    async def refusal(self, method: str, path: str, form: Mapping[str, str] | None = None) -> tuple[int, int]:
+    async def refusal(
+        self, method: str, path: str, form: Mapping[str, str] | None = None, *, account_sid: str = ACCOUNT_SID
+    ) -> tuple[int, int]:
         """Status and code of a request that is refused."""
         try:
-            await self.ask(method, path, form)
+            await self.ask(method, path, form, account_sid=account_sid)
         except RestError as error:
             return error.status, error.code
         raise AssertionError(f"{method} {path} was not refused")
@@ -111,7 +122,10 @@ class Desk(House):
         return self.dialled[count]
 
 
-def asked(desk: Desk, story: Callable[[Desk], Awaitable[None]]) -> Desk:
+DeskT = TypeVar("DeskT", bound=Desk)
+
+
+def asked(desk: DeskT, story: Callable[[DeskT], Awaitable[None]]) -> DeskT:
     """The story, then everybody hangs up; nothing may be left."""
 
     async def whole() -> None:

@@ -1,7 +1,7 @@
 """Lists of calls as twilio-python reads them, page by page, against a real store and server."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -20,7 +20,8 @@ from gateway.live_calls import LiveCalls
 from gateway.outgoing import CallOrder, OutgoingCall
 from gateway.rest.auth import Credentials
 from gateway.rest.calls import CallsApi
-from gateway.rest.dispatch import RestApi
+from gateway.rest.dispatch import Ask, RestApi
+from gateway.rest.form import Form
 from gateway.routing import Router
 from gateway.store import Store
 from gateway.store.records import CallRecord
@@ -31,7 +32,8 @@ from tests.gateway.store.records import ACCOUNT, START, call, completed, url_of
 
 
 class Served:
-    def __init__(self, store: Store, base: str, scene: Scene) -> None:
+    def __init__(self, store: Store, base: str, scene: Scene, api: CallsApi) -> None:
+        self.api = api
         self.scene = scene
         self.store = store
         self.base = base
@@ -60,6 +62,7 @@ async def served(tmp_path: Path) -> AsyncIterator[Served]:
 
     def launch(order: CallOrder) -> OutgoingCall:
         placed.append(OutgoingCall(scene.services(), order))
+        store.write_soon(placed[-1].progress.record())
         return placed[-1]
 
     router = Router(scene.configuration)
@@ -71,7 +74,7 @@ async def served(tmp_path: Path) -> AsyncIterator[Served]:
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
-    yield Served(store, f"http://127.0.0.1:{runner.addresses[0][1]}", scene)
+    yield Served(store, f"http://127.0.0.1:{runner.addresses[0][1]}", scene, api)
     await runner.cleanup()
     await store.close()
 
@@ -191,3 +194,12 @@ async def test_call_asked_for_with_what_has_no_effect_says_so_on_its_record(serv
     assert served.scene.codes() == []
     await asyncio.to_thread(create, byoc="BY" + "0" * 32, call_reason="delivery")
     assert served.scene.codes() == [13750, 13750]
+
+
+async def test_call_whose_sid_was_told_is_on_disk(served: Served) -> None:
+    (create,) = (each.methods["POST"] for each in served.api.resources() if each.path == "Calls")
+    form = Form([("To", "client:bob"), ("From", "client:desk"), ("Twiml", "<Response/>")])
+    reply = await create(Ask(account_sid=ACCOUNT, parts={}, form=form, path=""))
+    assert isinstance(reply.resource, Mapping)
+    kept = await served.store.call(reply.resource["sid"])
+    assert kept is not None and (kept.status, kept.to) == ("queued", "client:bob")

@@ -175,6 +175,7 @@ def test_participant_waits_to_what_was_asked_for_and_is_recorded_as_asked() -> N
                 "CallerId": "+15550111",
                 "EarlyMedia": "true",
                 "Byoc": "BY1",
+                "JitterBufferSize": "small",
             },
         )
         bob = await desk.rung(0)
@@ -183,6 +184,7 @@ def test_participant_waits_to_what_was_asked_for_and_is_recorded_as_asked() -> N
         bob.picks_up()
         await settle()
         assert bob.media.hears == Silence()
+        assert bob.media.delay_limits_ms == [40]
         await desk.call("alice", "<Dial><Conference>town hall</Conference></Dial>")
         own, whole = desk.recordings
         assert (own.order.source, len(own.channels[0])) == ("OutboundAPI", 2)

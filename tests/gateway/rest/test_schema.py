@@ -17,6 +17,9 @@ from twilio.rest.api.v2010.account.call import CallInstance
 from twilio.rest.api.v2010.account.call.event import EventInstance
 from twilio.rest.api.v2010.account.call.notification import NotificationInstance
 from twilio.rest.api.v2010.account.call.recording import RecordingInstance as CallRecordingInstance
+from twilio.rest.api.v2010.account.call.stream import StreamInstance
+from twilio.rest.api.v2010.account.call.user_defined_message import UserDefinedMessageInstance
+from twilio.rest.api.v2010.account.call.user_defined_message_subscription import UserDefinedMessageSubscriptionInstance
 from twilio.rest.api.v2010.account.conference import ConferenceInstance
 from twilio.rest.api.v2010.account.conference.participant import ParticipantInstance
 from twilio.rest.api.v2010.account.incoming_phone_number import IncomingPhoneNumberInstance
@@ -28,7 +31,7 @@ from twilio.rest.api.v2010.account.sip.credential_list import CredentialListInst
 from twilio.rest.api.v2010.account.sip.credential_list.credential import CredentialInstance
 
 from gateway.accounts.entries import Account, Application, Credential, CredentialList, Key, PhoneNumber
-from gateway.rest import queues
+from gateway.rest import messages, queues, streams
 from gateway.rest.accounts import account_resource
 from gateway.rest.applications import application_resource
 from gateway.rest.call_events import exchange_resource, exchanged, notification_resource
@@ -126,6 +129,9 @@ def literal_keys(function: Callable[..., Any]) -> set[str]:
         (ParticipantInstance, ConferencesApi._shown_participant),
         (QueueInstance, QueuesApi._shown),
         (MemberInstance, queues._shown_member),
+        (StreamInstance, streams._resource),
+        (UserDefinedMessageInstance, messages._shown_message),
+        (UserDefinedMessageSubscriptionInstance, messages._shown_subscription),
     ],
     ids=lambda value: value.__name__,
 )

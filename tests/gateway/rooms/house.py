@@ -58,7 +58,7 @@ class House(Scene):
     async def call(self, name: str, body: str) -> Caller:
         """Somebody calls whose document is ``<Response>body</Response>``; returns when the house has settled."""
         self.documents[f"/{name}"] = f"<Response>{body}</Response>"
-        leg = PeerLeg(name, direction=Direction.INBOUND)
+        leg = self.leg_type(name, direction=Direction.INBOUND)
         leg.media = self.ports.get(name, leg.media)
         facts = CallFacts(
             sid=new_sid("CA"),

@@ -2,12 +2,15 @@
 
 import asyncio
 
+import pytest
+
 from gateway.store.records import ConferenceRecord
 from gateway.verbs.outcome import Fetch
 from media.engine import Mixed, Silence
 from media.music import entry_chime, exit_chime
-from tests.gateway.peers import ACCOUNT_SID, HOLD_MUSIC, PeerMix
+from tests.gateway.peers import ACCOUNT_SID, HOLD_MUSIC
 from tests.gateway.rooms.house import House, settle, visited
+from tests.gateway.sound_peers import PeerMix
 
 
 def room(attributes: str = "", *, dial: str = "", name: str = "Room 1") -> str:
@@ -463,6 +466,18 @@ def test_conference_speakers_nobody_asked_for_cost_nothing() -> None:
 
 def test_conference_attributes_without_effect_are_told() -> None:
     async def story(house: House) -> None:
-        await house.call("a", room('jitterBufferSize="off" eventCallbackUrl="/old" recordingConfigurationId="x"'))
+        await house.call("a", room('eventCallbackUrl="/old" recordingConfigurationId="x"'))
 
-    assert visited(House(), story).codes() == [13750] * 3
+    assert visited(House(), story).codes() == [13750] * 2
+
+
+@pytest.mark.parametrize(("size", "most_ms"), [("off", 0), ("small", 40), ("medium", 80), ("large", None), ("", None)])
+def test_conference_jitter_buffer_is_the_participants_own_for_its_stay(size: str, most_ms: int | None) -> None:
+    async def story(house: House) -> None:
+        a = await house.call("a", room(f'jitterBufferSize="{size}"' if size else ""))
+        b = await house.call("b", room())
+        await a.hangs_up()
+        assert a.leg.media.delay_limits_ms == [most_ms, None]
+        assert b.leg.media.delay_limits_ms == [None]
+
+    assert visited(House(), story).codes() == []

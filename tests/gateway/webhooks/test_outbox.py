@@ -11,7 +11,7 @@ from time import perf_counter
 import pytest_asyncio
 from aiohttp import web
 
-from gateway.store.records import NOTIFICATION, EventRecord, OwedCallback
+from gateway.store.records import NOTIFICATION, USER_MESSAGE, EventRecord, OwedCallback
 from gateway.store.store import Store
 from gateway.webhooks.client import Fetched, Request
 from gateway.webhooks.errors import FetchCode, FetchError, Retry
@@ -144,7 +144,7 @@ class Desk:
 
     async def problems(self, call_sid: str) -> list[EventRecord]:
         await self.store.flush()
-        return [event for event in await self.store.events(call_sid) if event.code in (15003, 13807)]
+        return [event for event in await self.store.events(call_sid) if event.code in (15003, 13807, 32711)]
 
 
 @pytest_asyncio.fixture
@@ -217,6 +217,13 @@ async def test_outbox_client_notification_that_fails_is_an_error_of_its_own(desk
     await desk.owe(replace(owed("CA1", 0), order_key=f"CA1{NOTIFICATION}"))
     (problem,) = await desk.problems("CA1")
     assert (problem.code, problem.level) == (13807, "error")
+
+
+async def test_outbox_message_of_a_client_that_fails_is_a_warning_of_its_own(desk: Desk) -> None:
+    desk.receiver.outcomes = [status(404)]
+    await desk.owe(replace(owed("CA1", 0), order_key=f"ZY1{USER_MESSAGE}"))
+    (problem,) = await desk.problems("CA1")
+    assert (problem.code, problem.level) == (32711, "warning")
 
 
 async def test_outbox_reply_that_is_no_document_is_delivered_and_recorded(desk: Desk) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from signaling.call_message import CallMessage
 from signaling.leg import Ended, HangupCause
 from signaling.peer_media import Connected, Digit, Failed, Gone, PeerMediaEvent
 from signaling.voice_sdk.leg import VoiceSdkLeg
@@ -136,7 +137,7 @@ class Chaos:
                 case 3 | 4:
                     self.ask(leg.answer())
                 case _:
-                    leg.send_message("hello")
+                    leg.send_message(CallMessage(content="hello"))
 
     def ask(self, work: Any) -> None:
         task = asyncio.ensure_future(work)

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from signaling.call_message import CallMessage
 from signaling.leg import (
     DigitReceived,
     Direction,
@@ -284,11 +285,50 @@ class TestToDevice:
             browser.say("message", callsid=CALL_SID, content="x" * 20_000, voiceeventsid="KX2")
             [error] = browser.wire.take()
             assert (error["payload"]["error"]["code"], error["payload"]["voiceeventsid"]) == (31212, "KX2")
-            assert leg.send_message({"hello": "page"})
+            assert leg.send_message(CallMessage(content={"hello": "page"}, sid="KX3"))
             [message] = browser.wire.take()
-            assert message["payload"]["content"] == {"hello": "page"}
+            assert (message["payload"]["content"], message["payload"]["voiceeventsid"]) == ({"hello": "page"}, "KX3")
             rig.agent.stop()
-            assert not leg.send_message("too late")
+            assert not leg.send_message(CallMessage(content="too late"))
+
+        run(scene())
+
+    def test_more_messages_than_a_page_may_send_are_refused_and_nobody_hears_them(self) -> None:
+        async def scene() -> None:
+            rig = Rig(settings=VoiceSdkSettings(call_messages_per_s=0.5, call_message_burst=3))
+            browser = rig.browser()
+            leg = await talking(rig, browser)
+            said: list[object] = []
+            leg.on_message = lambda message: said.append(message.content)
+
+            def answers(count: int) -> list[object]:
+                browser.wire.take()
+                for number in range(count):
+                    browser.say("message", callsid=CALL_SID, content=number, voiceeventsid=f"KX{number}")
+                told = [each["payload"] for each in browser.wire.take()]
+                return [each.get("acktype") or each["error"]["code"] for each in told]
+
+            assert answers(5) == ["message"] * 3 + [31206] * 2
+            assert said == [0, 1, 2]
+            await asyncio.sleep(2)
+            assert answers(2) == ["message", 31206]
+            rig.agent.stop()
+
+        run(scene())
+
+    def test_message_with_a_number_that_is_no_json_is_refused(self) -> None:
+        async def scene() -> None:
+            rig = Rig()
+            browser = rig.browser()
+            leg = await talking(rig, browser)
+            browser.wire.take()
+            leg.on_message = lambda message: pytest.fail("nothing to be said")
+            browser.connection.receive(
+                f'{{"type": "message", "payload": {{"callsid": "{CALL_SID}", "content": 1e999}}}}'
+            )
+            [error] = browser.wire.take()
+            assert error["payload"]["error"]["code"] == 31212
+            rig.agent.stop()
 
         run(scene())
 
