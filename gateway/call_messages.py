@@ -55,7 +55,7 @@ class Conversation:
     def __init__(self, services: Services, facts: CallFacts, *, leg_id: str) -> None:
         self._services = services
         self._facts = facts
-        self._timeline = Timeline(services, call_sid=facts.sid, leg_id=leg_id)
+        self._timeline = Timeline(services, facts, leg_id=leg_id)
         self._subscriptions: dict[str, Subscription] = {}
         self._kept: OrderedDict[str, Sent | Subscription] = OrderedDict()
         self._received = 0

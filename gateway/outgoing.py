@@ -66,7 +66,7 @@ class OutgoingCall:
         self._services = services
         self._order = order
         self.facts = order.facts
-        timeline = Timeline(services, call_sid=order.facts.sid, leg_id="")
+        timeline = Timeline(services, order.facts, leg_id="")
         self.progress = CallProgress(services, order.facts, timeline, order.telling, status=CallStatus.QUEUED)
         self.session: CallSession | None = None
         self._following: Fetch | Given | None = order.document

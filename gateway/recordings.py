@@ -291,6 +291,7 @@ class Recordings:
         )
         event = EventRecord(
             call_sid=record.call_sid,
+            account_sid=record.account_sid,
             at=self._now(),
             name="recording",
             level="info" if is_there else "warning",

@@ -73,7 +73,7 @@ class CallSession:
         self._progress = progress or CallProgress(
             services,
             facts,
-            Timeline(services, call_sid=facts.sid, leg_id=leg.leg_id),
+            Timeline(services, facts, leg_id=leg.leg_id),
             Telling(url=script.status_callback or None, method=script.status_callback_method),
             status=CallStatus.RINGING,
         )

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import structlog
 
-from gateway.parameters import Parameters
+from gateway.parameters import CallFacts, Parameters
 from gateway.services import Services
 from gateway.store.records import EventRecord, Operation, OwedCallback
 from gateway.twiml import Problem
@@ -36,16 +36,20 @@ MOST_STEPS: Final = 1000
 
 
 class Timeline:
-    """call_sid: whose record it is; leg_id: for the log."""
+    """facts: of the call whose record it is; leg_id: for the log."""
 
-    def __init__(self, services: Services, *, call_sid: str, leg_id: str) -> None:
+    def __init__(self, services: Services, facts: CallFacts, *, leg_id: str) -> None:
         self._services = services
-        self._call_sid = call_sid
+        self._call_sid = call_sid = facts.sid
+        self._account_sid = facts.account_sid
         self._steps = 0
         self.log = _log.bind(call_sid=call_sid, leg_id=leg_id)
 
-    def event(self, name: str, **more: Any) -> EventRecord:
-        return EventRecord(call_sid=self._call_sid, at=self._services.now(), name=name, **more)
+    def event(self, name: str, *, code: int | None = None, **more: Any) -> EventRecord:
+        account_sid = None if code is None else self._account_sid
+        return EventRecord(
+            call_sid=self._call_sid, account_sid=account_sid, at=self._services.now(), name=name, code=code, **more
+        )
 
     def note(self, *records: Operation) -> None:
         if records:

@@ -102,6 +102,7 @@ class Transcriber:
         log.warning("not transcribed", recording_sid=record.sid, call_sid=record.call_sid, reason=message)
         return EventRecord(
             call_sid=record.call_sid,
+            account_sid=record.account_sid,
             at=self._now(),
             name="problem",
             level="warning",

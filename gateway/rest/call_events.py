@@ -27,10 +27,10 @@ from gateway.webhooks.errors import without_credentials
 
 NOTIFICATION: Final = "NO"
 _EXCHANGE: Final = "EV"
-_LEVELS: Final = {"0": "error", "1": "warning"}
-_LOGS: Final = {level: log for log, level in _LEVELS.items()}
+LEVELS: Final = {"0": "error", "1": "warning"}
+LOGS: Final = {level: log for log, level in LEVELS.items()}
 _MOST_POSITIONS: Final = 2**63
-_MOST_ON_A_PAGE: Final = 100
+MOST_ON_A_PAGE: Final = 100
 """Lines with their bodies are long: a page of more of them would hold up the loop while it is written."""
 _MOST_EXCHANGES: Final = 500
 """As many as the trace keeps of a call."""
@@ -69,10 +69,10 @@ class CallEventsApi:
 
     async def _list_notifications(self, ask: Ask) -> Reply:
         call_sid = await self._call_sid(ask)
-        log = ask.form.choice("Log", tuple(_LEVELS), default=None)
+        log = ask.form.choice("Log", tuple(LEVELS), default=None)
         search = EventSearch(
             call_sid=call_sid,
-            levels=tuple(_LOGS) if log is None else (_LEVELS[log],),
+            levels=tuple(LOGS) if log is None else (LEVELS[log],),
             with_code=True,
             at=between(ask.form.instants("MessageDate")),
         )
@@ -90,7 +90,7 @@ class CallEventsApi:
         if position is None:
             raise not_found(ask.path)
         search = EventSearch(
-            call_sid=call_sid, levels=tuple(_LOGS), with_code=True, above=position - 1, below=position + 1
+            call_sid=call_sid, levels=tuple(LOGS), with_code=True, above=position - 1, below=position + 1
         )
         found, _ = await self._store.search_events(search, size=1)
         if not found:
@@ -102,7 +102,7 @@ class CallEventsApi:
     async def _page(self, ask: Ask, search: EventSearch, prefix: str, key: str) -> tuple[Page, list[EventRecord]]:
         """The page without its rows, and the lines they are made of. Raises RestError 21481."""
         asked = asked_page(ask.form)
-        asked = replace(asked, size=min(asked.size, _MOST_ON_A_PAGE))
+        asked = replace(asked, size=min(asked.size, MOST_ON_A_PAGE))
         token = asked.after or asked.before
         if token is not None:
             position = position_of(token, prefix, search.call_sid)
@@ -115,7 +115,7 @@ class CallEventsApi:
 
     async def _exchanges_of(self, lines: Sequence[EventRecord]) -> list[EventRecord | None]:
         """Of each line the last exchange before it with the same address, as far as it is kept."""
-        urls = {url for line in lines if (url := _shown_url(line)) is not None}
+        urls = {url for line in lines if (url := shown_url(line)) is not None}
         if not urls:
             return [None] * len(lines)
         search = EventSearch(
@@ -126,7 +126,7 @@ class CallEventsApi:
         )
         found, _ = await self._store.search_events(search, size=1 if len(lines) == 1 else _MOST_EXCHANGES)
         return [
-            next((each for each in found if each.url == _shown_url(line) and each.position < line.position), None)
+            next((each for each in found if each.url == shown_url(line) and each.position < line.position), None)
             for line in lines
         ]
 
@@ -163,9 +163,12 @@ def exchange_resource(line: EventRecord) -> dict[str, Any]:
     }
 
 
-def notification_resource(line: EventRecord, *, account_sid: str, exchange: EventRecord | None) -> dict[str, Any]:
+def notification_resource(
+    line: EventRecord, *, account_sid: str, exchange: EventRecord | None, is_below_call: bool = True
+) -> dict[str, Any]:
     """The Notification resource as lists have it. exchange: the request it is about, None if it is not kept."""
     sid = line_sid(NOTIFICATION, line.call_sid, line.position)
+    parent = f"Calls/{line.call_sid}/" if is_below_call else ""
     return {
         "sid": sid,
         "account_sid": account_sid,
@@ -174,13 +177,13 @@ def notification_resource(line: EventRecord, *, account_sid: str, exchange: Even
         "date_created": rfc2822(line.at),
         "date_updated": rfc2822(line.at),
         "error_code": str(line.code),
-        "log": _LOGS[line.level],
+        "log": LOGS[line.level],
         "message_date": rfc2822(line.at),
         "message_text": redact_text(line.message),
         "more_info": f"https://www.twilio.com/docs/errors/{line.code}",
         "request_method": None if exchange is None else exchange.details.get("method"),
-        "request_url": _shown_url(line),
-        "uri": f"{ROOT}/Accounts/{account_sid}/Calls/{line.call_sid}/Notifications/{sid}.json",
+        "request_url": shown_url(line),
+        "uri": f"{ROOT}/Accounts/{account_sid}/{parent}Notifications/{sid}.json",
     }
 
 
@@ -200,6 +203,6 @@ def _params(line: EventRecord) -> list[tuple[str, str]]:
     return [(str(name), str(value)) for name, value in found] if isinstance(found, list) else []
 
 
-def _shown_url(line: EventRecord) -> str | None:
+def shown_url(line: EventRecord) -> str | None:
     """As the trace writes it."""
     return None if line.url is None else redact_text(without_credentials(line.url))

@@ -129,7 +129,7 @@ class ConferencesApi:
         room, name = await self._room_to_join(ask)
         wanted = participant_order(ask.form, room=name, account_sid=ask.account_sid, router=self._services.router)
         facts = wanted.order.facts
-        timeline = Timeline(self._services, call_sid=facts.sid, leg_id="")
+        timeline = Timeline(self._services, facts, leg_id="")
         admission = replace(admission_of(_Expected(facts, timeline), wanted.noun, None), participant=wanted.participant)
         try:
             room = self._conferences.invite(

@@ -17,6 +17,7 @@ from gateway.rest.dispatch import Resource
 from gateway.rest.keys import KeysApi
 from gateway.rest.live import LiveParties
 from gateway.rest.messages import MessagesApi
+from gateway.rest.notifications import NotificationsApi
 from gateway.rest.numbers import NumbersApi
 from gateway.rest.queues import QueuesApi
 from gateway.rest.shelf import RecordingShelf
@@ -41,6 +42,7 @@ def resources_of(
     apis = (
         CallsApi(store=store, calls=calls, dialled=services.dialled, router=services.router, launch=place),
         CallEventsApi(store=store, calls=calls, dialled=services.dialled),
+        NotificationsApi(store=store),
         CallRecordingsApi(store=store, calls=calls, recordings=recordings, files=shelf, public_url=public_url),
         StreamsApi(parties=parties, beside=services.beside),
         MessagesApi(parties=parties, services=services),

@@ -134,7 +134,7 @@ def encode(operations: Iterable[Operation], positions: Iterator[int]) -> Rows:
         Statement.PUT_RECORDING: [RECORDING_ROWS.encode(each) for each in recordings.values()],
         Statement.PUT_CONFERENCE: [CONFERENCE_ROWS.encode(each) for each in conferences.values()],
         Statement.PUT_QUEUE: [QUEUE_ROWS.encode(each) for each in queues.values()],
-        Statement.ADD_EVENT: [(*EVENT_ROWS.encode(each)[:-1], next(positions)) for each in events],
+        Statement.ADD_EVENT: [_placed(EVENT_ROWS.encode(each), next(positions)) for each in events],
         Statement.ADD_OWED: list(owed.values()),
         Statement.DEFER: list(deferred.values()),
         Statement.SETTLE: settled,
@@ -147,6 +147,11 @@ def encode(operations: Iterable[Operation], positions: Iterator[int]) -> Rows:
         Statement.PUT_CONFIGURED: [CONFIGURED_ROWS.encode(each) for each in configured.values() if each is not None],
     }
     return {statement: found for statement, found in rows.items() if found}
+
+
+def _placed(row: Row, position: int) -> Row:
+    """An event's row with its position, which stands ahead of the account."""
+    return (*row[:-2], position, row[-1])
 
 
 def scrubbed(rows: Rows) -> Rows:

@@ -15,6 +15,7 @@ from typing import IO, Any
 import structlog
 
 from gateway.store.batch import Row, Rows, Statement
+from gateway.store.schema import EVENTS
 
 _log = structlog.get_logger()
 
@@ -73,5 +74,12 @@ def _sync_directory(path: Path) -> None:
 def _rows(found: dict[str, list[list[Any]]]) -> Rows:
     rows: dict[Statement, list[Row]] = {}
     for name, many in found.items():
-        rows[Statement(name)] = [tuple(row) for row in many]
+        statement = Statement(name)
+        rows[statement] = [_widened(statement, row) for row in many]
     return rows
+
+
+def _widened(statement: Statement, row: list[Any]) -> Row:
+    """A row that an older version wrote has no cells for columns that came later."""
+    missing = len(EVENTS.columns) - len(row) if statement is Statement.ADD_EVENT else 0
+    return (*row, *[None] * missing)

@@ -164,6 +164,7 @@ class EventRecord:
 
     level: info, warning or error. name: what happened, such as ``ringing`` or ``webhook``. code: Twilio's.
     position: order of writing, given by the store.
+    account_sid: whose the call is; needed of warnings and errors with a code only, which are listed by account.
     """
 
     call_sid: str
@@ -178,6 +179,7 @@ class EventRecord:
     leg_id: str | None = None
     details: Mapping[str, object] = field(default_factory=dict)
     position: int = 0
+    account_sid: str | None = None
 
 
 NOTIFICATION: Final = " notification"

@@ -37,7 +37,14 @@ FINISHED_CALLS: Final = is_in(FINAL_CALL_STATUSES)
 UNTIMELY_CALLS: Final = untimely(finished=FINISHED_CALLS, answered=ANSWERED)
 UNFINISHED_RECORDINGS: Final = not_in(FINAL_RECORDING_STATUSES)
 UNFINISHED_CONFERENCES: Final = not_in(("completed",))
+NOTIFICATIONS: Final = "code IS NOT NULL AND level IN ('error', 'warning')"
 """Conditions, word for word those of the partial indexes: a bound parameter would keep the index from being used."""
+
+
+def _of_notifications(name: str, *columns: str) -> sa.Index:
+    """Of the few lines of all timelines that are notifications of their account."""
+    where = sa.text(NOTIFICATIONS)
+    return sa.Index(name, "account_sid", *columns, sqlite_where=where, postgresql_where=where)
 
 
 def _of_finished_calls(name: str, *columns: str) -> sa.Index:
@@ -157,7 +164,10 @@ EVENTS: Final = sa.Table(
     column_of("leg_id", null=True),
     column_of("details", Json),
     sa.Column("position", sa.BigInteger, nullable=False),
+    column_of("account_sid", null=True),
     sa.PrimaryKeyConstraint("call_sid", "position"),
+    _of_notifications("notifications_by_level", "level", "at", "position"),
+    _of_notifications("notifications_by_position", "position"),
     sqlite_with_rowid=False,
 )
 
@@ -308,6 +318,23 @@ _CONFIGURED: Final = (
     " kind TEXT NOT NULL, date_created FLOAT NOT NULL, date_updated FLOAT NOT NULL, details TEXT NOT NULL) {end}"
 )
 
+
+def _index_notifications(connection: sa.Connection) -> None:
+    # "IF NOT EXISTS" of a column, which SQLite has not.
+    if "account_sid" not in {column["name"] for column in sa.inspect(connection).get_columns("events")}:
+        connection.execute(sa.text("ALTER TABLE events ADD COLUMN account_sid TEXT"))
+    for statement in _NOTIFICATIONS:
+        connection.execute(sa.text(statement))
+
+
+_NOTICED: Final = "code IS NOT NULL AND level IN ('error', 'warning')"
+_NOTIFICATIONS: Final = (
+    "UPDATE events SET account_sid = (SELECT calls.account_sid FROM calls WHERE calls.sid = events.call_sid)"
+    f" WHERE {_NOTICED}",
+    f"CREATE INDEX IF NOT EXISTS notifications_by_level ON events (account_sid, level, at, position) WHERE {_NOTICED}",
+    f"CREATE INDEX IF NOT EXISTS notifications_by_position ON events (account_sid, position) WHERE {_NOTICED}",
+)
+
 _TABLE_END: Final = {"sqlite": "WITHOUT ROWID", "postgresql": ""}
 _ROOMS: Final = (
     "CREATE TABLE IF NOT EXISTS conferences (sid TEXT NOT NULL PRIMARY KEY,"
@@ -329,6 +356,7 @@ MIGRATIONS: Final[tuple[Migration, ...]] = (
     Migration(_add_rooms, readable_from=1),
     Migration(_index_call_filters, readable_from=1),
     Migration(_add_configured, readable_from=1),
+    Migration(_index_notifications, readable_from=1),
 )
 """Entry 0 leads from version 1 to version 2, and so on. A fresh database is made by the table definitions."""
 

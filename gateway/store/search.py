@@ -9,7 +9,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from gateway.store.schema import CONFERENCES, EVENTS, QUEUES, RECORDINGS
+from gateway.store.schema import CONFERENCES, EVENTS, NOTIFICATIONS, QUEUES, RECORDINGS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +101,44 @@ class QueueSearch:
     def conditions(self) -> "Iterator[sa.ColumnElement[bool]]":
         yield QUEUES.c.account_sid == self.account_sid
         yield QUEUES.c.date_deleted.is_(None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mark:
+    """Where a line lies among an account's notifications: they run by time, and by position within a moment."""
+
+    at: datetime
+    position: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class NotificationSearch:
+    """An account's warnings and errors with a code. behind: older than this; ahead: newer; neither: the newest."""
+
+    account_sid: str
+    levels: tuple[str, ...]
+    at: Between = Between()
+    behind: Mark | None = None
+    ahead: Mark | None = None
+
+    def conditions(self, level: str) -> "Iterator[sa.ColumnElement[bool] | sa.TextClause]":
+        """Of one level: an index has its lines in the list's order."""
+        yield EVENTS.c.account_sid == self.account_sid
+        yield EVENTS.c.level == level
+        yield sa.text(NOTIFICATIONS)
+        start, end = self.at.start, self.at.end
+        # Of two bounds on one side a database would walk from one to the other.
+        if self.behind is not None and (end is None or self.behind.at < end):
+            end = None
+            yield sa.tuple_(EVENTS.c.at, EVENTS.c.position) < _mark(self.behind)
+        if self.ahead is not None and (start is None or self.ahead.at >= start):
+            start = None
+            yield sa.tuple_(EVENTS.c.at, EVENTS.c.position) > _mark(self.ahead)
+        yield from Between(start=start, end=end).conditions(EVENTS.c.at)
+
+
+def _mark(mark: Mark) -> "sa.Tuple":
+    return sa.tuple_(sa.literal(mark.at.timestamp(), sa.Float(53)), sa.literal(mark.position, sa.BigInteger))
 
 
 @dataclass(frozen=True, kw_only=True)

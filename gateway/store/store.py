@@ -47,6 +47,7 @@ from gateway.store.schema import (
     EVENTS,
     LEG_ROWS,
     LEGS,
+    NOTIFICATIONS,
     OUTBOX,
     OUTBOX_ROWS,
     QUEUE_ROWS,
@@ -58,7 +59,15 @@ from gateway.store.schema import (
     UNFINISHED_RECORDINGS,
     migrate,
 )
-from gateway.store.search import CallSearch, ConferenceSearch, EventSearch, Place, QueueSearch, RecordingSearch
+from gateway.store.search import (
+    CallSearch,
+    ConferenceSearch,
+    EventSearch,
+    NotificationSearch,
+    Place,
+    QueueSearch,
+    RecordingSearch,
+)
 from gateway.store.writer import Outcome, StorageUnavailable, Submission, Writer
 
 _log = structlog.get_logger()
@@ -301,6 +310,21 @@ class Store:
         order = EVENTS.c.position.asc() if is_back else EVENTS.c.position.desc()
         found = await self._many(EVENT_ROWS, *search.conditions(), order=(order,), limit=size + 1)
         return found[:size][:: -1 if is_back else 1], len(found) > size
+
+    async def search_notifications(self, search: NotificationSearch, *, size: int) -> tuple[list[EventRecord], bool]:
+        """Newest first, those next ahead of search.ahead where that is given; and whether there are more that way."""
+        is_back = search.ahead is not None
+        order = [column.asc() if is_back else column.desc() for column in (EVENTS.c.at, EVENTS.c.position)]
+        found: list[EventRecord] = []
+        for level in search.levels:
+            found += await self._many(EVENT_ROWS, *search.conditions(level), order=order, limit=size + 1)
+        found.sort(key=lambda line: (line.at, line.position), reverse=not is_back)
+        return found[:size][:: -1 if is_back else 1], len(found) > size
+
+    async def notifications_at(self, account_sid: str, position: int) -> list[EventRecord]:
+        """The account's notification at this position; of two processes on one database it may be two."""
+        here = EVENTS.c.position == position
+        return await self._many(EVENT_ROWS, EVENTS.c.account_sid == account_sid, here, sa.text(NOTIFICATIONS), limit=10)
 
     async def legs_of(self, call_sids: Sequence[str]) -> list[LegRecord]:
         return await self._many(LEG_ROWS, LEGS.c.call_sid.in_(call_sids), order=(LEGS.c.created_at,))

@@ -32,7 +32,7 @@ class CalledParty:
         # The fallback document of the parent speaks to the caller; it is none for the callee.
         self.script = Script()
         self.cookies = CallCookies()
-        self.timeline = Timeline(parent.services, call_sid=facts.sid, leg_id=leg.leg_id)
+        self.timeline = Timeline(parent.services, facts, leg_id=leg.leg_id)
         self.refusal = HangupCause.NORMAL
         self.is_answered = True
 

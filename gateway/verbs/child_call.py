@@ -78,7 +78,7 @@ class ChildCall:
         if isinstance(leg, Transferable):
             leg.accept_transfers(False)
         services, facts = self._attempt.services, self._attempt.facts
-        timeline = Timeline(services, call_sid=facts.sid, leg_id=leg.leg_id)
+        timeline = Timeline(services, facts, leg_id=leg.leg_id)
         progress = self._attempt.progress(timeline, way.telling)
         session = CallSession(
             services,

@@ -167,7 +167,7 @@ def _child_of(call: ScriptedCall, verb: Dial, noun: Application, base_url: str |
     progress = CallProgress(
         call.services,
         facts,
-        Timeline(call.services, call_sid=facts.sid, leg_id=call.leg.leg_id),
+        Timeline(call.services, facts, leg_id=call.leg.leg_id),
         telling_for(call, noun.status, base_url),
         status=CallStatus.QUEUED,
     )

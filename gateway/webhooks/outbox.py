@@ -269,6 +269,7 @@ class Outbox:
             settled,
             EventRecord(
                 call_sid=callback.call_sid,
+                account_sid=callback.account_sid or None,
                 at=self._now(),
                 name="problem",
                 level=level,

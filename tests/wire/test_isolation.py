@@ -114,7 +114,9 @@ async def _records(url: str, account_sid: str) -> dict[str, str]:
         )
         # Of the call and of the conference, so that both have a recording by this name.
         sound = replace(recording(ended.sid, "completed"), account_sid=account_sid, conference_sid=conference.sid)
-        warning = EventRecord(call_sid=ended.sid, at=START, name="problem", level="warning", code=12200)
+        warning = EventRecord(
+            call_sid=ended.sid, account_sid=account_sid, at=START, name="problem", level="warning", code=12200
+        )
         await store.write(ended, sound, conference, queue, warning)
         (written,) = await store.events(ended.sid)
     finally:

@@ -22,6 +22,7 @@ from gateway.sids import new_sid
 from gateway.store import StorageUnavailable, Store
 from gateway.store.database import open_engine
 from gateway.store.records import ConfiguredRecord, DeferredCallback, DeletedConfigured, SettledCallback
+from tests.gateway.store import test_notifications as notifications
 from tests.gateway.store.records import START, call, completed, event, leg, owed, recording
 from tests.gateway.store.test_call_list import check
 
@@ -132,6 +133,26 @@ async def test_postgres_call_list_is_what_walking_through_all_calls_would_find(s
 
     await asyncio.to_thread(checked)
     assert not store.is_away
+
+
+async def test_postgres_notifications_are_what_walking_through_all_lines_would_find(store: Store) -> None:
+    await notifications.check(store)
+
+
+async def test_postgres_notifications_are_found_by_their_indexes(store: Store, server: Server) -> None:
+    def checked() -> None:
+        engine = open_engine(server.url)
+        for search, steps in notifications.plans(engine):
+            text = "\n".join(steps)
+            assert "notifications_by_level" in text and "Seq Scan" not in text, (search, text)
+        engine.dispose()
+
+    await asyncio.to_thread(checked)
+    assert not store.is_away
+
+
+async def test_postgres_notifications_of_an_older_database_are_their_accounts(server: Server, tmp_path: Path) -> None:
+    await notifications.check_migration(server.url, tmp_path / "journal")
 
 
 async def test_postgres_text_it_refuses_is_kept_all_the_same(store: Store) -> None:
