@@ -10,6 +10,7 @@ import ipaddress
 import itertools
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeAlias, Union
 from weakref import WeakKeyDictionary
 
@@ -153,14 +154,20 @@ def pack_address(address: tuple[str, int] | None) -> int:
     """
     if address is None:
         return 0
-    host, port = ipaddress.IPv4Address(address[0]), address[1]
+    host, port = _host_number(address[0]), address[1]
     if not 0 < port < 65536:
         raise ValueError(f"expected a port number, found {port}")
-    if host.is_unspecified or host.is_multicast or host == BROADCAST:
-        return 0
-    return int(host) << 16 | port
+    return host << 16 | port if host else 0
 
 
+@lru_cache(maxsize=4096)
+def _host_number(literal: str) -> int:
+    """IPv4; 0 for what is no host's address. Raises ValueError."""
+    host = ipaddress.IPv4Address(literal)
+    return 0 if host.is_unspecified or host.is_multicast or host == BROADCAST else int(host)
+
+
+@lru_cache(maxsize=4096)
 def _learn_host(learn_from: str | None) -> int:
     """IPv4 as a number; 0 for None and for signalling that does not come over IPv4, as sound does."""
     host = ipaddress.ip_address(learn_from) if learn_from else None
@@ -380,7 +387,7 @@ class MediaPort:
 
     def statistics(self) -> PortStatistics:
         """As they are now; of a closed port as they were at the end."""
-        return self._last_statistics or read_statistics(self._thread.state.ports[self.slot])
+        return self._last_statistics or read_statistics(self._thread.port_counters[self.slot])
 
     def close(self) -> None:
         """Idempotent. No packet passes any more; who heard this port hears silence, recordings of it go on silent."""
@@ -417,7 +424,7 @@ class MediaPort:
     def note_sockets_returned(self) -> None:
         """For the engine: the thread has let go; nothing changes any more."""
         self._is_closed = True
-        self._last_statistics = read_statistics(self._thread.state.ports[self.slot])
+        self._last_statistics = read_statistics(self._thread.port_counters[self.slot])
         self._sounds.clear()
         self._transport.close()
         self._on_datagram = None

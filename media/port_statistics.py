@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from media.kernel import layout
+from media.thread import PORT_COUNTERS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,13 +43,14 @@ class PortStatistics:
     rtt_ms: float | None = None
 
 
-def read_statistics(record: np.void) -> PortStatistics:
-    value = {name: int(record[name]) for name in _COUNTED}
+def read_statistics(counters: np.void) -> PortStatistics:
+    """counters: a row of MediaThread.port_counters."""
+    value = dict(zip(PORT_COUNTERS, counters.item(), strict=True))
     lost = value["lost_before_stream"]
     if value["has_stream"]:
         lost += max(value["highest"] - value["first_sequence"] + 1 - value["received_in_stream"], 0)
     has_report = value["reports_in"] > 0
-    clock_hz = max(int(record["clock_factor"]), 1) * layout.RATE_HZ
+    clock_hz = max(value["clock_factor"], 1) * layout.RATE_HZ
     return PortStatistics(
         packets_received=value["packets_in"],
         octets_received=value["octets_in"],
@@ -72,10 +74,3 @@ def read_statistics(record: np.void) -> PortStatistics:
         far_jitter_ms=value["far_jitter"] * 1000 / clock_hz if has_report else None,
         rtt_ms=value["rtt_us"] / 1000 if value["rtt_us"] else None,
     )
-
-
-_COUNTED = tuple(
-    "packets_in octets_in packets_out octets_out lost_before_stream has_stream highest first_sequence"
-    " received_in_stream late reordered duplicates concealed jitter_q4 foreign malformed forged refused unsent"
-    " far_lost far_jitter rtt_us reports_in video_in video_out video_dropped".split()
-)
