@@ -1,6 +1,5 @@
 """What remains of a leg that is over: how it was reached, why it ended, what its sound was like. Pure."""
 
-from dataclasses import asdict
 from datetime import datetime
 
 from gateway.store.records import LegRecord
@@ -27,5 +26,5 @@ def leg_record(
         codec=next(iter(leg.codec_names), None),
         cause=ended.cause.value if ended is not None else None,
         sip_status=ended.sip_status if ended is not None else None,
-        statistics=asdict(leg.media.statistics()) if answered_at is not None else {},
+        statistics=dict(vars(leg.media.statistics())) if answered_at is not None else {},
     )

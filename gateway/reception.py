@@ -121,7 +121,7 @@ class Reception:
             await call.run()
             # Whoever asks for the call hears of its end from here, until storage has it.
             with contextlib.suppress(StorageUnavailable):
-                await self._store.flush()
+                await self._store.written()
         finally:
             self._calls.remove(call)
 

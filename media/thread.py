@@ -41,11 +41,18 @@ _HANDBACK = struct.Struct("<4q")
 _COMMAND = struct.Struct(f"<{layout.COMMAND_WORDS}q")
 _NO_WORDS = (0,) * layout.COMMAND_WORDS
 
+PORT_COUNTERS = tuple(
+    "packets_in octets_in packets_out octets_out lost_before_stream has_stream highest first_sequence"
+    " received_in_stream late reordered duplicates concealed jitter_q4 foreign malformed forged refused unsent"
+    " far_lost far_jitter rtt_us reports_in clock_factor video_in video_out video_dropped".split()
+)
+
 
 class MediaThread:
     """State, pipes and thread of one engine. on_event: called on the loop with the eight words of a fact.
 
     on_datagram: called there too, with slot, generation, packed sender and octets of what is neither RTP nor RTCP.
+    port_counters: the fields PORT_COUNTERS of each port, a row each, as they are now.
     ready_fd: where the blocks of recordings are announced, READY_WORDS words each; read by a thread of its own.
     """
 
@@ -56,6 +63,7 @@ class MediaThread:
         on_datagram: Callable[[int, int, int, bytes], None],
     ) -> None:
         self.state = state
+        self.port_counters = state.ports[list(PORT_COUNTERS)]
         self._on_event = on_event
         self._on_datagram = on_datagram
         self._backlog: deque[bytes] = deque()

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from gateway.console.rows import call_row, recording_row
-from gateway.store.records import CallRecord, EventRecord, LegRecord, Operation, RecordingRecord
+from gateway.store.records import CallRecord, DraftedEvent, EventRecord, LegRecord, Operation, RecordingRecord
 
 GATHER_S: Final = 0.15
 MOST_WAITING: Final = 1000
@@ -98,7 +98,7 @@ class Audience:
                 case RecordingRecord(sid=sid, call_sid=call_sid):
                     self._recordings[sid] = operation
                     self._stories[call_sid] = None
-                case EventRecord(call_sid=call_sid) | LegRecord(call_sid=call_sid):
+                case EventRecord(call_sid=call_sid) | DraftedEvent(call_sid=call_sid) | LegRecord(call_sid=call_sid):
                     self._stories[call_sid] = None
                 case _:
                     continue

@@ -7,6 +7,7 @@ Source: RFC 3261 20.7, 22.4 (Authorization); RFC 4568 9.1 (inline keys in SDP); 
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 
 HIDDEN: Final = "(hidden)"
@@ -18,13 +19,8 @@ _WORDS: Final = (
 _SECRET_NAMES: Final = frozenset(
     {"authorization", "proxy-authorization", "authentication-info", "x-twilio-signature", "signature", "pwd"}
 )
-# What nearly every message has, and nothing secret in it but what URIs may hold.
-_PLAIN_HEADERS: Final = frozenset(
-    {
-        "via", "from", "to", "call-id", "cseq", "contact", "max-forwards", "user-agent", "server", "allow", "supported",
-        "content-type", "content-length", "route", "record-route", "expires", "accept", "session-expires", "min-se",
-    }
-)  # fmt: skip
+_PROOFS: Final = frozenset({"www-authenticate", "proxy-authenticate", "authentication-info"})
+_LONGEST_NAME: Final = 64
 # user:password@ behind any scheme; sip and sips have no slashes.
 _USERINFO: Final = re.compile(r"(://[^\s/?#:@<>\"']{0,256}):[^\s/?#@<>\"']{1,512}@")
 _SIP_USERINFO: Final = re.compile(r"(\b[sS][iI][pP][sS]?:[^\s/?#:@<>\"']{0,256}):[^\s/?#@<>\"']{1,512}@")
@@ -38,7 +34,8 @@ _NAMED: Final = re.compile(
 _DIGEST: Final = re.compile(r"(\b(?:response|nextnonce|rspauth|cnonce|opaque)\s*=\s*)(\"[^\"]*\"|[^\s,;]+)", re.I)
 _CRYPTO: Final = re.compile(r"(\binline:)[^\s|]+", re.I)
 _ICE: Final = re.compile(r"(^a=ice-pwd:)[^\r\n]*", re.I | re.M)
-_LINE_END: Final = re.compile(r"\r\n?")
+# The one colon of a user without a password: nothing in front of it could be part of a user's name.
+_BARE_SIP: Final = ("<sip", " sip", "<sips", " sips")
 _FOLD: Final = re.compile(r"\n[ \t]+")
 _NAME_OF_DIGEST: Final = re.compile(r"\b(username|realm)\s*=\s*(\"[^\"\r\n]{0,256}\")", re.I)
 
@@ -79,11 +76,13 @@ def redact_sip(text: str) -> str:
     Lines of the result end in a plain line feed, headers are unfolded.
     """
     # A header may go on in the next line, and a lenient reader ends lines in several ways.
-    head, blank, body = _LINE_END.sub("\n", text).partition("\n\n")
-    head = "\n".join([_header(line) for line in _FOLD.sub(" ", head).split("\n")])
-    if "://" in head:
-        head = _USERINFO.sub(rf"\1:{HIDDEN}@", head)
-    head = _SIP_USERINFO.sub(rf"\1:{HIDDEN}@", head)
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    head, blank, body = text.partition("\n\n")
+    if "\n " in head or "\n\t" in head:
+        head = _FOLD.sub(" ", head)
+    head = "\n".join([_header(line) for line in head.split("\n")])
+    if _may_have_passwords(head):
+        head = _SIP_USERINFO.sub(rf"\1:{HIDDEN}@", _USERINFO.sub(rf"\1:{HIDDEN}@", head))
     if "eyJ" in head:
         head = _TOKEN.sub(HIDDEN, head)
     if not body:
@@ -95,20 +94,36 @@ def redact_sip(text: str) -> str:
     return head + blank + body
 
 
+def _may_have_passwords(head: str) -> bool:
+    """False where every @ stands behind a user alone, or behind a blank, as nearly always."""
+    for before in head.split("@")[:-1]:
+        scheme, _, user = before.rpartition(":")
+        if not scheme.endswith(_BARE_SIP) and " " not in user:
+            return True
+    return False
+
+
 def _header(line: str) -> str:
     """One line of a head; a start line has no name before a colon that anybody would know."""
     name, colon, value = line.partition(":")
-    key = name.strip().lower()
-    if not colon or key in _PLAIN_HEADERS:
+    is_plain = _is_plain_as_known if len(name) <= _LONGEST_NAME else _is_plain
+    if not colon or is_plain(name):
         return line
-    match key:
-        case "authorization" | "proxy-authorization":
-            scheme = value.split(maxsplit=1)[0][:20] if value.strip() else ""
-            kept = "".join(f"{name}={text}, " for name, text in _NAME_OF_DIGEST.findall(value))
-            return f"{name}: {scheme} {kept}{HIDDEN}"
-        case "www-authenticate" | "proxy-authenticate" | "authentication-info":
-            return name + colon + _DIGEST.sub(rf"\1{HIDDEN}", value)
-        case _ if is_secret_name(key):
-            return f"{name}: {HIDDEN}"
-        case _:
-            return line
+    key = name.strip().lower()
+    if key in ("authorization", "proxy-authorization"):
+        scheme = value.split(maxsplit=1)[0][:20] if value.strip() else ""
+        kept = "".join(f"{name}={text}, " for name, text in _NAME_OF_DIGEST.findall(value))
+        return f"{name}: {scheme} {kept}{HIDDEN}"
+    if key in _PROOFS:
+        return name + colon + _DIGEST.sub(rf"\1{HIDDEN}", value)
+    return f"{name}: {HIDDEN}"
+
+
+def _is_plain(name: str) -> bool:
+    """Whether a header of this name is shown as it is."""
+    key = name.strip().lower()
+    return key not in _PROOFS and not is_secret_name(key)
+
+
+# The same names stand in message after message.
+_is_plain_as_known: Final = lru_cache(maxsize=1024)(_is_plain)

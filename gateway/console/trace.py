@@ -2,7 +2,8 @@
 
 Both are told here by those who carry them, go through redaction.py and become lines of the call's timeline, so that
 they live as long as the call's record. Bounded: so many of each a call, so many octets of each, and a message that
-belongs to no call yet waits in a place of fixed size. Runs on the loop; nothing waits.
+belongs to no call yet waits in a place of fixed size. Runs on the loop; nothing waits. What has to be hidden is looked
+for where the line is written, on the thread of the store, for many lines at a time.
 Source: RFC 3261 8.1.1.4 (Call-ID names the dialog a message belongs to).
 """
 
@@ -11,10 +12,11 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 from gateway.console.redaction import redact_pairs, redact_sip, redact_text
-from gateway.store.records import EventRecord
+from gateway.store.records import DraftedEvent, EventRecord
 from gateway.webhooks.client import Exchanged
 from gateway.webhooks.errors import without_credentials
 from signaling.leg import LegEvents
@@ -38,7 +40,7 @@ _OF_NO_CALL: Final = frozenset({b"REGISTER", b"OPTIONS", b"SUBSCRIBE", b"PUBLISH
 
 _CHARSETS: Final = frozenset({"utf-16", "iso-8859-1", "iso-8859-15", "windows-1252"})
 
-Write = Callable[[EventRecord], None]
+Write = Callable[[EventRecord | DraftedEvent], None]
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,7 @@ class Trace:
         if len(self._webhooks) > MOST_CALLS:
             self._webhooks.popitem(last=False)
         if told <= MOST_WEBHOOKS:
-            self._write(webhook_line(exchanged, at=self._now()))
+            self._write(DraftedEvent(call_sid, partial(webhook_line, exchanged, at=self._now())))
         elif told == MOST_WEBHOOKS + 1:
             self._write(self._cut(call_sid, f"more than {MOST_WEBHOOKS} webhooks: those that follow are not kept"))
 
@@ -139,7 +141,7 @@ class Trace:
     def _keep(self, claim: _Claim, message: _Message) -> None:
         claim.left -= 1
         if claim.left >= 0:
-            self._write(message_line(message, call_sid=claim.call_sid))
+            self._write(DraftedEvent(claim.call_sid, partial(message_line, message, call_sid=claim.call_sid)))
         elif claim.left == -1:
             text = f"more than {MOST_MESSAGES} SIP messages: those that follow are not kept"
             self._write(self._cut(claim.call_sid, text))

@@ -21,6 +21,7 @@ from gateway.store.records import (
     DeletedConference,
     DeletedConfigured,
     DeletedRecording,
+    DraftedEvent,
     EventRecord,
     LegRecord,
     Operation,
@@ -95,6 +96,8 @@ def encode(operations: Iterable[Operation], positions: Iterator[int]) -> Rows:
         match operation:
             case EventRecord():
                 events.append(operation)
+            case DraftedEvent(make=make):
+                events.append(make())
             case CallRecord():
                 calls[operation.sid] = operation
             case LegRecord():

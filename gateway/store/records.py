@@ -5,7 +5,7 @@ writes that. Times are aware datetimes in UTC.
 Source: Twilio Call and Recording resources (fields and enumerations); dial.md 7 and webhooks.md 4 of the specification.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -249,6 +249,17 @@ class DeletedCall:
 
 
 @dataclass(frozen=True)
+class DraftedEvent:
+    """An EventRecord whose words take time to find: they are found where it is written, off the loop.
+
+    make: pure; called once for each try to write it.
+    """
+
+    call_sid: str
+    make: Callable[[], EventRecord]
+
+
+@dataclass(frozen=True)
 class DeletedRecording:
     """The row of this recording is to be forgotten; its sound is gone already."""
 
@@ -275,6 +286,7 @@ Record = (
     | QueueRecord
     | ConfiguredRecord
     | EventRecord
+    | DraftedEvent
     | OwedCallback
 )
 Deletion = DeletedCall | DeletedRecording | DeletedConference | DeletedConfigured

@@ -79,7 +79,7 @@ WrittenListener = Callable[[Sequence[Operation]], None]
 
 READERS: Final = 2
 SPACING_S: Final = 0.03
-LINGER_S: Final = 0.05
+LINGER_S: Final = 0.1
 STOP_S: Final = 10.0
 START_S: Final = 30.0
 
@@ -160,14 +160,23 @@ class Store:
     def write_soon(self, *operations: Operation) -> None:
         """Write in one transaction within a moment, in order with everything else; a failure is logged."""
         self._check_open()
-        is_owed = any(isinstance(each, OwedCallback) for each in operations)
+        is_owed = OwedCallback in map(type, operations)
         self._submit(Submission(self._placed(operations) if is_owed else operations), urgent=is_owed)
 
     async def flush(self) -> None:
         """Returns when everything submitted before is safe; at once where that is so already."""
+        await self._all_safe(urgent=True)
+
+    async def written(self) -> None:
+        """As flush(), for who need not hurry: what was submitted before goes its usual way, and no sooner."""
+        await self._all_safe(urgent=False)
+
+    async def _all_safe(self, *, urgent: bool) -> None:
         self._check_open()
         if self._outstanding:
-            await self.write()
+            future: asyncio.Future[None] = self._loop.create_future()
+            self._submit(Submission((), future), urgent=urgent)
+            await future
         else:
             # Whoever asks again and again must not keep others from running.
             await asyncio.sleep(0)
@@ -437,20 +446,27 @@ class Store:
 
     def _report(self, outcomes: list[Outcome]) -> None:
         owed: list[OwedCallback] = []
-        self._outstanding -= len(outcomes)
         for outcome in outcomes:
-            future = outcome.submission.context
-            if future is None:
-                if outcome.error is not None:
-                    _log.error("record not written", reason=str(outcome.error))
-            elif not future.done():
-                if outcome.error is None:
-                    future.set_result(None)
-                else:
-                    future.set_exception(outcome.error)
-            if outcome.error is None or isinstance(outcome.error, StorageUnavailable):
-                owed += [each for each in outcome.submission.operations if isinstance(each, OwedCallback)]
+            self._outstanding -= len(outcome.submissions)
+            for submission in outcome.submissions:
+                _settle(submission.context, outcome.error)
+            if outcome.error is not None and not isinstance(outcome.error, StorageUnavailable):
+                continue
+            operations = [each for submission in outcome.submissions for each in submission.operations]
+            owed += [each for each in operations if isinstance(each, OwedCallback)]
             if outcome.error is None and self._on_written is not None:
-                self._on_written(outcome.submission.operations)
+                self._on_written(operations)
         if owed and self._on_owed is not None:
             self._on_owed(owed)
+
+
+def _settle(future: "asyncio.Future[None] | None", error: Exception | None) -> None:
+    """Tell who waits, or the log where nobody does."""
+    if future is None:
+        if error is not None:
+            _log.error("record not written", reason=str(error))
+    elif not future.done():
+        if error is None:
+            future.set_result(None)
+        else:
+            future.set_exception(error)

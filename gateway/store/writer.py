@@ -51,9 +51,9 @@ class Submission:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a submission. Without an error it survives a crash of the process and of the machine."""
+    """What became of submissions. Without an error they survive a crash of the process and of the machine."""
 
-    submission: Submission
+    submissions: Sequence[Submission]
     error: Exception | None = None
 
 
@@ -140,12 +140,12 @@ class Writer:
         try:
             self._keep(encode((each for one in submissions for each in one.operations), self._positions))
         except StorageUnavailable as error:
-            return [Outcome(each, error) for each in submissions]
+            return [Outcome(submissions, error)]
         except Exception as error:  # noqa: BLE001  # whatever is wrong with one submission must not cost the others
             if len(submissions) == 1:
-                return [Outcome(submissions[0], self._rescue(submissions[0], error))]
+                return [Outcome(submissions, self._rescue(submissions[0], error))]
             return [outcome for each in submissions for outcome in self._settle([each])]
-        return [Outcome(each) for each in submissions]
+        return [Outcome(submissions)]
 
     def _rescue(self, submission: Submission, error: Exception) -> Exception | None:
         """A lone submission failed: once more with text any database takes."""

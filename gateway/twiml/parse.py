@@ -21,6 +21,15 @@ from gateway.twiml.tree import Node
 
 _VERBS_BY_TAG: dict[str, type] = {tag_of(verb): verb for verb in VERBS}
 _XML = "{http://www.w3.org/XML/1998/namespace}"
+_XML_PARSER = etree.XMLParser(
+    encoding="utf-8",  # the text is ours by now; a declaration inside it no longer counts
+    resolve_entities=False,
+    no_network=True,
+    load_dtd=False,
+    huge_tree=False,
+    remove_comments=True,
+    remove_pis=True,
+)
 
 
 def parse(document: bytes, *, content_type: str | None = None) -> Document:
@@ -46,17 +55,8 @@ def read_tree(document: bytes, *, content_type: str | None = None) -> Node:
     """The elements as they are written, whatever they are called. Raises TwimlError."""
     text = decode(document, charset=charset_of(content_type))
     positions = start_tags(text)
-    parser = etree.XMLParser(
-        encoding="utf-8",  # the text is ours by now; a declaration inside it no longer counts
-        resolve_entities=False,
-        no_network=True,
-        load_dtd=False,
-        huge_tree=False,
-        remove_comments=True,
-        remove_pis=True,
-    )
     try:
-        root = etree.fromstring(text.encode(), parser)
+        root = etree.fromstring(text.encode(), _XML_PARSER)
     except etree.XMLSyntaxError as error:
         line, column = error.position
         slip = find_slip(text, line, column)

@@ -7,6 +7,7 @@ Source: RFC 3986 3; WHATWG URL for what is percent-encoded in a path.
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from ipaddress import AddressValueError, IPv6Address
 from typing import Final
 from urllib.parse import quote, unquote, urlencode, urljoin
@@ -93,6 +94,7 @@ def form(params: tuple[tuple[str, str], ...]) -> str:
     return urlencode(params, encoding="utf-8", errors="replace")
 
 
+@lru_cache(maxsize=256)
 def parse_target(url: str) -> Target:
     """Raises FetchError: 11100 for what is not a plain http or https URL, 11210 for a host that cannot be one."""
     # What is no Unicode becomes U+FFFD; a "?" in its place would end the path.

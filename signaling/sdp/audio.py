@@ -9,6 +9,7 @@ import ipaddress
 from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 
 from media.opus import OpusFormat
 from signaling.sdp.description import Attribute, MediaLine, SessionDescription, small_number
@@ -18,6 +19,7 @@ DIGIT_EVENTS = frozenset(range(16))
 """0-9 * # A-D."""
 
 _MAX_EVENT_RANGES = 64
+_LONGEST_IPV4 = len("255.255.255.255")
 
 _STATIC_FORMATS = {
     0: ("PCMU", 8000),
@@ -193,10 +195,20 @@ def rtcp_address(line: MediaLine, address: str) -> tuple[str, int] | None:
 
 def ipv4(text: str) -> ipaddress.IPv4Address | None:
     """The address if the text is a dotted IPv4 address. Never a look-up: names in descriptions stay unresolved."""
+    return _cached_ipv4(text) if len(text) <= _LONGEST_IPV4 else None
+
+
+@lru_cache(maxsize=4096)
+def _cached_ipv4(text: str) -> ipaddress.IPv4Address | None:
     try:
         return ipaddress.IPv4Address(text)
     except ValueError:
         return None
+
+
+@lru_cache(maxsize=4096)
+def _is_of_a_host(address: ipaddress.IPv4Address) -> bool:
+    return not (address.is_multicast or address.is_reserved or address.packed[0] == 0)
 
 
 def is_usable_remote(address: str, local: str, *, own: Collection[str] = ()) -> bool:
@@ -207,7 +219,7 @@ def is_usable_remote(address: str, local: str, *, own: Collection[str] = ()) -> 
     description must not turn us against our own services.
     """
     remote = ipv4(address)
-    if remote is None or remote.is_multicast or remote.is_reserved or remote.packed[0] == 0:
+    if remote is None or not _is_of_a_host(remote):
         return False
     bound = ipv4(local)
     if bound is not None and bound.is_loopback:

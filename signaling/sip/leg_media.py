@@ -14,6 +14,7 @@ from media.codec import CODECS, G711, OPUS, Codec
 from media.engine import Engine, MediaPort, PortEvent, RemoteMedia
 from signaling import sdp
 from signaling.sdp import LocalMedia, Negotiated, SessionDescription, SrtpOffer
+from signaling.video import Video
 
 FIRST_PACKET_S = 30.0
 SILENCE_S = 15.0
@@ -53,6 +54,12 @@ class LegAudio(Protocol):
     def offer_is_open(self) -> bool: ...
     @property
     def is_held(self) -> bool: ...
+    @property
+    def video(self) -> Video | None: ...
+
+    def show(self, video: Video | None) -> None:
+        """As signaling/leg.py has it."""
+        ...
 
     async def prepare(self, offer: bytes) -> None:
         """Make what ``answer`` to this offer, or without one ``offer``, will give. Raises PeerError."""
@@ -122,6 +129,7 @@ class LegMedia:
         self._described: SessionDescription | None = None
         self._offered: SessionDescription | None = None
         self._theirs: tuple[Codec, ...] = ()
+        self._examined: tuple[bytes, SessionDescription] | None = None
         self._preferred: Codec | None = None
         self._watching = False
         self._is_settled_early = False
@@ -170,9 +178,19 @@ class LegMedia:
     def is_held(self) -> bool:
         return self.agreed is not None and self.agreed.held
 
+    @property
+    def video(self) -> Video | None:
+        """None: over RTP there is sound alone."""
+        return None
+
+    def show(self, video: Video | None) -> None:
+        """Nothing."""
+
     def examine(self, offer: bytes) -> None:
         """Look at an offer before it is answered. Raises SdpError or NotAcceptable."""
-        self._theirs = sdp.offered_codecs(sdp.parse(offer), self._codecs)
+        described = sdp.parse(offer)
+        self._theirs = sdp.offered_codecs(described, self._codecs)
+        self._examined = offer, described
 
     def offer(self) -> bytes:
         """Our offer of all we can. Source: RFC 6337 5.2.1 (also to a re-INVITE without one)."""
@@ -208,8 +226,10 @@ class LegMedia:
     def answer(self, offer: bytes) -> bytes:
         """Answer an offer and connect the port to it. Raises SdpError or NotAcceptable and then changes nothing."""
         preferred = self.agreed.codec if self.agreed is not None else self._preferred
+        examined, self._examined = self._examined, None
+        theirs = examined[1] if examined is not None and examined[0] == offer else sdp.parse(offer)
         described, agreed = sdp.create_answer(
-            sdp.parse(offer), self._local, codecs=self._codecs, preferred=preferred, previous=self._described
+            theirs, self._local, codecs=self._codecs, preferred=preferred, previous=self._described
         )
         self._described = described
         self._connect(agreed)

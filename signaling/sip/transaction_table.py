@@ -11,14 +11,20 @@ from dataclasses import dataclass
 from enum import Enum
 
 
-class Kind(Enum):
+class _Mark(Enum):
+    """Looked up in tables for every message: Enum's own hash is a call of Python code, this is not."""
+
+    __hash__ = object.__hash__
+
+
+class Kind(_Mark):
     INVITE_CLIENT = "INVITE client"
     CLIENT = "client"
     INVITE_SERVER = "INVITE server"
     SERVER = "server"
 
 
-class State(Enum):
+class State(_Mark):
     CALLING = "calling"
     TRYING = "trying"
     PROCEEDING = "proceeding"
@@ -28,7 +34,7 @@ class State(Enum):
     TERMINATED = "terminated"
 
 
-class Event(Enum):
+class Event(_Mark):
     """Message received, message to send, timer fired, transport failed."""
 
     PROVISIONAL = "1xx"

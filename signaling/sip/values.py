@@ -108,8 +108,16 @@ def _parameters(text: str) -> dict[str, str | None]:
 
 def parse_address(text: str) -> Address:
     """A name-addr or addr-spec with its parameters. Raises SipParseError."""
+    return _cached_address(text) if len(text) <= 256 else _parse_address(text)
+
+
+def _parse_address(text: str) -> Address:
     name, uri, parameters = _split_address(text)
     return Address(parse_uri(uri), name, parse_parameters(parameters))
+
+
+# From and To stand the same in each message of a dialog.
+_cached_address = lru_cache(maxsize=4096)(_parse_address)
 
 
 def uri_text_of(text: str) -> str:

@@ -184,7 +184,7 @@ def write_header(slot: int, slots: Slots, buffers: Buffers) -> None:
 
 
 @compiled
-def write_sound(slot: int, slots: Slots, measures: Measures, buffers: Buffers) -> int:
+def write_sound(slot: int, epoch: int, slots: Slots, buffers: Buffers) -> int:
     """Into the packet's copy that leaves; answers the packet's length."""
     packet, words, sealed, count = buffers.packet, buffers.packet_words, buffers.sealed, slots.number[slot]
     if slots.speech[slot] == OPUS_GENUINE:
@@ -195,7 +195,7 @@ def write_sound(slot: int, slots: Slots, measures: Measures, buffers: Buffers) -
             sealed[HEADER_OCTETS + octet] = buffers.opus[frame, octet]
         return HEADER_OCTETS + int(buffers.opus_lengths[frame])
     words[STAMP_SENDER] = slot | (count << 32)
-    words[STAMP_MARK] = MARK + measures.control[EPOCH]
+    words[STAMP_MARK] = MARK + epoch
     words[STAMP_TIME] = clock_ns(_CLOCK_REALTIME, buffers.time, buffers.time_at)
     for octet in range(PACKET_OCTETS):
         sealed[octet] = packet[octet]
@@ -207,14 +207,16 @@ def write_sound(slot: int, slots: Slots, measures: Measures, buffers: Buffers) -
 @compiled
 def send_packet(slot: int, slots: Slots, measures: Measures, buffers: Buffers) -> None:
     control = measures.control
+    # Read once: it may be set meanwhile, and what is counted must be what is stamped.
+    epoch = control[EPOCH]
     write_header(slot, slots, buffers)
-    length = write_sound(slot, slots, measures, buffers)
+    length = write_sound(slot, epoch, slots, buffers)
     if slots.seal[slot] != 0:
         buffers.sealed_length[0] = length
         c_protect(slots.seal[slot], buffers.sealed_at, buffers.sealed_length_at)
         length = int(buffers.sealed_length[0])
     if c_send(slots.fds[slot], buffers.sealed_at, length, _DONTWAIT) == length:
-        slots.sent[slot, control[EPOCH]] += 1
+        slots.sent[slot, epoch] += 1
     else:
         control[SEND_ERRORS] += 1
     slots.number[slot] += 1

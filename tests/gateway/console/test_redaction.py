@@ -46,6 +46,33 @@ def test_redaction_sip_message_hides_a_folded_secret_however_its_lines_end(end: 
     assert "abcdef" not in text and "sesame" not in text and text.endswith("\n\nv=0")
 
 
+@pytest.mark.parametrize("padding", ["", " " * 100])
+@pytest.mark.parametrize("header", ["X-Token", "Authorization", "Authentication-Info"])
+def test_redaction_sip_header_is_known_however_often_it_came_and_however_long_its_name_is(
+    header: str, padding: str
+) -> None:
+    for _ in range(2):
+        text = redact_sip(f"INVITE sip:a SIP/2.0\r\nSubject: lunch\r\n{header}{padding}: Digest rspauth=sesame\r\n\r\n")
+        assert "sesame" not in text and "Subject: lunch" in text
+
+
+@pytest.mark.parametrize(
+    ("head", "secret"),
+    [
+        ("To: <sip:bob:letmein@example.com>", "letmein"),
+        ("To: sip:bob:let:me:in@example.com", "let:me:in"),
+        ("To: <SIPS:bob:letmein@example.com>;tag=sip:a@b", "letmein"),
+        ("Call-Info: <https://ann:letmein@example.com/a>", "letmein"),
+        ("Call-Info: <https://ann:sip:x@example.com/a>, <sip:b@c>", "sip:x"),
+    ],
+)
+def test_redaction_sip_head_loses_the_passwords_of_its_uris(head: str, secret: str) -> None:
+    message = f"INVITE sip:bob@example.com SIP/2.0\r\nFrom: <sip:ann@example.com>\r\n{head}\r\nCall-ID: a@b\r\n\r\n"
+    text = redact_sip(message)
+    assert f":{secret}@" not in text and HIDDEN in text
+    assert "From: <sip:ann@example.com>\n" in text and "\nCall-ID: a@b" in text
+
+
 def test_redaction_challenge_stays_readable_but_for_its_proofs() -> None:
     head = "SIP/2.0 200 OK\r\n"
     challenge = 'WWW-Authenticate: Digest realm="example.com", nonce="abc", opaque="0f", qop="auth"'

@@ -13,7 +13,7 @@ from gateway.console.trace import (
     WAITING_OCTETS,
     Trace,
 )
-from gateway.store.records import EventRecord
+from gateway.store.records import DraftedEvent, EventRecord
 from gateway.webhooks.client import Exchanged, Fetched, Request
 from gateway.webhooks.errors import FetchCode, FetchError
 from signaling.leg import Ended, HangupCause, LegEvents
@@ -28,7 +28,10 @@ class Rig:
     def __init__(self) -> None:
         self.now_s = 0.0
         self.lines: list[EventRecord] = []
-        self.trace = Trace(write=self.lines.append, now=lambda: NOW, monotonic=lambda: self.now_s)
+        self.trace = Trace(write=self._take, now=lambda: NOW, monotonic=lambda: self.now_s)
+
+    def _take(self, line: EventRecord | DraftedEvent) -> None:
+        self.lines.append(line.make() if isinstance(line, DraftedEvent) else line)
 
     def claim(self, call_id: str = "one", call_sid: str = CALL) -> LegEvents:
         events = LegEvents()

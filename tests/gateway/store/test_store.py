@@ -2,7 +2,8 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -16,6 +17,8 @@ from gateway.store.records import (
     CallRecord,
     ConferenceRecord,
     DeferredCallback,
+    DraftedEvent,
+    EventRecord,
     OwedCallback,
     QueueRecord,
     SettledCallback,
@@ -252,6 +255,43 @@ async def test_store_unreadable_rows_are_left_out(store: Store, tmp_path: Path) 
     await asyncio.to_thread(damage)
     assert [found.sid for found in await store.unfinished_calls()] == [rows[3].sid]
     assert [found.order_key for found in await store.owed_callbacks()] == ["CA2"]
+
+
+async def test_store_event_that_is_drafted_has_its_place_and_a_bad_one_costs_nothing_else(store: Store) -> None:
+    record = call()
+    threads: set[str] = set()
+
+    def words() -> EventRecord:
+        threads.add(threading.current_thread().name)
+        return event(record.sid, "b")
+
+    def no_words() -> EventRecord:
+        raise ValueError("nothing to say")
+
+    store.write_soon(event(record.sid, "a"))
+    store.write_soon(DraftedEvent(record.sid, words))
+    store.write_soon(DraftedEvent(record.sid, no_words))
+    store.write_soon(event(record.sid, "c"))
+    await store.flush()
+    assert [line.name for line in await store.events(record.sid)] == ["a", "b", "c"]
+    assert threads == {"store-writer"}
+
+
+async def test_store_calls_that_end_together_wait_for_one_transaction_that_holds_all_of_them(store: Store) -> None:
+    transactions: list[Sequence[object]] = []
+    store.listen_written(transactions.append)
+    records = [call() for _ in range(20)]
+
+    async def end(record: CallRecord) -> None:
+        store.write_soon(completed(record))
+        await store.written()
+        found = await store.call(record.sid)
+        assert found is not None and found.status == "completed"
+
+    await asyncio.gather(*map(end, records))
+    assert [len(operations) for operations in transactions] == [20]
+    await store.written()
+    assert len(transactions) == 1
 
 
 async def test_store_tells_what_was_written_when_it_can_be_read_back(store: Store) -> None:
