@@ -15,6 +15,7 @@ from gateway.announcement import error_announcement
 from gateway.built_in import built_in
 from gateway.codec_choice import look_ahead
 from gateway.parameters import Parameters
+from gateway.pictures import foresee_pictures
 from gateway.scripted import VOICE, Rules, ScriptedCall
 from gateway.twiml import TwimlError
 from gateway.twiml.model import Dial, Document, Pay, Prompt, Queue, Sms, Verb
@@ -121,6 +122,7 @@ class Interpreter:
         # A <Dial> at the head answers by itself, once it knows what whoever it dials can speak.
         verbs = loaded.document.verbs
         look_ahead(call, verbs)
+        foresee_pictures(call, verbs)
         if not loaded.document.leaves_call_unanswered and not (verbs and isinstance(verbs[0], Dial)):
             await call.answer()
         for verb in loaded.document.verbs:

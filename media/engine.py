@@ -36,7 +36,6 @@ from media.port import (
     Heard,
     MediaPort,
     PortEvent,
-    PortStatistics,
     Received,
     RemoteMedia,
     Silence,
@@ -47,6 +46,7 @@ from media.port import (
     ToneSamples,
     unpack_address,
 )
+from media.port_statistics import PortStatistics
 from media.recorder import RecordingWriter
 from media.recording import Channels, Recorded, Recorder, RecordingDrain
 from media.srtp import SrtpKeys, SrtpSessions, SrtpSuite

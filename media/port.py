@@ -8,7 +8,7 @@ Source: RFC 3550 (RTP, RTCP); RFC 4733 (digits); RFC 4961 (symmetric RTP).
 import asyncio
 import ipaddress
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeAlias, Union
@@ -24,8 +24,9 @@ from media.kernel.digits import KEYS, LONG_PAUSE, SHORT_PAUSE
 from media.mix import Mix, Mixed
 from media.opus import OpusCoders, OpusFormat
 from media.player import Clip
+from media.port_statistics import PortStatistics, read_statistics
 from media.srtp import SrtpKeys, SrtpSessions
-from media.thread import PORT_COUNTERS, MediaThread
+from media.thread import MediaThread
 from media.tones import Tone
 from media.transport import MediaSocket, PortTransport
 
@@ -99,37 +100,6 @@ class SourceLearned:
 
 
 PortEvent: TypeAlias = FirstPacket | DigitReceived | FaxToneReceived | SilenceTimeout | SourceLearned
-
-
-@dataclass(frozen=True, kw_only=True)
-class PortStatistics:
-    """Counters since the port was opened.
-
-    lost: packets of the phone that never came. late: came after a mix would have played them. concealed: frames of
-    20 ms with something made up. dropped_foreign: from addresses that have no business here; dropped_malformed: no RTP;
-    dropped_forged: not sealed with the agreed key, or replayed;
-    dropped_other: not wanted now, or of no agreed payload type. unsent: the system did not take them.
-    far_*, rtt_ms: from the phone's reports; None without any.
-    """
-
-    packets_received: int = 0
-    octets_received: int = 0
-    packets_sent: int = 0
-    octets_sent: int = 0
-    lost: int = 0
-    late: int = 0
-    reordered: int = 0
-    duplicates: int = 0
-    concealed: int = 0
-    jitter_ms: float = 0.0
-    dropped_foreign: int = 0
-    dropped_malformed: int = 0
-    dropped_forged: int = 0
-    dropped_other: int = 0
-    unsent: int = 0
-    far_lost: int | None = None
-    far_jitter_ms: float | None = None
-    rtt_ms: float | None = None
 
 
 @dataclass(frozen=True)
@@ -370,6 +340,16 @@ class MediaPort:
         """
         self._command(layout.DO_DETECT_TONES, int(is_on))
 
+    def pass_video(self, payload_types: Collection[int], *, send: bool = True, receive: bool = True) -> None:
+        """Pictures of these payload types go on to the port that this one is bridged with, and come from it.
+
+        Only between two ports that have both said so, over SRTP, and while each hears the other; untouched, with all
+        reports about them. None: no more. send, receive: as seen from here. Raises ValueError for a number that a
+        payload type beside RTCP cannot be.
+        """
+        low, high = _bits(payload_types)
+        self._command(layout.DO_PASS_VIDEO, low, high, int(send), int(receive))
+
     async def play(self, clip: Clip, *, loops: int = 1) -> None:
         """The phone hears the clip, then silence. loops 0: without end.
 
@@ -407,7 +387,7 @@ class MediaPort:
 
     def statistics(self) -> PortStatistics:
         """As they are now; of a closed port as they were at the end."""
-        return self._last_statistics or _read_statistics(self._thread.port_counters[self.slot])
+        return self._last_statistics or read_statistics(self._thread.port_counters[self.slot])
 
     def close(self) -> None:
         """Idempotent. No packet passes any more; who heard this port hears silence, recordings of it go on silent."""
@@ -444,7 +424,7 @@ class MediaPort:
     def note_sockets_returned(self) -> None:
         """For the engine: the thread has let go; nothing changes any more."""
         self._is_closed = True
-        self._last_statistics = _read_statistics(self._thread.port_counters[self.slot])
+        self._last_statistics = read_statistics(self._thread.port_counters[self.slot])
         self._sounds.clear()
         self._transport.close()
         self._on_datagram = None
@@ -498,6 +478,17 @@ class MediaPort:
                 self._command(layout.DO_STOP_DIGITS)
 
 
+def _bits(payload_types: Collection[int]) -> tuple[int, int]:
+    """A bit for each, below 64 and from there on, as signed words. Source: RFC 5761 4 (64 to 95 would read as RTCP)."""
+    words = [0, 0]
+    for number in payload_types:
+        if not 0 <= number <= 127 or 64 <= number <= 95:
+            raise ValueError(f"expected a payload type below 64 or from 96 to 127, found {number}")
+        words[number >> 6] |= 1 << (number & 63)
+    low, high = (word - (1 << 64) if word >> 63 else word for word in words)
+    return low, high
+
+
 def _digit_code(digit: str) -> int:
     if digit == "w":
         return SHORT_PAUSE
@@ -512,32 +503,3 @@ def _digit_code(digit: str) -> int:
 def _settle(waiting: asyncio.Future[None]) -> None:
     if not waiting.done():
         waiting.set_result(None)
-
-
-def _read_statistics(counters: np.void) -> PortStatistics:
-    value = dict(zip(PORT_COUNTERS, counters.item(), strict=True))
-    lost = value["lost_before_stream"]
-    if value["has_stream"]:
-        lost += max(value["highest"] - value["first_sequence"] + 1 - value["received_in_stream"], 0)
-    has_report = value["reports_in"] > 0
-    clock_hz = max(value["clock_factor"], 1) * layout.RATE_HZ
-    return PortStatistics(
-        packets_received=value["packets_in"],
-        octets_received=value["octets_in"],
-        packets_sent=value["packets_out"],
-        octets_sent=value["octets_out"],
-        lost=lost,
-        late=value["late"],
-        reordered=value["reordered"],
-        duplicates=value["duplicates"],
-        concealed=value["concealed"],
-        jitter_ms=value["jitter_q4"] / 16 * 1000 / clock_hz,
-        dropped_foreign=value["foreign"],
-        dropped_malformed=value["malformed"],
-        dropped_forged=value["forged"],
-        dropped_other=value["refused"],
-        unsent=value["unsent"],
-        far_lost=value["far_lost"] if has_report else None,
-        far_jitter_ms=value["far_jitter"] * 1000 / clock_hz if has_report else None,
-        rtt_ms=value["rtt_us"] / 1000 if value["rtt_us"] else None,
-    )

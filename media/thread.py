@@ -44,7 +44,7 @@ _NO_WORDS = (0,) * layout.COMMAND_WORDS
 PORT_COUNTERS = tuple(
     "packets_in octets_in packets_out octets_out lost_before_stream has_stream highest first_sequence"
     " received_in_stream late reordered duplicates concealed jitter_q4 foreign malformed forged refused unsent"
-    " far_lost far_jitter rtt_us reports_in clock_factor".split()
+    " far_lost far_jitter rtt_us reports_in clock_factor video_in video_out video_dropped".split()
 )
 
 

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from signaling.video import Video
+
 if TYPE_CHECKING:
     from media.engine import MediaPort  # compiled: commands without sound must start without it
 
@@ -344,6 +346,23 @@ class Transferable(Protocol):
         ...
 
 
+@runtime_checkable
+class Pictured(Protocol):
+    """A leg whose far end may show and see pictures: a browser that speaks SIP."""
+
+    @property
+    def video(self) -> Video | None:
+        """What the far end offers of pictures, and once agreed what that was; None: none."""
+        ...
+
+    def show(self, video: Video | None) -> None:
+        """Whose pictures the far end of an inbound leg is to see, and who sees its own: said in the answer to come.
+
+        None, as long as nothing is said: nobody. Of no effect once its sound is described.
+        """
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class OutboundCall:
     """What a new leg shows to the far end.
@@ -351,6 +370,7 @@ class OutboundCall:
     headers: extension headers for the INVITE (names start with ``X-`` or are allowed by Twilio <Sip>).
     parameters: custom parameters; a Voice SDK device gets them as such, a SIP phone not at all.
     codec_names: the codecs to offer, best first; the parent's own come first so that nothing is transcoded.
+    video: the parent's pictures, for a far end that is a browser.
     """
 
     call_sid: str
@@ -361,3 +381,4 @@ class OutboundCall:
     parameters: Mapping[str, str] = field(default_factory=dict)
     diversion: str | None = None
     codec_names: tuple[str, ...] = ("PCMU", "PCMA")
+    video: Video | None = None

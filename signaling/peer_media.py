@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from media.engine import MediaPort
+    from signaling.video import Video
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,19 @@ class PeerMedia(Protocol):
 
     def prefer(self, codec_names: Sequence[str]) -> None:
         """Agree on one of these if the peer can. Of no effect once a codec is agreed on."""
+        ...
+
+    @property
+    def video(self) -> "Video | None":
+        """The peer's pictures as they are agreed on; None if it shows and sees none."""
+        ...
+
+    def offered_video(self, offer: str) -> "Video | None":
+        """What a peer's offer has of pictures that can be passed on; None too for an offer that cannot be taken."""
+        ...
+
+    def show(self, video: "Video | None") -> None:
+        """Whose pictures the peer may see, and who sees the peer's; None: nobody. For the next offer or answer."""
         ...
 
     async def offer(self) -> str:

@@ -51,6 +51,8 @@ EXECUTED: Mapping[str, frozenset[str]] = {
     "Dial/Client": _STATUS_CALLBACK | _WHISPER | {"name", "clientNotificationUrl"},
     "Dial/Client/Identity": frozenset(),
     "Dial/Client/Parameter": frozenset({"name", "value"}),
+    "Dial/Client/Video": frozenset({"enable"}),
+    "Dial/Sip/Video": frozenset({"enable"}),
     "Dial/Sip": _STATUS_CALLBACK | _WHISPER | _MACHINE_DETECTION | {"username", "password"},
     "Dial/Sip/Headers": frozenset(),
     "Dial/Sip/Uri": frozenset({"username", "password", "priority", "weight"}),

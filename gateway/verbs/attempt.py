@@ -23,13 +23,14 @@ from gateway.parameters import (
     progress_parameters,
     whole_seconds,
 )
+from gateway.pictures import asks_for_video, pictures_of
 from gateway.scripted import ScriptedCall
 from gateway.services import Services
 from gateway.sids import new_sid
 from gateway.store.records import NOTIFICATION, CallRecord, LegRecord, Operation
 from gateway.telling import Telling
 from gateway.timeline import Timeline
-from gateway.twiml.model import Number, Sip
+from gateway.twiml.model import Client, Number, Sip
 from gateway.verbs.called_party import CalledParty
 from gateway.verbs.machine_detection import Detection, DetectionOrder, Detector
 from gateway.verbs.nouns import Order, Way
@@ -281,6 +282,7 @@ class Attempt:
             parameters=self._order.parameters,
             diversion=self._call.leg.diversion,
             codec_names=self._codec_names(way.target),
+            video=pictures_of(self._call.leg) if asks_for_video(self._noun) else None,
         )
 
     def _codec_names(self, target: Target) -> tuple[str, ...]:
@@ -335,3 +337,9 @@ class Attempt:
         """Attributes that are understood but not acted on are told, never silently ignored."""
         if isinstance(self._noun, Number) and self._noun.byoc is not None:
             self._call.timeline.warn(NOT_EXECUTED, "<Number byoc> is without effect: trunks are chosen here")
+        video = self._noun.video if isinstance(self._noun, Client | Sip) else None
+        for name in ("overlay", "mode", "resolution", "layout"):
+            if video is not None and getattr(video, name) is not None:
+                self._call.timeline.warn(
+                    NOT_EXECUTED, f"<Video {name}> is without effect: pictures are passed on as they are"
+                )

@@ -10,6 +10,7 @@ Source: Twilio <Dial>; Twilio <Client>.
 import asyncio
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import replace
 
 from gateway.call import CallStatus, ProgressEvent
 from gateway.codec_choice import prefer_common_codec
@@ -47,6 +48,7 @@ from gateway.fork_events import (
     WinnerReferred,
 )
 from gateway.parameters import Parameters
+from gateway.pictures import agree_on_pictures, awaits_pictures
 from gateway.scripted import REFER_NOT_WANTED, ScriptedCall
 from gateway.twiml import resolve_url
 from gateway.twiml.model import Dial
@@ -81,6 +83,8 @@ async def dial(call: ScriptedCall, verb: Dial, base_url: str | None) -> Next:
     # Resolved before anything rings: a URL that cannot be requested is an error of the document.
     orders = [order_for(call, verb, noun, base_url) for noun in _executed(call, verb)]
     prefer_common_codec(call, [way.target for order in orders for way in order.ways])
+    if awaits_pictures(call, verb):
+        verb = replace(verb, answer_on_bridge=True)
     if not verb.answer_on_bridge:
         await call.answer()
     action = None if verb.action is None else resolve_url(base_url, verb.action)
@@ -293,6 +297,7 @@ class _DialRun:
         leg = self._leg(key)
         self._screened = None
         self._call.leg.prefer(leg.codec_names)
+        agree_on_pictures(self._call, self._verb, leg)
         await self._call.answer()
         if self._attempts[key.attempt].is_moved:
             return

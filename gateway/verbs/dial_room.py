@@ -5,7 +5,7 @@ Source: Twilio <Dial>, <Conference>, <Queue>, <Application>; Error 13000.
 """
 
 from gateway.scripted import ScriptedCall
-from gateway.twiml.model import Application, Client, Conference, Dial, Queue, Sip
+from gateway.twiml.model import Application, Conference, Dial, Queue
 from gateway.verbs.attempt import NOT_EXECUTED
 from gateway.verbs.conference import dial_conference
 from gateway.verbs.dial import dial
@@ -15,8 +15,8 @@ from gateway.verbs.outcome import Next
 
 
 async def dial_parties_or_room(call: ScriptedCall, verb: Dial, base_url: str | None) -> Next:
-    if any(isinstance(noun, Client | Sip | Conference) and noun.video and noun.video.enable for noun in verb.nouns):
-        call.timeline.warn(NOT_EXECUTED, "<Video>: no video is passed on here; the call goes on as audio")
+    if any(isinstance(noun, Conference) and noun.video and noun.video.enable for noun in verb.nouns):
+        call.timeline.warn(NOT_EXECUTED, "<Conference><Video>: a room has no pictures; the call goes on as audio")
     match verb.nouns:
         case (Conference() as room, *_):
             return await dial_conference(call, verb, room, base_url)

@@ -32,6 +32,7 @@ from media.kernel.layout import (
     DO_OPEN,
     DO_OPEN_FEED,
     DO_OPEN_MIX,
+    DO_PASS_VIDEO,
     DO_PLAY_IN_MIX,
     DO_RECORD,
     DO_RETAP,
@@ -151,6 +152,8 @@ def _obey_port(state: State, port: Record, words: Any) -> None:
         _detect_tones(engine, port, first)
     elif what == DO_LIMIT_DELAY:
         port.most_delay = min(first, MAX_DELAY)
+    elif what == DO_PASS_VIDEO:
+        _pass_video(port, words)
     elif what == DO_CLOSE:
         _close(state, port)
 
@@ -340,6 +343,13 @@ def _detect_tones(engine: Record, port: Record, is_on: Any) -> None:
     tones.begin(port.tones, port.tone_window)
     for index in range(HISTORY_SAMPLES):
         port.to_detector[index] = 0
+
+
+@compiled
+def _pass_video(port: Record, words: Any) -> None:
+    port.video_low, port.video_high = words[2], words[3]
+    port.video_sends, port.video_receives = words[4], words[5]
+    port.has_video = 1 if words[2] or words[3] else 0
 
 
 @compiled

@@ -7,7 +7,7 @@ Source: RFC 3550 A.1; RFC 5761 4.
 
 from typing import Any
 
-from media.kernel import decode, digits, handback, jitter, rtcp, rtp, send, sockets, source, srtp
+from media.kernel import decode, digits, handback, jitter, rtcp, rtp, send, sockets, source, srtp, video
 from media.kernel.commands import read_commands
 from media.kernel.compiled import compiled
 from media.kernel.events import post
@@ -93,7 +93,7 @@ def _read_socket(state: State, slot: Any, which: Any) -> Any:
         handback.give_back(engine, port, length, sender)
     elif which == sockets.CONTROL or (port.rtcp_mux and rtp.is_rtcp(engine.octets, length)):
         if source.is_from_phones_host(port, sender):
-            rtcp.take(engine, port, engine.octets, length, sender)
+            rtcp.take(state, port, engine.octets, length, sender)
         else:
             _refuse_foreign(engine, port)
     else:
@@ -139,6 +139,9 @@ def _take_sound(state: State, port: Record, length: Any, sender: Any) -> None:
         post(engine, SOURCE_LEARNED, port.slot, port.generation, sender, 0)
     if not rtp.parse(engine.octets, length, packet):
         _refuse_malformed(engine, port)
+        return
+    if port.has_video and video.is_agreed(port, packet.payload_type):
+        video.pass_on(state, port, length)
         return
     packet.arrival_ns = engine.now_ns
     packet.arrival_position = position_at(engine, engine.now_ns)

@@ -125,7 +125,8 @@ COMMAND_WORDS = 16
     DO_STOP_IN_MIX,
     DO_DETECT_TONES,
     DO_LIMIT_DELAY,
-) = range(28)
+    DO_PASS_VIDEO,
+) = range(29)
 
 EVENT_BYTES = 64
 EVENT_WORDS_64 = 8
@@ -230,7 +231,7 @@ PORT = np.dtype(
         # Taking in. [loop]: slot generation rtp_fd. remote: where it sends from and is sent to. direct_fd: sockets.py.
         *_words("state slot generation rtp_fd direct_fd remote source_is_fixed receives rtcp_mux"),
         *_words("has_packets last_packet_ns packets_in octets_in codec receive_type receive_digits_type"),
-        *_words("first_listener received_users srtp_in shares_socket"),
+        *_words("first_listener received_users srtp_in shares_socket has_video"),
         # How its codec counts: RTP clock and ring samples for one at RATE_HZ. coders: addresses, 0 none.
         *_words("clock_factor scale decoder encoder decoded_end transcodes spoken_at"),
         # The stream from the phone: numbers, then its place on our clock (jitter.py).
@@ -281,6 +282,9 @@ PORT = np.dtype(
         # SRTP, and what is handed back to the loop in this and the next ticks, from the phone and from others.
         *_words("forged ssrc_count own_handbacks other_handbacks transport_serial"),
         ("ssrcs", np.int64, (MAX_SSRCS,)),
+        # Pictures (video.py): payload types agreed, a bit for each, below 64 and from there on; which ways they go;
+        # packets; octets that still may pass.
+        *_words("video_low video_high video_sends video_receives video_in video_out video_dropped video_room video_ns"),
         ("gap", np.int64, (3,)),
         ("period", np.int64, (3,)),
         # Not zeroed with the rest (PORT_SCALAR_BYTES): cleared when they come into use.

@@ -6,9 +6,9 @@ Source: RFC 3550 6.2 (interval), 6.4 (reports), 6.5 (CNAME), 6.6 (BYE).
 
 from typing import Any
 
-from media.kernel import sockets, srtp
+from media.kernel import sockets, srtp, video
 from media.kernel.compiled import compiled
-from media.kernel.layout import Record
+from media.kernel.layout import Record, State
 from media.kernel.libc import DONT_WAIT, NS_PER_S, sendto
 from media.kernel.rtp import lost_in_stream, put_u16, put_u32, u16, u32
 from media.kernel.source import host_of, set_rtcp_remote
@@ -113,12 +113,16 @@ def _source_description(octets: Any, at: Any, ssrc: Any) -> Any:
 
 
 @compiled
-def take(engine: Record, port: Record, octets: Any, length: Any, source: Any) -> None:
+def take(state: State, port: Record, octets: Any, length: Any, source: Any) -> None:
     """Reads a compound packet from the phone's host; what is not well-formed is passed over.
+
+    What is about pictures goes to the party that sends or sees them (video.py).
 
     Its source is where our reports go from now on, if it is not where they were sent to: RTCP passes a NAT so too.
     """
-    if length < 8 or octets[0] >> 6 != 2 or octets[1] not in (SENDER_REPORT, RECEIVER_REPORT):
+    engine = state.engine[0]
+    is_report = length >= 8 and octets[0] >> 6 == 2 and octets[1] in (SENDER_REPORT, RECEIVER_REPORT)
+    if not is_report and not (port.has_video and length >= 8 and video.is_feedback(octets[1])):
         port.malformed += 1
         engine.malformed += 1
         return
@@ -128,6 +132,8 @@ def take(engine: Record, port: Record, octets: Any, length: Any, source: Any) ->
             port.forged += 1
             engine.forged += 1
             return
+    if port.has_video and video.takes_control(state, port, length):
+        return
     if port.rtcp_mux == 0 and source != port.rtcp_remote and host_of(port.rtcp_remote) != host_of(port.remote):
         set_rtcp_remote(port, source)
     port.reports_in += 1

@@ -223,7 +223,7 @@ class SipAgent:
             ),
         )
         try:
-            leg.attach(media=self._sounds.outbound(leg, target.flow, core, codec_names=request.codec_names))
+            leg.attach(media=self._sounds.outbound(leg, target.flow, core, request))
             template = template_of(target, request, settings=settings, call_id=call_id)
         except SipParseError as error:
             leg.end(HangupCause.UNREACHABLE, reason=str(error), sip_status=404)

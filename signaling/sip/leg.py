@@ -38,6 +38,7 @@ from signaling.sip.message import Request
 from signaling.sip.session import Place, Session
 from signaling.sip.transaction_layer import ServerTransaction
 from signaling.sip.transport import Flow
+from signaling.video import Video
 
 if TYPE_CHECKING:
     from signaling.sip.uac import OutboundInvite
@@ -200,6 +201,14 @@ class SipLeg:
         self.audio.prefer(codec_names)
         if self.audio.wants_another and self._state is LegState.UP and self._session is not None:
             self._session.refresher.offer_anew()
+
+    @property
+    def video(self) -> Video | None:
+        return self.audio.video
+
+    def show(self, video: Video | None) -> None:
+        if self._state is not LegState.ENDED and self._inbound is not None:
+            self.audio.show(video)
 
     def hangup(self, cause: HangupCause = HangupCause.NORMAL) -> None:
         self.end(cause)

@@ -14,6 +14,7 @@ from media.codec import CODECS, G711, OPUS, Codec
 from media.engine import Engine, MediaPort, PortEvent, RemoteMedia
 from signaling import sdp
 from signaling.sdp import LocalMedia, Negotiated, SessionDescription, SrtpOffer
+from signaling.video import Video
 
 FIRST_PACKET_S = 30.0
 SILENCE_S = 15.0
@@ -53,6 +54,12 @@ class LegAudio(Protocol):
     def offer_is_open(self) -> bool: ...
     @property
     def is_held(self) -> bool: ...
+    @property
+    def video(self) -> Video | None: ...
+
+    def show(self, video: Video | None) -> None:
+        """As signaling/leg.py has it."""
+        ...
 
     async def prepare(self, offer: bytes) -> None:
         """Make what ``answer`` to this offer, or without one ``offer``, will give. Raises PeerError."""
@@ -170,6 +177,14 @@ class LegMedia:
     @property
     def is_held(self) -> bool:
         return self.agreed is not None and self.agreed.held
+
+    @property
+    def video(self) -> Video | None:
+        """None: over RTP there is sound alone."""
+        return None
+
+    def show(self, video: Video | None) -> None:
+        """Nothing."""
 
     def examine(self, offer: bytes) -> None:
         """Look at an offer before it is answered. Raises SdpError or NotAcceptable."""

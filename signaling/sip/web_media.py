@@ -13,18 +13,21 @@ from typing import Any, Final, Protocol, assert_never
 
 from media.engine import DigitReceived, Engine, MediaPort, PortEvent, SilenceTimeout
 from signaling.errors import GatewayError, PeerError
-from signaling.leg import HangupCause
+from signaling.leg import HangupCause, OutboundCall
 from signaling.peer_media import Connected, Digit, Failed, Gone, PeerMediaEvent, PeerMediaFactory
 from signaling.sip.core import SipCore
 from signaling.sip.flow import Flow
 from signaling.sip.leg_media import LegAudio, LegMedia, codecs_named
 from signaling.sip.scheduler import Scheduler, TimerHandle
+from signaling.video import Video
 from signaling.voice_sdk.descriptions import is_audio_offer, offered_codecs
 
 # Until the sound is up after the answer, and how long a lost connection may stay lost.
 CONNECT_S: Final = 20.0
 LOST_S: Final = 5.0
 _PROFILE: Final = b"UDP/TLS/RTP/SAVP"
+# Of the sound: pictures have a section of their own.
+_SOUND = re.compile(r"^m=audio .*?(?=^m=|\Z)", re.MULTILINE | re.DOTALL).search
 _HELD = re.compile(r"^a=(?:sendonly|inactive)\r?$", re.MULTILINE).search
 
 
@@ -56,10 +59,12 @@ class LegSounds:
         self._codecs = codecs_named(codec_names)
         self._advertised_address = advertised_address
 
-    def outbound(self, leg: Owner, flow: Flow | None, core: SipCore, *, codec_names: Sequence[str]) -> LegAudio:
+    def outbound(self, leg: Owner, flow: Flow | None, core: SipCore, request: OutboundCall) -> LegAudio:
         if self._make is not None and flow is not None and flow.is_web:
-            return WebLegMedia(self._make, leg, codec_names=codec_names, scheduler=core.scheduler)
-        codecs = tuple(codec for codec in codecs_named(codec_names) if codec in self._codecs) or self._codecs
+            media = WebLegMedia(self._make, leg, codec_names=request.codec_names, scheduler=core.scheduler)
+            media.show(request.video)
+            return media
+        codecs = tuple(codec for codec in codecs_named(request.codec_names) if codec in self._codecs) or self._codecs
         is_private = flow is not None and flow.protocol == "tls"
         return LegMedia(
             self._engine,
@@ -128,7 +133,16 @@ class WebLegMedia:
 
     @property
     def is_held(self) -> bool:
-        return self.is_agreed and _HELD(self._far) is not None
+        sound = _SOUND(self._far)
+        return self.is_agreed and sound is not None and _HELD(sound[0]) is not None
+
+    @property
+    def video(self) -> Video | None:
+        return self._media.video if self.is_agreed else self._media.offered_video(self._far)
+
+    def show(self, video: Video | None) -> None:
+        if not self.is_agreed and not self._ours:
+            self._media.show(video)
 
     @property
     def wants_another(self) -> bool:

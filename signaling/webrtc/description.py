@@ -1,4 +1,4 @@
-"""The descriptions of a WebRTC peer's one audio stream: reading theirs, writing ours.
+"""The descriptions of a WebRTC peer's sound: reading theirs, writing ours. Pictures beside it are pictures.py's.
 
 Pure: texts and values only. Decides which codec is agreed on, and refuses what cannot be carried (no DTLS, no rtcp-mux,
 an ICE Lite peer). Candidates of the peer are never read, so no description makes us look up a name or send anywhere.
@@ -20,7 +20,7 @@ from signaling.sdp.audio import TELEPHONE_EVENT, direction_of, opus_format, pack
 from signaling.sdp.negotiation import LOWER_CASE_NAMES, OFFERED_EVENTS
 
 PROFILE = "UDP/TLS/RTP/SAVPF"
-_PROFILES = frozenset({PROFILE, "UDP/TLS/RTP/SAVP"})
+PROFILES = frozenset({PROFILE, "UDP/TLS/RTP/SAVP"})
 _DIGITS_TYPES = {8000: 101, 48000: 110}
 _ICE_CHARS = re.compile(r"[A-Za-z0-9+/]+")
 _HASHES = frozenset({"sha-256", "sha-384", "sha-512"})
@@ -119,7 +119,7 @@ def _problem(description: sdp.SessionDescription, line: MediaLine) -> str | None
         return "not audio"
     if line.port == 0:
         return "port 0"
-    if line.protocol not in _PROFILES:
+    if line.protocol not in PROFILES:
         return f"expected {PROFILE}, found {line.protocol[:30]}"
     if not line.has("rtcp-mux"):
         return "expected a=rtcp-mux"
@@ -208,33 +208,102 @@ def _digits(formats: Sequence[PayloadFormat], codec: Codec) -> PayloadFormat | N
     return next((found for found in formats if (found.name, found.clock_rate_hz) == wanted), None)
 
 
-def offer(local: LocalPeer, sound: LocalSound, codecs: Sequence[Codec], *, version: int) -> sdp.SessionDescription:
-    """One stream with these codecs, best first, and telephone-events for the clock of each."""
-    formats = [_our_format(codec, codec.payload_type, sound) for codec in codecs]
+def offer(
+    local: LocalPeer,
+    sound: LocalSound,
+    codecs: Sequence[Codec],
+    *,
+    version: int,
+    beside: MediaLine | None = None,
+) -> sdp.SessionDescription:
+    """One stream with these codecs, best first, and telephone-events for the clock of each.
+
+    beside: a section of pictures on the same transport, whose payload types stand as they are.
+    """
+    taken = set(beside.formats) if beside is not None else set()
+    formats = [_our_format(codec, _free(codec.payload_type, taken), sound) for codec in codecs]
     for rate_hz in dict.fromkeys(codec.clock_rate_hz for codec in codecs):
-        formats.append(PayloadFormat(_DIGITS_TYPES[rate_hz], TELEPHONE_EVENT, rate_hz, 1, OFFERED_EVENTS))
+        number = _free(_DIGITS_TYPES[rate_hz], taken | {str(found.payload_type) for found in formats})
+        formats.append(PayloadFormat(number, TELEPHONE_EVENT, rate_hz, 1, OFFERED_EVENTS))
     line = _line(local, sound, formats, mid="0", setup="actpass", direction=MediaDirection.SENDRECV)
-    return _describe(local, sound, (line,), version=version, bundle="0")
+    if beside is None:
+        return _describe(local, sound, (line,), version=version, bundle="0")
+    return _describe(local, sound, (line, beside), version=version, bundle=f"0 {mid_of(beside)}")
+
+
+def settled(sent: sdp.SessionDescription, theirs: RemoteSound) -> sdp.SessionDescription:
+    """Our offer after their answer: what they refused is refused from now on. Source: RFC 3264 6, 8.2."""
+    answered = theirs.description.media
+    lines = tuple(
+        _refused(line) if place < len(answered) and answered[place].port == 0 else line
+        for place, line in enumerate(sent.media)
+    )
+    left = " ".join(mid_of(line) for line in lines if line.port)
+    attributes = tuple(
+        Attribute("group", f"BUNDLE {left}") if attribute.name == "group" else attribute
+        for attribute in sent.attributes
+    )
+    return replace(sent, media=lines, attributes=attributes)
+
+
+def offer_again(described: sdp.SessionDescription, *, version: int) -> sdp.SessionDescription:
+    """What was described last, as an offer: line by line as it is. Source: RFC 3264 8; RFC 8842 5.1 (setup)."""
+    lines = tuple(
+        replace(
+            line,
+            attributes=tuple(
+                Attribute("setup", "actpass") if attribute.name == "setup" else attribute
+                for attribute in line.attributes
+            ),
+        )
+        for line in described.media
+    )
+    return replace(described, media=lines, origin=replace(described.origin, version=str(version)))
+
+
+def _free(number: int, taken: set[str]) -> int:
+    """A payload type of ours, or where it is taken another. There are more than a section may have."""
+    numbers: tuple[int, ...] = (number, *range(127, 95, -1), *range(63, 34, -1))
+    return next(found for found in numbers if str(found) not in taken)
 
 
 def answer(
-    theirs: RemoteSound, agreed: AgreedSound, local: LocalPeer, sound: LocalSound, *, role: DtlsRole, version: int
+    theirs: RemoteSound,
+    agreed: AgreedSound,
+    local: LocalPeer,
+    sound: LocalSound,
+    *,
+    role: DtlsRole,
+    version: int,
+    beside: tuple[int, MediaLine] | None = None,
 ) -> sdp.SessionDescription:
-    """Every other stream is refused. Source: RFC 3264 6; RFC 8829 5.3.1; RFC 9143 7.3 (bundle)."""
+    """Every other stream is refused, but for the one beside the sound: its place, and what is answered there.
+
+    Source: RFC 3264 6; RFC 8829 5.3.1; RFC 9143 7.3 (bundle).
+    """
     formats = [_our_format(agreed.codec, agreed.receive_payload_type, sound)]
     if agreed.receive_digits_payload_type is not None:
         rate_hz = agreed.codec.clock_rate_hz
         formats.append(PayloadFormat(agreed.receive_digits_payload_type, TELEPHONE_EVENT, rate_hz, 1, OFFERED_EVENTS))
-    mid = _mid(theirs.line)
-    setup = "active" if role is DtlsRole.CLIENT else "passive"
+    mid = mid_of(theirs.line)
+    setup = setup_of(role)
     line = _line(local, sound, formats, mid=mid, setup=setup, direction=agreed.direction)
     line = replace(line, protocol=theirs.line.protocol)
-    lines = tuple(
-        line if place == theirs.place else _refused(other) for place, other in enumerate(theirs.description.media)
-    )
-    groups = [attribute.value or "" for attribute in theirs.description.attributes if attribute.name == "group"]
-    is_bundled = any(group.startswith("BUNDLE") and mid in group.split()[1:] for group in groups)
-    return _describe(local, sound, lines, version=version, bundle=mid if is_bundled else "")
+    accepted = {theirs.place: line, **({} if beside is None else {beside[0]: beside[1]})}
+    lines = tuple(accepted.get(place) or _refused(other) for place, other in enumerate(theirs.description.media))
+    bundle = " ".join(mid_of(accepted[place]) for place in sorted(accepted)) if bundled(theirs.description, mid) else ""
+    return _describe(local, sound, lines, version=version, bundle=bundle)
+
+
+def bundled(description: sdp.SessionDescription, mid: str) -> frozenset[str]:
+    """The sections that share a transport with this one, itself too; none for one that is in no bundle."""
+    groups = [attribute.value or "" for attribute in description.attributes if attribute.name == "group"]
+    members = (group.split()[1:] for group in groups if group.startswith("BUNDLE"))
+    return next((frozenset(group) for group in members if mid and mid in group), frozenset())
+
+
+def setup_of(role: DtlsRole) -> str:
+    return "active" if role is DtlsRole.CLIENT else "passive"
 
 
 def role_in_answer(theirs: RemoteSound) -> DtlsRole:
@@ -247,7 +316,8 @@ def role_after_offer(theirs: RemoteSound) -> DtlsRole:
     return DtlsRole.CLIENT if theirs.setup == "passive" else DtlsRole.SERVER
 
 
-def _mid(line: MediaLine) -> str:
+def mid_of(line: MediaLine) -> str:
+    """ "" for one without, or with one that is none."""
     mid = line.value("mid") or ""
     return mid if _MID.fullmatch(mid) else ""
 
@@ -270,12 +340,7 @@ def _line(
     setup: str,
     direction: MediaDirection,
 ) -> MediaLine:
-    host, port = local.address
-    attributes = [Attribute("rtcp-mux"), Attribute("ice-ufrag", local.username), Attribute("ice-pwd", local.password)]
-    attributes += [Attribute("fingerprint", f"{algorithm} {value}") for algorithm, value in local.fingerprints]
-    attributes.append(Attribute("setup", setup))
-    if mid:
-        attributes.append(Attribute("mid", mid))
+    attributes = transport_attributes(local, mid=mid, setup=setup)
     attributes.append(Attribute(direction.value))
     for found in formats:
         name = found.name.lower() if found.name in LOWER_CASE_NAMES else found.name
@@ -287,22 +352,43 @@ def _line(
         Attribute("ptime", "20"),
         Attribute("msid", f"{STREAM} {STREAM}-audio"),
         Attribute("ssrc", f"{sound.ssrc} cname:{STREAM}"),
-        # One component, the highest type preference: there is no other candidate. Source: RFC 8445 5.1.2.1.
-        Attribute("candidate", f"1 1 udp 2130706431 {host} {port} typ host"),
-        Attribute("end-of-candidates"),
+        *candidate_attributes(local),
     ]
+    return media_line("audio", local, [found.payload_type for found in formats], attributes)
+
+
+def transport_attributes(local: LocalPeer, *, mid: str, setup: str) -> list[Attribute]:
+    attributes = [Attribute("rtcp-mux"), Attribute("ice-ufrag", local.username), Attribute("ice-pwd", local.password)]
+    attributes += [Attribute("fingerprint", f"{algorithm} {value}") for algorithm, value in local.fingerprints]
+    attributes.append(Attribute("setup", setup))
+    if mid:
+        attributes.append(Attribute("mid", mid))
+    return attributes
+
+
+def candidate_attributes(local: LocalPeer) -> tuple[Attribute, Attribute]:
+    """Said in each section of a bundle: peers look in the one that comes first.
+
+    One component, the highest type preference: there is no other candidate. Source: RFC 8445 5.1.2.1.
+    """
+    host, port = local.address
+    return Attribute("candidate", f"1 1 udp 2130706431 {host} {port} typ host"), Attribute("end-of-candidates")
+
+
+def media_line(kind: str, local: LocalPeer, payload_types: Sequence[int], attributes: Sequence[Attribute]) -> MediaLine:
+    host, port = local.address
     return MediaLine(
-        kind="audio",
+        kind=kind,
         port=port,
         protocol=PROFILE,
-        formats=tuple(str(found.payload_type) for found in formats),
+        formats=tuple(str(number) for number in payload_types),
         connection=sdp.Connection(host),
         attributes=tuple(attributes),
     )
 
 
 def _refused(line: MediaLine) -> MediaLine:
-    mid = _mid(line)
+    mid = mid_of(line)
     attributes = (Attribute("mid", mid), Attribute("inactive")) if mid else (Attribute("inactive"),)
     return MediaLine(kind=line.kind, port=0, protocol=line.protocol, formats=line.formats, attributes=attributes)
 

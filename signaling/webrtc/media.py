@@ -18,7 +18,8 @@ from media.engine import DigitReceived, Engine, MediaSocket, PortEvent, PortsExh
 from signaling import sdp
 from signaling.peer_media import Connected, Digit, Failed, Gone, PeerMediaEvent
 from signaling.sdp import NotAcceptable
-from signaling.webrtc import description
+from signaling.video import Video
+from signaling.webrtc import description, pictures
 from signaling.webrtc.connection import Certificates, PathEvent, PeerConnection
 from signaling.webrtc.description import AgreedSound, LocalSound, RemoteSound
 from signaling.webrtc.settings import WebRtcSettings
@@ -103,6 +104,10 @@ class WebRtcMedia:
         self._local = LocalSound.of(self.port.ssrc, opus_bitrate=settings.opus_bitrate)
         self._version = 0
         self._offered: sdp.SessionDescription | None = None
+        self._described: sdp.SessionDescription | None = None
+        self._shown: Video | None = None
+        self._video: Video | None = None
+        self._passes_video = False
         self._theirs: RemoteSound | None = None
         self._agreed: AgreedSound | None = None
         self._current: PeerConnection | None = None
@@ -123,12 +128,31 @@ class WebRtcMedia:
         if self._agreed is None and self._offered is None:
             self._codecs = tuple(sorted(self._codecs, key=lambda codec: codec.name not in codec_names))
 
+    @property
+    def video(self) -> Video | None:
+        return self._video
+
+    def offered_video(self, offer: str) -> Video | None:
+        try:
+            section = pictures.read(description.read(offer))
+        except sdp.SdpError:
+            return None
+        return None if section is None else section.video
+
+    def show(self, video: Video | None) -> None:
+        self._shown = video
+
     async def offer(self) -> str:
         """Our offer: of a new connection, or of the one there is, as it is."""
         if self._current is None:
             self._current = self._connect(is_offerer=True)
         self._version += 1
-        self._offered = description.offer(self._current.local, self._local, self._codecs, version=self._version)
+        if self._described is not None:
+            self._offered = description.offer_again(self._described, version=self._version)
+        else:
+            local, shown = self._current.local, self._shown
+            beside = None if shown is None else pictures.offered(shown, local)
+            self._offered = description.offer(local, self._local, self._codecs, version=self._version, beside=beside)
         return str(self._offered)
 
     async def accept_answer(self, answer: str) -> None:
@@ -136,7 +160,11 @@ class WebRtcMedia:
         if self._current is None or self._offered is None:
             return
         theirs = description.read(answer)
-        agreed = description.agree(theirs, self._codecs, sent=self._offered.media[0])
+        if theirs.place >= len(self._offered.media):
+            raise NotAcceptable("expected as many media lines as were offered, found more")
+        agreed = description.agree(theirs, self._codecs, sent=self._offered.media[theirs.place])
+        self._video = None if self._shown is None else pictures.accepted(theirs, self._shown)
+        self._described = description.settled(self._offered, theirs)
         self._offered, self._theirs, self._agreed = None, theirs, agreed
         if self._current.remote is None:
             self._set_up(self._current, theirs, role=description.role_after_offer(theirs))
@@ -221,7 +249,30 @@ class WebRtcMedia:
         self._theirs, self._agreed = theirs, agreed
         self._version += 1
         role = description.role_in_answer(theirs)
-        return str(description.answer(theirs, agreed, connection.local, self._local, role=role, version=self._version))
+        self._described = description.answer(
+            theirs,
+            agreed,
+            connection.local,
+            self._local,
+            role=role,
+            version=self._version,
+            beside=self._answer_pictures(theirs, connection, role),
+        )
+        return str(self._described)
+
+    def _answer_pictures(
+        self, theirs: RemoteSound, connection: PeerConnection, role: description.DtlsRole
+    ) -> tuple[int, sdp.MediaLine] | None:
+        """Where pictures stand in the answer, and what is said there; None if they are not wanted or do not fit."""
+        section = pictures.read(theirs)
+        self._video = None
+        if section is None or self._shown is None:
+            return None
+        answered = pictures.answered(section, self._shown, connection.local, setup=description.setup_of(role))
+        if answered is None:
+            return None
+        line, self._video = answered
+        return section.place, line
 
     def _set_up(self, connection: PeerConnection, theirs: RemoteSound, *, role: description.DtlsRole) -> None:
         connection.set_up(theirs.peer, role=role, within_s=self._settings.set_up_s)
@@ -287,6 +338,15 @@ class WebRtcMedia:
                 opus=agreed.opus,
             )
         )
+        self._pass_video()
+
+    def _pass_video(self) -> None:
+        video = self._video
+        if video is not None:
+            self.port.pass_video(video.payload_types, send=video.receives, receive=video.sends)
+        elif self._passes_video:
+            self.port.pass_video(())
+        self._passes_video = video is not None
 
     # The peer
 

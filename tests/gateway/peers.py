@@ -54,6 +54,7 @@ from signaling.location import (
     SipTarget,
     Target,
 )
+from signaling.video import Video
 from tests.gateway.sound_peers import PeerFrames, PeerMix, PeerPort, PeerRecognizer, PeerSpeech
 
 ACCOUNT_SID = "AC" + "0" * 32
@@ -82,6 +83,8 @@ class PeerLeg:
         self.is_codec_final = False
         self.preferred: list[tuple[str, ...]] = []
         self.answered_with: tuple[str, ...] = ()
+        self.video: Video | None = None
+        self.sees: Video | None = None
         self.events = LegEvents()
         self.media: Any = PeerPort(name)
         self.done: list[str] = []
@@ -105,6 +108,10 @@ class PeerLeg:
 
     def prefer(self, codec_names: Sequence[str]) -> None:
         self.preferred.append(tuple(codec_names))
+
+    def show(self, video: Video | None) -> None:
+        if self.state is not LegState.UP:
+            self.sees = video
 
     def hangup(self, cause: HangupCause = HangupCause.NORMAL) -> None:
         if self.state is LegState.ENDED:

@@ -38,8 +38,6 @@ PARAMETER = "<Parameter name='a' value='b'/>"
 @pytest.mark.parametrize(
     "document",
     [
-        "<Dial><Client>bob<Video enable='true'/></Client></Dial>",
-        "<Dial><Sip>sip:bob@example.com<Video enable='true'/></Sip></Dial>",
         "<Dial><Conference>room<Video enable='true'/></Conference></Dial>",
         f"<Hangup>{PARAMETER}</Hangup>",
         f"<Reject>{PARAMETER}</Reject>",
@@ -59,7 +57,7 @@ def test_element_without_effect_is_told(document: str) -> None:
 
 
 def test_video_that_is_not_enabled_is_not_told() -> None:
-    assert TOLD not in noted("<Dial><Client>bob<Video/></Client></Dial>")
+    assert TOLD not in noted("<Dial><Conference>room<Video/></Conference></Dial>")
 
 
 def noted(document: str) -> list[int]:

@@ -278,7 +278,7 @@ async def visiting(debugger: str, url: str) -> AsyncIterator[Browser]:
     """A fresh profile in a running Chromium, gone afterwards with all its tabs."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.connect_over_cdp(debugger)
-        context = await browser.new_context(permissions=["microphone"], ignore_https_errors=True)
+        context = await browser.new_context(permissions=["microphone", "camera"], ignore_https_errors=True)
         try:
             yield Browser(context, url)
         finally:

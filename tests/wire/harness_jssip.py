@@ -49,8 +49,40 @@ async function hears(as) {
   await context.close();
   return found;
 }
-function call(target) {
-  watch(ua.call(target, {mediaConstraints: {audio: true, video: false}}), 'out');
+function call(target, video = false) {
+  watch(ua.call(target, {mediaConstraints: {audio: true, video}}), 'out');
+}
+// How many pictures were decoded so far, how bright and how varied the last one is, 0 to 255.
+async function sees(as) {
+  const connection = sessions[as].connection;
+  const track = connection.getReceivers().map(receiver => receiver.track).find(track => track.kind === 'video');
+  const stats = [...(await connection.getStats()).values()];
+  const report = stats.find(entry => entry.type === 'inbound-rtp' && entry.kind === 'video');
+  const sent = stats.find(entry => entry.type === 'outbound-rtp' && entry.kind === 'video');
+  const found = {frames: report?.framesDecoded || 0, width: report?.frameWidth || 0, mean: 0, spread: 0,
+    direction: connection.getTransceivers().map(each => each.currentDirection),
+    asked: sent ? sent.pliCount + sent.firCount : 0, sent: sent?.packetsSent || 0};
+  if (!track || !found.frames) return found;
+  const element = document.createElement('video');
+  element.muted = true;
+  element.srcObject = new MediaStream([track]);
+  await element.play();
+  const canvas = document.createElement('canvas');
+  canvas.width = element.videoWidth;
+  canvas.height = element.videoHeight;
+  const context = canvas.getContext('2d');
+  context.drawImage(element, 0, 0);
+  const octets = context.getImageData(0, 0, canvas.width, canvas.height).data;
+  let sum = 0, squares = 0, count = 0;
+  for (let at = 0; at < octets.length; at += 4) {
+    const light = (octets[at] + octets[at + 1] + octets[at + 2]) / 3;
+    sum += light;
+    squares += light * light;
+    count++;
+  }
+  found.mean = sum / count;
+  found.spread = Math.sqrt(Math.max(squares / count - found.mean * found.mean, 0));
+  return found;
 }
 </script>"""
 

@@ -13,6 +13,7 @@ from media.engine import MediaPort
 from signaling.call_message import CallMessage
 from signaling.leg import Answered, DigitReceived, Ended, HangupCause, LegEvent, Ringing
 from signaling.peer_media import Connected, PeerMedia, PeerMediaEvent
+from signaling.video import Video
 from signaling.voice_sdk.server import VoiceSdkServer
 from signaling.voice_sdk.settings import VoiceSdkSettings
 from tests.signaling.voice_sdk.peers import CALL_SID, Rig, token
@@ -30,6 +31,7 @@ class AiortcSound:
         self._connection = self._fresh()
         self.port = cast(MediaPort, self)
         self.codec_names: tuple[str, ...] = ("PCMU",)
+        self.video: Video | None = None
 
     def _fresh(self) -> RTCPeerConnection:
         connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
@@ -43,6 +45,12 @@ class AiortcSound:
 
     def prefer(self, codec_names: Sequence[str]) -> None:
         """aiortc answers in the offer's order."""
+
+    def offered_video(self, offer: str) -> None:
+        """Sound alone."""
+
+    def show(self, video: Video | None) -> None:
+        """Sound alone."""
 
     async def offer(self) -> str:
         self._connection.addTransceiver("audio")

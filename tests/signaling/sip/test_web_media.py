@@ -9,11 +9,12 @@ from typing import cast
 import pytest
 
 from media.engine import PortEvent, PortsExhausted, SilenceTimeout
-from signaling.leg import Answered, DigitReceived, Ended, HangupCause, Held, LegState, Resumed
+from signaling.leg import Answered, DigitReceived, Ended, HangupCause, Held, LegState, Pictured, Resumed
 from signaling.peer_media import Connected, Digit, Failed, Gone, PeerMedia, PeerMediaEvent
 from signaling.sip.leg import SipLeg
 from signaling.sip.message import Response
 from signaling.sip.web_media import CONNECT_S, LOST_S, WebLegMedia
+from signaling.video import Video, VideoFormat
 from tests.signaling.sip.peers import SteppedScheduler, ended, next_event, outbound, settled
 from tests.signaling.sip.web_peers import Browser, WebRig, web_rig
 from tests.signaling.voice_sdk.peers import RecordingSound, browser_sdp
@@ -90,6 +91,52 @@ async def test_web_media_call_of_a_browser_is_answered_with_its_sound() -> None:
         await browser.response(200, "BYE")
         await settled(at)
     assert sounds.only.is_closed
+
+
+VIDEO = Video(formats=(VideoFormat(payload_type=96, name="VP8", clock_rate_hz=90000),))
+OTHERS = Video(formats=VIDEO.formats, senders=((7,),))
+SECTION = "m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=sendonly\r\na=mid:1\r\n"
+
+
+async def test_web_media_caller_that_offers_pictures_is_shown_the_other_partys_in_its_answer() -> None:
+    sounds = Sounds()
+    async with web_rig(make_peer_media=sounds) as at, at.browser() as browser:
+        leg, asking = await calling(at, browser, offer=browser_sdp() + SECTION)
+        sounds.only.video_in_offers = VIDEO
+        assert isinstance(leg, Pictured) and leg.video == VIDEO
+        leg.show(OTHERS)
+        await leg.answer()
+        assert sounds.only.shown == [OTHERS]
+        sounds.only.video = VIDEO
+        assert leg.video == VIDEO
+        # What is described is described.
+        leg.show(None)
+        assert sounds.only.shown == [OTHERS]
+        answer = await asking
+        browser.say(browser.inside("ACK", answer, sequence=answer.cseq.sequence))
+        # Pictures that go one way are no hold.
+        offer = (browser_sdp() + SECTION).encode()
+        browser.say(browser.inside("INVITE", answer, sequence=20, body=offer))
+        again = await browser.response(200, "INVITE")
+        browser.say(browser.inside("ACK", again, sequence=20))
+        browser.say(browser.inside("BYE", answer, sequence=21))
+        await browser.response(200, "BYE")
+        assert isinstance(await ended(leg), Ended)
+        await settled(at)
+
+
+async def test_web_media_called_browser_is_offered_the_callers_pictures() -> None:
+    sounds = Sounds()
+    async with web_rig(make_peer_media=sounds) as at, at.browser() as browser:
+        leg = cast(SipLeg, at.registrar.devices("alice")[0].dial(outbound(video=OTHERS)))
+        browser.answer(await browser.request("INVITE"), 486)
+        assert sounds.only.shown == [OTHERS]
+        # An answer to our offer is no place to show anything.
+        leg.show(None)
+        assert sounds.only.shown == [OTHERS]
+        await browser.request("ACK")
+        await ended(leg)
+        await settled(at)
 
 
 async def test_web_media_early_media_and_answer_have_one_description() -> None:

@@ -13,6 +13,7 @@ from signaling.leg import OutboundCall, Party
 from signaling.peer_media import PeerMedia, PeerMediaEvent
 from signaling.scope import Scope, bare
 from signaling.tokens import SigningKey, TokenVerifier, make_token
+from signaling.video import Video
 from signaling.voice_sdk.agent import VoiceSdkAgent
 from signaling.voice_sdk.connection import Connection
 from signaling.voice_sdk.leg import VoiceSdkLeg
@@ -76,6 +77,7 @@ class RecordingSound:
     """
 
     delay_s = 0.0
+    video_in_offers: Video | None = None
 
     def __init__(self, codec_names: Sequence[str], on_event: Callable[[PeerMediaEvent], None]) -> None:
         self.codec_names = tuple(codec_names)
@@ -83,6 +85,8 @@ class RecordingSound:
         self.asked: list[tuple[str, str]] = []
         self.digits: list[str] = []
         self.preferred: list[tuple[str, ...]] = []
+        self.shown: list[Video | None] = []
+        self.video: Video | None = None
         self.is_closed = False
         self.port = cast(MediaPort, self)
 
@@ -92,6 +96,12 @@ class RecordingSound:
 
     def prefer(self, codec_names: Sequence[str]) -> None:
         self.preferred.append(tuple(codec_names))
+
+    def offered_video(self, offer: str) -> Video | None:
+        return self.video_in_offers if "m=video" in offer else None
+
+    def show(self, video: Video | None) -> None:
+        self.shown.append(video)
 
     async def _take(self, asked: str, description: str = "") -> None:
         self.asked.append((asked, description))

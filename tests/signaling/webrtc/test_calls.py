@@ -1,5 +1,7 @@
 """Calls with a browser: offered by either side, heard both ways, ended by either."""
 
+from aiortc import RTCSessionDescription
+
 from signaling.peer_media import Connected
 from tests.media.phone import PhoneBooth, strongest, until
 from tests.signaling.webrtc.browser import Browser
@@ -64,3 +66,30 @@ async def test_call_two_browsers_in_opus_hear_each_other(desk: Desk) -> None:
     alice.media.port.hear(bob.media.port)
     bob.media.port.hear(alice.media.port)
     await until(lambda: alices.strength(PHONE_HZ) > 4000 and bobs.strength(BROWSER_HZ) > 4000, within_s=5.0)
+
+
+async def test_call_with_pictures_offered_again_by_us_keeps_both_in_their_places(desk: Desk) -> None:
+    call, browser = desk.call(), desk.browser(frequency_hz=BROWSER_HZ)
+    browser.pc.addTransceiver("video")
+    offer = await browser.offer()
+    offered = call.media.offered_video(offer)
+    assert offered is not None and call.media.video is None
+    # As seen by a party that has all of it too.
+    call.media.show(offered)
+    await browser.take_answer(await call.media.answer(offer))
+    await call.told(Connected)
+    agreed = call.media.video
+    assert agreed is not None and agreed.payload_types == offered.payload_types
+    again = await call.media.offer()
+    assert [line.split()[0] for line in again.splitlines() if line.startswith("m=")] == ["m=video", "m=audio"]
+    await browser.pc.setRemoteDescription(RTCSessionDescription(again, "offer"))
+    await browser.pc.setLocalDescription(await browser.pc.createAnswer())
+    await call.media.accept_answer(browser.pc.localDescription.sdp)
+    assert call.media.video == agreed and call.media.codec_names == ("PCMU",)
+
+
+async def test_call_pictures_nobody_shows_are_refused(desk: Desk) -> None:
+    call, browser = desk.call(), desk.browser(frequency_hz=BROWSER_HZ)
+    browser.pc.addTransceiver("video")
+    answer = await call.media.answer(await browser.offer())
+    assert "m=video 0 " in answer and call.media.video is None
