@@ -176,7 +176,9 @@ class LegEvents:
     """
 
     def __init__(self, *, limit: int = 256) -> None:
-        self._waiting: asyncio.Queue[LegEvent] = asyncio.Queue()
+        # Not asyncio.Queue: that is four deques, 2.5 kB, and a leg lives long with nothing in it.
+        self._waiting: list[LegEvent] = []
+        self._consumer: asyncio.Future[None] | None = None
         self._limit = limit
         self._ended: Ended | None = None
 
@@ -189,17 +191,30 @@ class LegEvents:
             return False
         if isinstance(event, Ended):
             self._ended = event
-        elif isinstance(event, DigitReceived | TransferRequested) and self._waiting.qsize() >= self._limit:
+        elif isinstance(event, (DigitReceived, TransferRequested)) and len(self._waiting) >= self._limit:
             return False
-        self._waiting.put_nowait(event)
+        self._waiting.append(event)
+        if self._consumer is not None and not self._consumer.done():
+            self._consumer.set_result(None)
         return True
 
     async def __aiter__(self) -> AsyncIterator[LegEvent]:
         while True:
-            event = await self._waiting.get()
+            while not self._waiting:
+                await self._posted()
+            event = self._waiting.pop(0)
             yield event
             if isinstance(event, Ended):
                 return
+
+    async def _posted(self) -> None:
+        consumer = self._consumer = asyncio.get_running_loop().create_future()
+        try:
+            await consumer
+        finally:
+            # Another one may follow the leg by the time a cancelled consumer gets here.
+            if self._consumer is consumer:
+                self._consumer = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -406,6 +406,9 @@ class Store:
         """
         self._gathered.append(submission)
         self._outstanding += 1
+        if self._flush_timer is not None and not urgent:
+            # Whatever it was set for, it is due sooner than one set now would be.
+            return
         now = self._loop.time()
         due_at = max(now, self._flushed_at + SPACING_S) if urgent else now + LINGER_S
         if self._flush_timer is not None:
@@ -449,7 +452,10 @@ class Store:
         for outcome in outcomes:
             self._outstanding -= len(outcome.submissions)
             for submission in outcome.submissions:
-                _settle(submission.context, outcome.error)
+                if submission.context is not None:
+                    _settle(submission.context, outcome.error)
+                elif outcome.error is not None:
+                    _log.error("record not written", reason=str(outcome.error))
             if outcome.error is not None and not isinstance(outcome.error, StorageUnavailable):
                 continue
             operations = [each for submission in outcome.submissions for each in submission.operations]
@@ -460,13 +466,10 @@ class Store:
             self._on_owed(owed)
 
 
-def _settle(future: "asyncio.Future[None] | None", error: Exception | None) -> None:
-    """Tell who waits, or the log where nobody does."""
-    if future is None:
-        if error is not None:
-            _log.error("record not written", reason=str(error))
-    elif not future.done():
-        if error is None:
-            future.set_result(None)
-        else:
-            future.set_exception(error)
+def _settle(future: "asyncio.Future[None]", error: Exception | None) -> None:
+    if future.done():
+        return
+    if error is None:
+        future.set_result(None)
+    else:
+        future.set_exception(error)

@@ -19,6 +19,7 @@ DIGIT_EVENTS = frozenset(range(16))
 """0-9 * # A-D."""
 
 _MAX_EVENT_RANGES = 64
+_USUAL_PARAMETERS = 64
 _LONGEST_IPV4 = len("255.255.255.255")
 
 _STATIC_FORMATS = {
@@ -125,6 +126,10 @@ def _encoding(text: str) -> tuple[str, int, int] | None:
 
 def events(parameters: str) -> frozenset[int]:
     """Events of a telephone-event ``fmtp`` (``0-15,66,70``); the digits if it names none. Source: RFC 4733 2.4.1."""
+    return _usual_events(parameters) if len(parameters) <= _USUAL_PARAMETERS else _events(parameters)
+
+
+def _events(parameters: str) -> frozenset[int]:
     found: set[int] = set()
     for part in parameters.removeprefix("events=").split(",")[:_MAX_EVENT_RANGES]:
         first_text, dash, last_text = part.strip().partition("-")
@@ -133,6 +138,10 @@ def events(parameters: str) -> frozenset[int]:
         if first is not None and last is not None:
             found.update(range(first, last + 1))
     return frozenset(found) or DIGIT_EVENTS
+
+
+# Phones of one make write the same: their calls share one set.
+_usual_events = lru_cache(maxsize=256)(_events)
 
 
 def opus_format(parameters: str) -> OpusFormat:

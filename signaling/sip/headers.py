@@ -147,4 +147,5 @@ class Headers:
         return (KEYS.get(name) or name.lower()) in self._values
 
     def __str__(self) -> str:
-        return "".join([f"{name}: {value}\r\n" for name, value in self.items()])
+        names = self._names
+        return "".join([f"{names[key]}: {value}\r\n" for key, values in self._values.items() for value in values])

@@ -31,7 +31,9 @@ async def settle() -> None:
 def heard(leg: VoiceSdkLeg) -> list[LegEvent]:
     """The events so far."""
     waiting = leg.events._waiting
-    return [waiting.get_nowait() for _ in range(waiting.qsize())]
+    found = waiting.copy()
+    waiting.clear()
+    return found
 
 
 def kinds(leg: VoiceSdkLeg) -> list[str]:
