@@ -17,6 +17,7 @@ from gateway.call_recordings import CallRecordingOrder
 from gateway.fork_attempt import worst_of
 from gateway.parameters import CallFacts, call_parameters
 from gateway.routing import Script
+from gateway.scripted import DigitListener
 from gateway.services import Services
 from gateway.session import CallSession
 from gateway.store.records import NOTIFICATION
@@ -39,6 +40,7 @@ class CallOrder:
     digits: sent to the far end on the answer. recording: of the whole call from the answer on. detection: who answers.
     headers, parameters: for a SIP phone and a Voice SDK device. display_name: the caller's, for phones that show one.
     notification: URL that is told when dialling starts. afterwards: called when the call is over, however it went.
+    delay_s: how long it is queued at least. on_digit: hears every key of whoever answers, one that is only a tone too.
     """
 
     facts: CallFacts
@@ -57,6 +59,8 @@ class CallOrder:
     display_name: str = ""
     notification: str | None = None
     afterwards: Callable[[], None] | None = None
+    delay_s: float = 0.0
+    on_digit: DigitListener | None = None
 
 
 class OutgoingCall:
@@ -73,8 +77,8 @@ class OutgoingCall:
         self._script = order.script
         self._inbox: asyncio.Queue[tuple[Leg, LegEvent] | HangupCause] = asyncio.Queue()
         self._legs: list[Leg] = []
-        self._wait_s = wait_s
-        self.progress.queue_time_ms = round(wait_s * 1000)
+        self._wait_s = max(wait_s, order.delay_s)
+        self.progress.queue_time_ms = round(self._wait_s * 1000)
 
     @property
     def status(self) -> CallStatus:
@@ -185,7 +189,10 @@ class OutgoingCall:
             recording=self._order.recording,
             detection=self._order.detection,
             time_limit_s=self._order.time_limit_s,
+            listener=self._order.on_digit,
         )
+        if self._order.on_digit is not None:
+            leg.media.detect_tones(True)
 
     async def _follow(self, leg: Leg) -> None:
         """Hands in a leg's events up to its answer; what comes after is the session's."""

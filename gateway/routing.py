@@ -123,8 +123,10 @@ class Router:
         return self._directory.application(account_sid or self._directory.main.sid, sid)
 
     def may_show(self, number: str, *, account_sid: str) -> bool:
-        """Whether the account has the number, or nobody here has any: then there is nothing to own."""
-        return not self._directory.has_numbers or self._directory.owns(account_sid or self._directory.main.sid, number)
+        """Whether the account has the number or validated it, or nobody here has any: then there is nothing to own."""
+        directory, owner_sid = self._directory, account_sid or self._directory.main.sid
+        is_own = directory.owns(owner_sid, number) or directory.is_validated(owner_sid, number)
+        return is_own or not directory.has_numbers
 
     def may_call(self, number: str, *, account_sid: str) -> bool:
         return self._directory.limits(account_sid or self._directory.main.sid).permits(number)

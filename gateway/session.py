@@ -45,6 +45,7 @@ class CallSession:
     digits: sent to the far end before that, instead of detecting who answered. recording: of the whole call, from the
     answer on.
     time_limit_s: how long it may last; None: as long as the configuration allows.
+    listener: hears every key of the call.
     after: what still uses the leg and is being cancelled; the first document waits for its end.
     refusal: what an unanswered caller is told when the script ends (a <Dial> that found its party busy leaves "busy").
     """
@@ -62,6 +63,7 @@ class CallSession:
         recording: CallRecordingOrder | None = None,
         detection: PlacedDetection | None = None,
         time_limit_s: float | None = None,
+        listener: DigitListener | None = None,
         after: "asyncio.Task[None] | None" = None,
     ) -> None:
         self.services = services
@@ -77,7 +79,7 @@ class CallSession:
             Telling(url=script.status_callback or None, method=script.status_callback_method),
             status=CallStatus.RINGING,
         )
-        self._listeners: list[DigitListener] = []
+        self._listeners: list[DigitListener] = [] if listener is None else [listener]
         self._group: asyncio.TaskGroup | None = None
         self._script_task: asyncio.Task[None] | None = None
         self._redirected: Fetch | Given | None = first

@@ -15,6 +15,7 @@ from typing import Final, TypeVar, cast
 from gateway.accounts.entries import (
     Account,
     Application,
+    CallerId,
     Credential,
     CredentialList,
     Entry,
@@ -43,6 +44,7 @@ class Directory:
         self._labels: dict[str, str] = {}
         self._numbers: dict[str, PhoneNumber] = {}
         self._logins: dict[str, Credential] = {}
+        self._caller_ids: dict[tuple[str, str], CallerId] = {}
         self._owned: dict[tuple[str, type[Entry]], dict[str, Entry]] = {}
         self.put(main)
         for entry in entries:
@@ -70,6 +72,8 @@ class Directory:
                 self._numbers[digits_of(entry.phone_number)] = entry
             case Credential():
                 self._logins[self._login_of(entry)] = entry
+            case CallerId():
+                self._caller_ids[entry.account_sid, digits_of(entry.phone_number)] = entry
             case _:
                 pass
 
@@ -86,6 +90,8 @@ class Directory:
                 self._numbers.pop(digits_of(entry.phone_number), None)
             case Credential():
                 self._logins.pop(self._login_of(entry), None)
+            case CallerId():
+                self._caller_ids.pop((entry.account_sid, digits_of(entry.phone_number)), None)
             case _:
                 pass
 
@@ -208,6 +214,10 @@ class Directory:
     def owns(self, account_sid: str, number: str) -> bool:
         found = self.number(number)
         return found is not None and found.account_sid == account_sid
+
+    def is_validated(self, account_sid: str, number: str) -> bool:
+        """Whether the account may show it because it asked whoever answers there."""
+        return (account_sid, digits_of(number)) in self._caller_ids
 
     def first_number(self, account_sid: str) -> str | None:
         found = self.oldest(PhoneNumber, account_sid)

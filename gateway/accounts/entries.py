@@ -108,6 +108,14 @@ class PhoneNumber(_Voice):
 
 
 @dataclass(frozen=True, kw_only=True)
+class CallerId(_Owned):
+    """A number that is not the account's and which it may show all the same: whoever answers there agreed."""
+
+    phone_number: str
+    friendly_name: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class CredentialList(_Owned):
     friendly_name: str
 
@@ -121,13 +129,14 @@ class Credential(_Owned):
     password: str = field(repr=False)
 
 
-Entry = Account | Key | Application | PhoneNumber | CredentialList | Credential
+Entry = Account | Key | Application | PhoneNumber | CallerId | CredentialList | Credential
 
 KINDS: Final[Mapping[str, type[Entry]]] = {
     "account": Account,
     "key": Key,
     "application": Application,
     "number": PhoneNumber,
+    "caller-id": CallerId,
     "credential-list": CredentialList,
     "credential": Credential,
 }

@@ -10,6 +10,7 @@ from gateway.rest.accounts import AccountsApi
 from gateway.rest.applications import ApplicationsApi
 from gateway.rest.call_events import CallEventsApi
 from gateway.rest.call_recordings import CallRecordingsApi
+from gateway.rest.caller_ids import CallerIdsApi
 from gateway.rest.calls import CallsApi
 from gateway.rest.conference_recordings import ConferenceRecordingsApi
 from gateway.rest.conferences import ConferencesApi
@@ -22,6 +23,7 @@ from gateway.rest.numbers import NumbersApi
 from gateway.rest.queues import QueuesApi
 from gateway.rest.shelf import RecordingShelf
 from gateway.rest.sip_credentials import SipCredentialsApi
+from gateway.rest.sip_domains import SipDomainsApi
 from gateway.rest.streams import StreamsApi
 from gateway.services import Services
 
@@ -59,6 +61,8 @@ def resources_of(
         KeysApi(ledger, now=now),
         ApplicationsApi(ledger, now=now),
         NumbersApi(ledger, now=now),
+        CallerIdsApi(ledger, now=now, calls=calls, launch=place),
         SipCredentialsApi(ledger, now=now),
+        SipDomainsApi(ledger, now=now, sip=services.configuration.sip, domain=services.configuration.sip.domain),
     )
     return [resource for api in apis for resource in api.resources()]

@@ -20,9 +20,10 @@ from gateway.config import Configuration
 from gateway.demo.daemon import Secrets, loopback_configuration
 from gateway.rest.call_events import NOTIFICATION, line_sid
 from gateway.rest.dispatch import Resource
+from gateway.rest.sip_domains import domain_sid
 from gateway.sids import new_sid
 from gateway.store import Store
-from gateway.store.records import ConferenceRecord, EventRecord, QueueRecord
+from gateway.store.records import ConferenceRecord, ConfiguredRecord, EventRecord, QueueRecord
 from tests.gateway.rest.test_recordings import basic
 from tests.gateway.store.records import START, call, recording
 
@@ -83,6 +84,7 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
         house.owners["sid"] = (await house.own("Keys"))["sid"]
         house.owners["application_sid"] = (await house.own("Applications", VoiceUrl="http://app.example.com/"))["sid"]
         house.owners["number_sid"] = (await house.own("IncomingPhoneNumbers", PhoneNumber="+15550100"))["sid"]
+        house.owners["domain_sid"] = domain_sid(first[0])
         logins = await house.own("SIP/CredentialLists", FriendlyName="phones")
         house.owners["list_sid"] = logins["sid"]
         login = {"Username": "carol", "Password": "Looking-Glass-1865"}
@@ -114,10 +116,18 @@ async def _records(url: str, account_sid: str) -> dict[str, str]:
         )
         # Of the call and of the conference, so that both have a recording by this name.
         sound = replace(recording(ended.sid, "completed"), account_sid=account_sid, conference_sid=conference.sid)
+        shown = ConfiguredRecord(
+            sid=new_sid("PN"),
+            account_sid=account_sid,
+            kind="caller-id",
+            date_created=START,
+            date_updated=START,
+            details={"phone_number": "+15550177", "friendly_name": "mobile"},
+        )
         warning = EventRecord(
             call_sid=ended.sid, account_sid=account_sid, at=START, name="problem", level="warning", code=12200
         )
-        await store.write(ended, sound, conference, queue, warning)
+        await store.write(ended, sound, conference, queue, warning, shown)
         (written,) = await store.events(ended.sid)
     finally:
         await store.close()
@@ -129,6 +139,7 @@ async def _records(url: str, account_sid: str) -> dict[str, str]:
         "participant": ended.sid,
         "queue_sid": queue.sid,
         "stream": new_sid("MZ"),
+        "caller_id_sid": shown.sid,
         "subscription_sid": new_sid("ZY"),
     }
 
@@ -150,7 +161,9 @@ async def test_no_route_shows_or_changes_what_another_account_has(house: House) 
                 assert (status, found["code"]) == (404, 20404), f"{method} {path} in one's own account"
             else:
                 (rows,) = [each for each in found.values() if isinstance(each, list)]
-                assert (status, rows) == (200, []), f"the list of {path}"
+                # Every account has a domain from the beginning.
+                owners = [second] if path == "SIP/Domains" else []
+                assert (status, [row["account_sid"] for row in rows]) == (200, owners), f"the list of {path}"
     assert seen >= 20
 
 

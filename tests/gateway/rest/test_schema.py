@@ -24,17 +24,22 @@ from twilio.rest.api.v2010.account.conference import ConferenceInstance
 from twilio.rest.api.v2010.account.conference.participant import ParticipantInstance
 from twilio.rest.api.v2010.account.incoming_phone_number import IncomingPhoneNumberInstance
 from twilio.rest.api.v2010.account.key import KeyInstance
+from twilio.rest.api.v2010.account.outgoing_caller_id import OutgoingCallerIdInstance
 from twilio.rest.api.v2010.account.queue import QueueInstance
 from twilio.rest.api.v2010.account.queue.member import MemberInstance
 from twilio.rest.api.v2010.account.recording import RecordingInstance
 from twilio.rest.api.v2010.account.sip.credential_list import CredentialListInstance
 from twilio.rest.api.v2010.account.sip.credential_list.credential import CredentialInstance
+from twilio.rest.api.v2010.account.sip.domain import DomainInstance
+from twilio.rest.api.v2010.account.validation_request import ValidationRequestInstance
 
-from gateway.accounts.entries import Account, Application, Credential, CredentialList, Key, PhoneNumber
+from gateway.accounts.entries import Account, Application, CallerId, Credential, CredentialList, Key, PhoneNumber
+from gateway.config import Sip
 from gateway.rest import messages, queues, streams
 from gateway.rest.accounts import account_resource
 from gateway.rest.applications import application_resource
 from gateway.rest.call_events import exchange_resource, exchanged, notification_resource
+from gateway.rest.caller_ids import Validation, caller_id_resource
 from gateway.rest.calls import call_resource
 from gateway.rest.conferences import ConferencesApi, conference_resource
 from gateway.rest.keys import key_resource
@@ -42,6 +47,7 @@ from gateway.rest.numbers import number_resource
 from gateway.rest.queues import QueuesApi
 from gateway.rest.recordings import recording_resource
 from gateway.rest.sip_credentials import credential_resource, list_resource
+from gateway.rest.sip_domains import domain_resource
 from gateway.store.records import ConferenceRecord, EventRecord
 from tests.gateway.store.records import ACCOUNT, call, completed, recording
 
@@ -72,6 +78,20 @@ RESOURCES: list[tuple[type[Any], Mapping[str, Any], dict[str, str]]] = [
     (
         IncomingPhoneNumberInstance,
         number_resource(PhoneNumber(sid="PN" + "1" * 32, phone_number="+15550100", friendly_name="", **OWNED)),
+        {"account_sid": ACCOUNT},
+    ),
+    (
+        OutgoingCallerIdInstance,
+        caller_id_resource(CallerId(sid="PN" + "1" * 32, phone_number="+15550100", friendly_name="", **OWNED)),
+        {"account_sid": ACCOUNT},
+    ),
+    (
+        DomainInstance,
+        domain_resource(
+            Account(sid=ACCOUNT, owner_sid=ACCOUNT, friendly_name="", auth_token="f" * 32, **DATED),
+            domain="sip.example.com",
+            voice=Sip(),
+        ),
         {"account_sid": ACCOUNT},
     ),
     (
@@ -130,6 +150,7 @@ def literal_keys(function: Callable[..., Any]) -> set[str]:
         (QueueInstance, QueuesApi._shown),
         (MemberInstance, queues._shown_member),
         (StreamInstance, streams._resource),
+        (ValidationRequestInstance, Validation.resource),
         (UserDefinedMessageInstance, messages._shown_message),
         (UserDefinedMessageSubscriptionInstance, messages._shown_subscription),
     ],
