@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from gateway.routing import Script
 from signaling.leg import HangupCause
 from signaling.video import Video, VideoFormat
 from tests.gateway.peers import PeerLeg, Scene
@@ -48,6 +49,22 @@ def test_video_caller_is_answered_with_what_the_answering_party_has(noun: str) -
         scene.caller.hangs_up()
 
     assert played(f"<Dial>{noun}</Dial>", story).codes() == []
+
+
+def test_video_of_a_caller_is_offered_by_the_built_in_application_too() -> None:
+    async def story(scene: Scene) -> None:
+        bob = await scene.leg("bob-0")
+        assert offered_to(bob) == OFFERED
+        bob.video = TAKEN
+        bob.picks_up()
+        await asyncio.sleep(1)
+        assert (scene.caller.sees, scene.caller.done) == (TAKEN, ["answer"])
+        bob.hangs_up()
+
+    scene = Scene({}, script=Script(dialled="bob"))
+    scene.caller.video = OFFERED
+    run(scene.run(story))
+    scene.assert_nothing_lives()
 
 
 def test_video_party_without_pictures_talks_as_ever() -> None:

