@@ -35,6 +35,7 @@ AFTER_END_S: Final = 64.0
 _FEWEST_CLAIMS: Final = 64
 
 _CALL_ID: Final = re.compile(rb"^(?:call-id|i)[ \t]*:[ \t]*([^\r\n]{1,512})", re.I | re.M)
+_USUAL_CALL_ID: Final = b"\r\nCall-ID: "
 _METHOD: Final = re.compile(rb"^cseq[ \t]*:[ \t]*[0-9]+[ \t]+([A-Z]{1,20})", re.I | re.M)
 _OF_NO_CALL: Final = frozenset({b"REGISTER", b"OPTIONS", b"SUBSCRIBE", b"PUBLISH", b"MESSAGE"})
 
@@ -125,10 +126,9 @@ class Trace:
 
     def witness(self, octets: bytes, flow: Flow, is_sent: bool) -> None:
         """A SIP message as it is on the wire."""
-        found = _CALL_ID.search(octets)
-        if found is None:
+        call_id = call_id_of(octets)
+        if call_id is None:
             return
-        call_id = found[1].decode("utf-8", "replace").rstrip()
         claim = self._claims.get(call_id)
         if claim is None:
             method = _METHOD.search(octets)
@@ -171,6 +171,20 @@ class Trace:
 
     def _cut(self, call_sid: str, message: str) -> EventRecord:
         return EventRecord(call_sid=call_sid, at=self._now(), name="cut", message=message)
+
+
+def call_id_of(octets: bytes) -> str | None:
+    """As it stands in a message that was checked, so that there is one at most in its head."""
+    start = octets.find(_USUAL_CALL_ID)
+    if start >= 0:
+        start += len(_USUAL_CALL_ID)
+        found = octets[start : octets.find(b"\r\n", start)]
+    else:
+        match = _CALL_ID.search(octets)
+        if match is None:
+            return None
+        found = match[1]
+    return found.decode("utf-8", "replace").strip(" \t")
 
 
 def webhook_line(exchanged: Exchanged, *, at: datetime) -> EventRecord:

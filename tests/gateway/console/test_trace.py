@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime
 
+import pytest
+
 from gateway.console.redaction import HIDDEN
 from gateway.console.trace import (
     AFTER_END_S,
@@ -50,6 +52,14 @@ def message(call_id: str = "one", *, method: str = "INVITE", start: str = "", mo
 def fetched(body: bytes, **more: str) -> Fetched:
     usual = {"content_type": "text/xml", "charset": None, "url": "http://app.example.com/voice"}
     return Fetched(body=body, status=200, base_url="http://app.example.com/voice", **{**usual, **more})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("header", ["Call-ID: one", "Call-ID:one ", "call-id : one", "i:  one", "Call-ID: one\t"])
+def test_trace_message_is_known_by_its_call_id_however_it_is_spelled(header: str) -> None:
+    rig = Rig()
+    rig.claim()
+    rig.hears(f"SIP/2.0 200 OK\r\nVia: x\r\n{header}\r\nCSeq: 7 INVITE\r\n\r\n".encode())
+    assert [line.message for line in rig.lines] == ["SIP/2.0 200 OK"]
 
 
 def test_trace_message_of_a_claimed_call_is_a_line_of_its_timeline() -> None:
