@@ -24,7 +24,7 @@ from tests.wire.harness_application import Application, Received, say_nothing, t
 from tests.wire.harness_gateway import OWN_NUMBER, Phones, RunningGateway
 from tests.wire.harness_objects import BUCKET, Objects
 
-pytestmark = pytest.mark.wire
+pytestmark = [pytest.mark.wire, pytest.mark.timeout(240)]
 
 PER_SECOND = 0.5
 QUEUED = 16
