@@ -46,9 +46,11 @@ ELEMENTS: Mapping[str, str] = {
     "Dial/Number": "<Dial><Number {}>+15550100</Number></Dial>",
     "Dial/Client": "<Dial><Client {}>alice</Client></Dial>",
     "Dial/Client/Parameter": "<Dial><Client>alice<Parameter {}/></Client></Dial>",
+    "Dial/Client/Video": "<Dial><Client>alice<Video {}/></Client></Dial>",
     "Dial/Sip": "<Dial><Sip {}>sip:bob@example.com</Sip></Dial>",
     "Dial/Sip/Headers/Header": "<Dial><Sip>sip:bob@example.com<Headers><Header {}/></Headers></Sip></Dial>",
     "Dial/Sip/Uri": "<Dial><Sip><Uri {}>sip:bob@example.com</Uri></Sip></Dial>",
+    "Dial/Sip/Video": "<Dial><Sip>sip:bob@example.com<Video {}/></Sip></Dial>",
     "Dial/Conference": "<Dial><Conference {}>room</Conference></Dial>",
     "Dial/Queue": "<Dial><Queue {}>support</Queue></Dial>",
     "Dial/Application": "<Dial><Application {}>AP1</Application></Dial>",
@@ -78,12 +80,15 @@ ELEMENTS: Mapping[str, str] = {
 }
 """Path: a document's only verb, with a place for the attribute."""
 
+VIDEO_WORDS = ("overlay", "mode", "resolution", "layout")
+
 FREE_TEXT: frozenset[tuple[str, str]] = frozenset(
     {
         *(("Dial", name) for name in ("recordingConfigurationId", "callReason", "events", "passports")),
         *(("Dial/Client", name) for name in ("name",)),
         *(("Dial/Number", name) for name in ("byoc",)),
         *(("Dial/Sip", name) for name in ("name",)),
+        *((f"Dial/{noun}/Video", name) for noun in ("Client", "Sip") for name in VIDEO_WORDS),
         *(("Dial/Conference", name) for name in ("name", "recordingConfigurationId")),
         *(("Dial/Queue", name) for name in ("reservationSid", "postWorkActivitySid")),
         *(("Dial/Application", name) for name in ("customerId",)),
@@ -104,6 +109,14 @@ FREE_TEXT: frozenset[tuple[str, str]] = frozenset(
     }
 )
 """Whatever is written is taken: there is no bad value."""
+
+
+def video(path: str) -> tuple[Row, ...]:
+    return (
+        flag(path, "enable", "video.enable", False),
+        *(text(path, name, f"video.{name}") for name in VIDEO_WORDS),
+    )
+
 
 NO_RECORDING = RecordMode.DO_NOT_RECORD
 ROWS: tuple[Row, ...] = (
@@ -168,6 +181,7 @@ ROWS: tuple[Row, ...] = (
     *status_callback("Dial/Client"),
     callback("Dial/Client", "clientNotificationUrl", "client_notification_url", 13806),
     *parameter("Dial/Client/Parameter", "parameters"),
+    *video("Dial/Client/Video"),
     # Sip
     Row("Dial/Sip", "username", "username", "", {"bob": "bob"}, {"": (13249, "")}, beside="password='secret'"),
     Row("Dial/Sip", "password", "password", "", {"secret": "secret"}, {"": (13249, "")}, beside="username='bob'"),
@@ -189,6 +203,7 @@ ROWS: tuple[Row, ...] = (
     Row("Dial/Sip/Uri", "password", "uris.0.password", "", {"secret": "secret"}, {"": (13249, "")}, "username='bob'"),
     number("Dial/Sip/Uri", "priority", "uris.0.priority", 0, (0, 65535)),
     number("Dial/Sip/Uri", "weight", "uris.0.weight", 0, (0, 65535)),
+    *video("Dial/Sip/Video"),
     # Conference
     text("Dial/Conference", "name", "name", ""),
     flag("Dial/Conference", "muted", "muted", False, 13230),
