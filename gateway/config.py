@@ -90,6 +90,7 @@ HttpUrl = Annotated[str, AfterValidator(_http_url)]
 SipUri = Annotated[str, AfterValidator(_sip_uri)]
 HostPort = Annotated[str, AfterValidator(_host_port)]
 SipListen = Annotated[str, AfterValidator(_sip_listen)]
+IceUrl = Annotated[str, Field(pattern=r"^(stuns?|turns?):[A-Za-z0-9.\[\]:-]+(\?transport=(udp|tcp))?$")]
 Ipv4 = Annotated[str, AfterValidator(_ipv4)]
 Ipv4OrNone = Annotated[str, AfterValidator(_ipv4_or_none)]
 Method = Literal["GET", "POST"]
@@ -171,6 +172,19 @@ class Media(_Section):
         low, high = self.port_range
         if not 1024 <= low < high <= 65535:
             raise ValueError("port_range: expected two ports, 1024 to 65535, the lower one first")
+        return self
+
+
+class Turn(_Section):
+    """Servers that others run, whose addresses and passes the REST API hands out."""
+
+    urls: tuple[IceUrl, ...] = ()
+    secret: SecretStr = SecretStr("")
+
+    @model_validator(mode="after")
+    def _sealed(self) -> "Turn":
+        if any(url.startswith("turn") for url in self.urls) and not self.secret.get_secret_value():
+            raise ValueError("secret: expected the TURN server's, so that a pass can be made for it")
         return self
 
 
@@ -293,6 +307,7 @@ class Configuration(_Section):
     sip: Sip = Sip()
     media: Media = Media()
     voice_sdk: VoiceSdk = VoiceSdk()
+    turn: Turn = Turn()
     speech: Speech = Speech()
     recordings: Recordings = Recordings()
     retention: Retention = Retention()

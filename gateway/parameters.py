@@ -8,13 +8,14 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from email.utils import format_datetime
 from enum import Enum
 
 from gateway.call import CallStatus, PostStatus, ProgressEvent
 from signaling.leg import SipDetails
 
 API_VERSION = "2010-04-01"
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 Parameters = list[tuple[str, str]]
 
@@ -126,8 +127,13 @@ def progress_parameters(
 
 
 def rfc2822(moment: datetime) -> str:
-    """``Fri, 20 Aug 2010 01:13:42 +0000``; the moment must be aware."""
-    return format_datetime(moment.astimezone(UTC))
+    """``Fri, 20 Aug 2010 01:13:42 +0000``; the moment must be aware.
+
+    By hand: a list of calls has hundreds of them, and the standard library takes longer for them than for all the rest.
+    """
+    at = moment.astimezone(UTC)
+    day, month = _DAYS[at.weekday()], _MONTHS[at.month - 1]
+    return f"{day}, {at.day:02} {month} {at.year:04} {at.hour:02}:{at.minute:02}:{at.second:02} +0000"
 
 
 def whole_seconds(seconds: float) -> int:

@@ -15,6 +15,7 @@ from gateway.rest.calls import CallsApi
 from gateway.rest.conference_recordings import ConferenceRecordingsApi
 from gateway.rest.conferences import ConferencesApi
 from gateway.rest.dispatch import Resource
+from gateway.rest.ice_tokens import IceTokensApi
 from gateway.rest.keys import KeysApi
 from gateway.rest.live import LiveParties
 from gateway.rest.messages import MessagesApi
@@ -38,7 +39,7 @@ def resources_of(
     now: Callable[[], datetime],
 ) -> list[Resource]:
     """place: makes a call that was asked for, as Reception.place."""
-    store, recordings = services.store, services.recordings
+    store, recordings, turn = services.store, services.recordings, services.configuration.turn
     public_url = services.configuration.public_url
     parties = LiveParties(store=store, calls=calls, dialled=services.dialled)
     apis = (
@@ -63,6 +64,7 @@ def resources_of(
         NumbersApi(ledger, now=now),
         CallerIdsApi(ledger, now=now, calls=calls, launch=place),
         SipCredentialsApi(ledger, now=now),
+        IceTokensApi(urls=turn.urls, secret=turn.secret.get_secret_value(), now=now),
         SipDomainsApi(ledger, now=now, sip=services.configuration.sip, domain=services.configuration.sip.domain),
     )
     return [resource for api in apis for resource in api.resources()]

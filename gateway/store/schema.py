@@ -145,6 +145,8 @@ RECORDINGS: Final = sa.Table(
     column_of("status_callback_events", Words),
     column_of("details", Json),
     sa.Index("recordings_by_call", "call_sid"),
+    partial_index("recordings_by_conference", "conference_sid", where="conference_sid IS NOT NULL"),
+    sa.Index("recordings_by_account", "account_sid", "sid"),
     partial_index("recordings_unfinished", "status", where=UNFINISHED_RECORDINGS),
     sqlite_with_rowid=False,
 )
@@ -187,7 +189,8 @@ CONFERENCES: Final = sa.Table(
     column_of("status_callback_method"),
     column_of("status_callback_events", Words),
     column_of("sequence", sa.Integer),
-    sa.Index("conferences_by_name", "friendly_name"),
+    sa.Index("conferences_by_name", "account_sid", "friendly_name", "sid"),
+    sa.Index("conferences_by_account", "account_sid", "sid"),
     partial_index("conferences_unfinished", "status", where=UNFINISHED_CONFERENCES),
     sqlite_with_rowid=False,
 )
@@ -335,6 +338,21 @@ _NOTIFICATIONS: Final = (
     f"CREATE INDEX IF NOT EXISTS notifications_by_position ON events (account_sid, position) WHERE {_NOTICED}",
 )
 
+
+def _index_by_account(connection: sa.Connection) -> None:
+    for statement in _BY_ACCOUNT:
+        connection.execute(sa.text(statement))
+
+
+_BY_ACCOUNT: Final = (
+    "CREATE INDEX IF NOT EXISTS recordings_by_conference ON recordings (conference_sid)"
+    " WHERE conference_sid IS NOT NULL",
+    "CREATE INDEX IF NOT EXISTS recordings_by_account ON recordings (account_sid, sid)",
+    "CREATE INDEX IF NOT EXISTS conferences_by_account ON conferences (account_sid, sid)",
+    "DROP INDEX IF EXISTS conferences_by_name",
+    "CREATE INDEX conferences_by_name ON conferences (account_sid, friendly_name, sid)",
+)
+
 _TABLE_END: Final = {"sqlite": "WITHOUT ROWID", "postgresql": ""}
 _ROOMS: Final = (
     "CREATE TABLE IF NOT EXISTS conferences (sid TEXT NOT NULL PRIMARY KEY,"
@@ -357,6 +375,7 @@ MIGRATIONS: Final[tuple[Migration, ...]] = (
     Migration(_index_call_filters, readable_from=1),
     Migration(_add_configured, readable_from=1),
     Migration(_index_notifications, readable_from=1),
+    Migration(_index_by_account, readable_from=1),
 )
 """Entry 0 leads from version 1 to version 2, and so on. A fresh database is made by the table definitions."""
 

@@ -6,10 +6,15 @@ Lists run newest first; sids sort by time.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 import sqlalchemy as sa
 
+from gateway.sids import first_sid
 from gateway.store.schema import CONFERENCES, EVENTS, NOTIFICATIONS, QUEUES, RECORDINGS
+
+CLOCK_S: Final = 60.0
+"""So far a clock may be set between a sid and the moment that its record names."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +45,29 @@ class Between:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Window:
+    """Between which sids a list's rows lie, both outside; None is open."""
+
+    lowest: str | None = None
+    highest: str | None = None
+
+    @staticmethod
+    def made(prefix: str, created: Between) -> "Window":
+        """Those that were made then: their sids begin with the time, taken a moment before that of the record."""
+        start, end = created.start, created.end
+        return Window(
+            lowest=None if start is None else first_sid(prefix, start, more_s=-CLOCK_S),
+            highest=None if end is None else first_sid(prefix, end, more_s=CLOCK_S),
+        )
+
+    def within(self, place: Place) -> "Window":
+        """Of two bounds on one side a database would walk from one to the other."""
+        lowest = max((each for each in (self.lowest, place.before) if each is not None), default=None)
+        highest = min((each for each in (self.highest, place.after) if each is not None), default=None)
+        return Window(lowest=lowest, highest=highest)
+
+
+@dataclass(frozen=True, kw_only=True)
 class CallSearch:
     """None: any. How it is looked for: call_list.py."""
 
@@ -62,8 +90,15 @@ class RecordingSearch:
     created: Between = Between()
     with_deleted: bool = False
 
+    @property
+    def window(self) -> Window:
+        return Window.made("RE", self.created)
+
     def conditions(self) -> "Iterator[sa.ColumnElement[bool]]":
-        yield RECORDINGS.c.account_sid == self.account_sid
+        is_of_one = self.call_sid is not None or self.conference_sid is not None
+        # An expression of the account is nothing that the index of all its recordings could be walked by.
+        account_sid = RECORDINGS.c.account_sid.concat("") if is_of_one else RECORDINGS.c.account_sid
+        yield account_sid == self.account_sid
         for column, wanted in (
             (RECORDINGS.c.call_sid, self.call_sid),
             (RECORDINGS.c.conference_sid, self.conference_sid),
@@ -84,6 +119,10 @@ class ConferenceSearch:
     status: str | None = None
     created: Between = Between()
     updated: Between = Between()
+
+    @property
+    def window(self) -> Window:
+        return Window.made("CF", self.created)
 
     def conditions(self) -> "Iterator[sa.ColumnElement[bool]]":
         yield CONFERENCES.c.account_sid == self.account_sid

@@ -67,6 +67,7 @@ from gateway.store.search import (
     Place,
     QueueSearch,
     RecordingSearch,
+    Window,
 )
 from gateway.store.writer import Outcome, StorageUnavailable, Submission, Writer
 
@@ -199,11 +200,11 @@ class Store:
 
     async def search_recordings(self, search: RecordingSearch, place: Place) -> tuple[list[RecordingRecord], bool]:
         """As search_calls."""
-        return await self._page(RECORDING_ROWS, RECORDINGS.c.sid, search.conditions(), place)
+        return await self._page(RECORDING_ROWS, RECORDINGS.c.sid, search.conditions(), place, search.window)
 
     async def search_conferences(self, search: ConferenceSearch, place: Place) -> tuple[list[ConferenceRecord], bool]:
         """As search_calls."""
-        return await self._page(CONFERENCE_ROWS, CONFERENCES.c.sid, search.conditions(), place)
+        return await self._page(CONFERENCE_ROWS, CONFERENCES.c.sid, search.conditions(), place, search.window)
 
     async def search_queues(self, search: QueueSearch, place: Place) -> tuple[list[QueueRecord], bool]:
         """As search_calls."""
@@ -344,16 +345,21 @@ class Store:
         return found[0] if found else None
 
     async def _page(
-        self, rows: RowMap[RecordT], key: "sa.Column[str]", conditions: Iterable[sa.ColumnElement[bool]], place: Place
+        self,
+        rows: RowMap[RecordT],
+        key: "sa.Column[str]",
+        conditions: Iterable[sa.ColumnElement[bool]],
+        place: Place,
+        window: Window = Window(),  # noqa: B008  # frozen
     ) -> tuple[list[RecordT], bool]:
-        wanted = list(conditions)
-        if place.before is not None:
-            found = await self._many(rows, *wanted, key > place.before, order=(key.asc(),), limit=place.size + 1)
-            return found[: place.size][::-1], len(found) > place.size
-        if place.after is not None:
-            wanted.append(key < place.after)
-        found = await self._many(rows, *wanted, order=(key.desc(),), limit=place.size + 1)
-        return found[: place.size], len(found) > place.size
+        wanted, within, is_back = list(conditions), window.within(place), place.before is not None
+        if within.lowest is not None:
+            wanted.append(key > within.lowest)
+        if within.highest is not None:
+            wanted.append(key < within.highest)
+        order = key.asc() if is_back else key.desc()
+        found = await self._many(rows, *wanted, order=(order,), limit=place.size + 1)
+        return found[: place.size][:: -1 if is_back else 1], len(found) > place.size
 
     async def _many(
         self,

@@ -2,7 +2,8 @@
 
 Run as ``python -m tests.bench.clients``; speaks JSON lines on standard input: open, create, read, crowd. Steady rates
 are open loops: a request is sent when it is due, whatever became of those before. Times are in ms, from the sending of
-a request to the last octet of its answer.
+a request to the last octet of its answer. How late steady requests were sent is told too: a process that does not get
+its core in time measures its own waiting.
 """
 
 import asyncio
@@ -74,8 +75,8 @@ class Clients:
         self._failures.clear()
         self._times = {kind: [] for kind in KINDS}
         asked = zip(cycle(KINDS), cycle(sids), range(round(rate * float(request["seconds"]))), strict=False)
-        await self._steadily(((kind, sid) for kind, sid, _ in asked), rate, lambda pair: self._read(*pair))
-        return {"times_ms": self._times, "failures": dict(self._failures)}
+        late_ms = await self._steadily(((kind, sid) for kind, sid, _ in asked), rate, lambda pair: self._read(*pair))
+        return {"times_ms": self._times, "failures": dict(self._failures), "late_ms": late_ms}
 
     async def crowd(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """As ``read``, by so many ``clients`` at once, each of which rests ``pause_s`` after an answer."""
@@ -128,12 +129,17 @@ class Clients:
         return (time.perf_counter() - began) * 1000
 
     @staticmethod
-    async def _steadily(wanted: Iterator[Any], rate: float, do: Callable[[Any], Any]) -> None:
+    async def _steadily(wanted: Iterator[Any], rate: float, do: Callable[[Any], Any]) -> list[float]:
+        """Answers how late each was begun, in ms."""
         began_s = time.monotonic()
+        late_ms: list[float] = []
         async with asyncio.TaskGroup() as group:
             for number, each in enumerate(wanted):
-                await asyncio.sleep(max(0.0, began_s + number / rate - time.monotonic()))
+                due_s = began_s + number / rate
+                await asyncio.sleep(max(0.0, due_s - time.monotonic()))
+                late_ms.append(1000 * max(0.0, time.monotonic() - due_s))
                 group.create_task(do(each))
+        return late_ms
 
     def handlers(self) -> Mapping[str, Callable[[Mapping[str, Any]], Any]]:
         return {name: getattr(self, name) for name in ("open", "create", "read", "crowd", "sids")}

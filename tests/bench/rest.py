@@ -17,7 +17,7 @@ from tests.bench.clients import KINDS
 from tests.bench.daemon import ACCOUNT, KEY_SECRET, KEY_SID
 from tests.bench.media import settled_figures
 from tests.bench.process import BenchError, Child
-from tests.bench.report import Goal, RecordingFigures, Report, build
+from tests.bench.report import LOAD_LATE_MS, Goal, RecordingFigures, Report, build
 from tests.bench.rtp import ADDRESS
 from tests.bench.window import Window
 
@@ -116,6 +116,7 @@ def read_figures(read: Mapping[str, Any], seconds: float) -> dict[str, Any]:
         "failures": read["failures"],
         **{f"{kind}_ms": asdict(quantiles(list(times[kind]))) for kind in KINDS},
         "all_ms": asdict(quantiles(every)),
+        "client_late_ms": asdict(quantiles(list(read.get("late_ms", ())))),
     }
 
 
@@ -184,11 +185,13 @@ async def _place(run: Run, calls: int, settle_s: float) -> None:
 
 
 def goals_of(report: Report, plan: RestPlan) -> tuple[Goal, ...]:
-    """What calls under the crowd must not notice is judged as ``build`` does it."""
+    """What calls under the crowd must not notice is judged as ``build`` does it, and reads as it does delays: not by
+    clients that did not get their core in time."""
     created, reads, crowd = (report.statistics[name] for name in ("created", "reads", "crowd"))
     unanswered = created["offered"] - created["answered"]
     refused = sum(sum(part["failures"].values()) for part in (reads, crowd))
     slowest = reads["all_ms"]["p99"]
+    is_judged = slowest is not None and (reads["client_late_ms"]["p99"] or 0.0) <= LOAD_LATE_MS
     return (
         Goal(
             name="calls created and answered",
@@ -201,7 +204,7 @@ def goals_of(report: Report, plan: RestPlan) -> tuple[Goal, ...]:
             name=f"reads during {plan.calls} calls, p99",
             aim=f"≤ {AIM_READ_MS:g} ms",
             measured=slowest,
-            reached=None if slowest is None else slowest <= AIM_READ_MS,
+            reached=slowest <= AIM_READ_MS if is_judged else None,
         ),
         Goal(name="reads that failed", aim="≤ 0", measured=refused, reached=refused == 0),
         *(goal for goal in report.goals if goal.name in UNHURT),

@@ -39,7 +39,7 @@ async def page(browser: Browser, gateway: RunningGateway, identity: str) -> Tab:
 async def sees_a_picture(tab: Tab, session: str) -> dict[str, Any]:
     """Pictures come, and the last is none of one colour. The camera's is green with a moving disc and a clock."""
     found: dict[str, Any] = {}
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(25):
         while not (found.get("frames", 0) > 10 and found["mean"] > 20 and found["spread"] > 5):
             found = await tab.do(f"sees('{session}')")
             await asyncio.sleep(0.1)

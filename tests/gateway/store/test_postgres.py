@@ -22,6 +22,7 @@ from gateway.sids import new_sid
 from gateway.store import StorageUnavailable, Store
 from gateway.store.database import open_engine
 from gateway.store.records import ConfiguredRecord, DeferredCallback, DeletedConfigured, SettledCallback
+from tests.gateway.store import test_account_lists as account_lists
 from tests.gateway.store import test_notifications as notifications
 from tests.gateway.store.records import START, call, completed, event, leg, owed, recording
 from tests.gateway.store.test_call_list import check
@@ -136,7 +137,11 @@ async def test_postgres_call_list_is_what_walking_through_all_calls_would_find(s
 
 
 async def test_postgres_notifications_are_what_walking_through_all_lines_would_find(store: Store) -> None:
-    await notifications.check(store)
+    await notifications.check(store, count=4)
+
+
+async def test_postgres_account_lists_are_what_walking_through_all_rows_would_find(store: Store) -> None:
+    await account_lists.check(store, count=4)
 
 
 async def test_postgres_notifications_are_found_by_their_indexes(store: Store, server: Server) -> None:
