@@ -136,14 +136,12 @@ class _Logger:
         self.debug = self.info = self.warning = self.error = self.critical = self.exception = lines.take
 
 
-def _stamp(_logger: Any, method: str, line: Line) -> Line:
-    """What only the moment of the call knows."""
+def _of_this_moment(logger: Any, method: str, line: Line) -> tuple[tuple[Line], dict[str, Any]]:
+    """With what only the moment of the call knows; as arguments for ``_Logger``."""
+    if "exc_info" in line:
+        structlog.processors.format_exc_info(logger, method, line)
     line["level"] = "error" if method == "exception" else method
     line["timestamp"] = datetime.now(UTC)
-    return line
-
-
-def _as_it_is(_logger: Any, _method: str, line: Line) -> tuple[tuple[Line], dict[str, Any]]:
     return (line,), {}
 
 
@@ -154,7 +152,7 @@ def set_up(level: str, *, stream: TextIO = sys.stderr) -> None:
     atexit.register(lines.close)
     number = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
-        processors=[_stamp, structlog.processors.format_exc_info, _as_it_is],
+        processors=[_of_this_moment],
         wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=lambda *_: _Logger(lines),
         cache_logger_on_first_use=True,

@@ -9,12 +9,12 @@ state, any number of times. The last event of a leg is always exactly one ``Ende
 Source: RFC 3261 12, 13 (dialog, early dialog); RFC 3264 (hold).
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from signaling.mailbox import Mailbox
 from signaling.video import Video
 
 if TYPE_CHECKING:
@@ -176,9 +176,7 @@ class LegEvents:
     """
 
     def __init__(self, *, limit: int = 256) -> None:
-        # Not asyncio.Queue: that is four deques, 2.5 kB, and a leg lives long with nothing in it.
-        self._waiting: list[LegEvent] = []
-        self._consumer: asyncio.Future[None] | None = None
+        self._waiting: Mailbox[LegEvent] = Mailbox()
         self._limit = limit
         self._ended: Ended | None = None
 
@@ -193,28 +191,15 @@ class LegEvents:
             self._ended = event
         elif isinstance(event, (DigitReceived, TransferRequested)) and len(self._waiting) >= self._limit:
             return False
-        self._waiting.append(event)
-        if self._consumer is not None and not self._consumer.done():
-            self._consumer.set_result(None)
+        self._waiting.post(event)
         return True
 
     async def __aiter__(self) -> AsyncIterator[LegEvent]:
         while True:
-            while not self._waiting:
-                await self._posted()
-            event = self._waiting.pop(0)
+            event = await self._waiting.take()
             yield event
             if isinstance(event, Ended):
                 return
-
-    async def _posted(self) -> None:
-        consumer = self._consumer = asyncio.get_running_loop().create_future()
-        try:
-            await consumer
-        finally:
-            # Another one may follow the leg by the time a cancelled consumer gets here.
-            if self._consumer is consumer:
-                self._consumer = None
 
 
 @dataclass(frozen=True, kw_only=True)

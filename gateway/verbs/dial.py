@@ -69,6 +69,7 @@ from signaling.leg import (
     Transferable,
     TransferRequested,
 )
+from signaling.mailbox import Mailbox
 
 # What a caller who was never answered is refused with when the script ends after this dial.
 _REFUSALS = {
@@ -138,7 +139,7 @@ class _DialRun:
         self._sound = DialSound(call, verb, base_url)
         self._children = [ChildCall(self, number, attempt) for number, attempt in enumerate(self._attempts)]
         self._followers: dict[LegKey, asyncio.Task[None]] = {}
-        self._inbox: asyncio.Queue[DialEvent] = asyncio.Queue()
+        self._inbox: Mailbox[DialEvent] = Mailbox()
         self._pending: deque[DialEffect] = deque()
         self._timers: dict[int, asyncio.TimerHandle] = {}
         self._dropped: set[LegKey] = set()
@@ -154,7 +155,7 @@ class _DialRun:
         with self._call.listening(self._digit):
             await self._tell(Started())
             while self._finish is None:
-                await self._tell(await self._inbox.get())
+                await self._tell(await self._inbox.take())
         return self._finish
 
     def abandon(self) -> Finish:
@@ -217,7 +218,7 @@ class _DialRun:
         self._end_screening()
         self._forget_child(number)
         self._pending.extend(self._model.receive(WinnerMoved(key)))
-        self._inbox.put_nowait(WinnerMoved(key))
+        self._inbox.post(WinnerMoved(key))
         return leg, screening
 
     def _forget_child(self, number: int) -> None:
@@ -262,22 +263,22 @@ class _DialRun:
         async for event in leg.events:
             match event:
                 case Ringing():
-                    self._inbox.put_nowait(LegRinging(key))
+                    self._inbox.post(LegRinging(key))
                 case EarlyMedia():
-                    self._inbox.put_nowait(LegEarlyMedia(key))
+                    self._inbox.post(LegEarlyMedia(key))
                 case Answered(headers):
                     self._attempts[key.attempt].note_answer(key.device, headers)
-                    self._inbox.put_nowait(LegAnswered(key))
+                    self._inbox.post(LegAnswered(key))
                 case Ended(cause):
                     another = (
                         None if key in self._dropped else self._attempts[key.attempt].place_next(key.device, cause)
                     )
                     if another is None:
-                        self._inbox.put_nowait(LegEnded(key, cause))
+                        self._inbox.post(LegEnded(key, cause))
                     else:
                         self._begin_following(key, another)
                 case TransferRequested(target, is_accepted=True):
-                    self._inbox.put_nowait(WinnerReferred(target))
+                    self._inbox.post(WinnerReferred(target))
                 case TransferRequested():
                     self._call.timeline.warn(REFER_NOT_WANTED, f"REFER of {leg.device} without referUrl", level="error")
                 case DigitReceived() if key == self._model.winner:
@@ -291,7 +292,7 @@ class _DialRun:
         if party.leg.events.ended is not None:
             # Sound of a leg that ends is over at once; the end itself is told by the leg.
             return
-        self._inbox.put_nowait(ScreeningPassed(key) if passed else ScreeningDeclined(key))
+        self._inbox.post(ScreeningPassed(key) if passed else ScreeningDeclined(key))
 
     async def _bridge(self, key: LegKey) -> None:
         leg = self._leg(key)
@@ -304,7 +305,7 @@ class _DialRun:
         self._sound.bridge(leg)
         if self._verb.refer_url is not None and isinstance(leg, Transferable):
             leg.accept_transfers(True)
-        self._time_limit = self._loop.call_later(self._time_limit_s, self._inbox.put_nowait, TimeLimitReached())
+        self._time_limit = self._loop.call_later(self._time_limit_s, self._inbox.post, TimeLimitReached())
         self._call.timeline.note(
             self._call.timeline.event("bridged", message=self._attempts[key.attempt].facts.sid, leg_id=leg.leg_id)
         )
@@ -314,7 +315,7 @@ class _DialRun:
         match effect:
             case StartTimer(number):
                 self._timers[number] = self._loop.call_later(
-                    self._attempts[number].timeout_s, self._inbox.put_nowait, AttemptTimedOut(number)
+                    self._attempts[number].timeout_s, self._inbox.post, AttemptTimedOut(number)
                 )
             case CancelTimer(number):
                 timer = self._timers.pop(number, None)
@@ -357,7 +358,7 @@ class _DialRun:
     def _digit(self, pressed: DigitReceived) -> None:
         """A key of the caller: his way out, or something for the other party."""
         if pressed.digit == "*" and self._verb.hangup_on_star:
-            self._inbox.put_nowait(StarPressed())
+            self._inbox.post(StarPressed())
         elif self._model.state is DialState.BRIDGED and self._model.winner is not None:
             self._pass_on(pressed, self._leg(self._model.winner))
 

@@ -30,7 +30,7 @@ async def settle() -> None:
 
 def heard(leg: VoiceSdkLeg) -> list[LegEvent]:
     """The events so far."""
-    waiting = leg.events._waiting
+    waiting = leg.events._waiting._waiting
     found = waiting.copy()
     waiting.clear()
     return found
