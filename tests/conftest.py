@@ -4,6 +4,7 @@ import asyncio
 import inspect
 from collections.abc import AsyncIterator, Generator, Iterator
 
+import hypothesis
 import pytest
 import pytest_asyncio
 from blockbuster import BlockBuster
@@ -20,6 +21,10 @@ PATIENT = "tests/wire/test_sipp_callers.py"
 
 _stalls = Stalls()
 
+# How long an example takes says how busy the machine is.
+hypothesis.settings.register_profile("ringfork", deadline=None)
+hypothesis.settings.load_profile("ringfork")
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
@@ -27,8 +32,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         is_realtime = item.nodeid.startswith(REALTIME_FOLDERS) or not REALTIME_FIXTURES.isdisjoint(fixtures)
         if is_realtime and not item.nodeid.startswith(PATIENT):
             item.add_marker(pytest.mark.realtime)
-            # Judged again only where the machine stood still, and told with its first failure at the end of the run.
-            item.add_marker(pytest.mark.flaky(reruns=2, condition=_stalls.seen))
+        # Judged again only where the machine stood still, and told with its first failure at the end of the run.
+        item.add_marker(pytest.mark.flaky(reruns=2, condition=_stalls.seen))
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -1,8 +1,8 @@
-"""Whether the machine stood still during a test that judges sound or time as they happen.
+"""Whether the machine stood still during a test.
 
-A phone written in Python that is not woken for 40 ms sends its packets late, and is heard to. That says nothing of the
-gateway. The watch notices it from outside: a thread that sleeps a moment at a time and looks how late it was woken,
-which both other processes and a held interpreter lock delay.
+A phone written in Python that is not woken for 40 ms sends its packets late, and is heard to; an answer misses its
+time limit. That says nothing of the gateway. The watch notices it from outside: a thread that sleeps a moment at a
+time and looks how late it was woken, which both other processes and a held interpreter lock delay.
 """
 
 import threading

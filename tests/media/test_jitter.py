@@ -243,7 +243,7 @@ Packets = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(Packets)
 def test_jitter_whatever_comes_is_placed_inside_the_ring_or_not_at_all(
     packets: list[tuple[int, int, int, int, bool, int]],

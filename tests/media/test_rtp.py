@@ -43,7 +43,7 @@ def expected(octets: bytes) -> tuple[int, int] | None:
     return offset, len(rest)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(
     st.one_of(
         st.binary(max_size=80),
@@ -111,7 +111,7 @@ def test_rtp_other_source_begins_a_stream_and_keeps_the_losses() -> None:
     assert books.lost == 3
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.tuples(st.integers(0, 65535), st.integers(1, 2)), max_size=80))
 def test_rtp_books_of_any_packets_stay_sane(packets: list[tuple[int, int]]) -> None:
     books = Books()

@@ -116,7 +116,7 @@ def happen(house: House, caller: Caller, step: str) -> None:
 @example([("calls", 7), ("rings", 0), ("answers", 1), ("passes", 3), ("leaves", 0)])
 @example([("calls", 8), ("answers", 0), ("passes", 1), ("refers", 0), ("calls", 10), ("passes", 2), ("answers", 0)])
 @example([("calls", 11), ("passes", 2), ("key", 0), ("calls", 13), ("passes", 2), ("redirect", 1)])
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(STEPS)
 def test_any_schedule_leaves_nothing_behind(steps: list[tuple[str, int]]) -> None:
     house = House(DOCUMENTS, settings=SETTINGS)

@@ -98,7 +98,7 @@ async def test_fetch_signs_with_the_accounts_own_token(application: Application)
 PATHS = st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="#;"), max_size=10)
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     path=PATHS,
     user=st.sampled_from(["", "user:pass@", "us%65r@", "u:p%40ss%3A@"]),
