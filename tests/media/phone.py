@@ -123,6 +123,11 @@ class Phone:
         return [Rtp.parse(octets, time_s) for time_s, octets in self._socket.datagrams if not 192 <= octets[1] <= 223]
 
     @property
+    def spoken(self) -> list[Rtp]:
+        """What was received without silence."""
+        return [packet for packet in self.received if len(set(packet.payload)) > 1]
+
+    @property
     def datagrams(self) -> list[bytes]:
         return [octets for _, octets in self._socket.datagrams]
 
@@ -178,6 +183,11 @@ class Phone:
         """Waits until so many packets have come, and gives them all."""
         await until(lambda: len(self._socket.datagrams) >= packets, within_s=within_s)
         return self.received
+
+    async def hears(self, packets: int, *, within_s: float = 2.0) -> list[Rtp]:
+        """Waits for so many packets of sound. What ticks sent between connecting and bridging, silence, is left out."""
+        await until(lambda: len(self.spoken) >= packets, within_s=within_s)
+        return self.spoken
 
     async def told(self, kind: type[PortEvent], *, within_s: float = 2.0) -> PortEvent:
         """Waits for the first event of a kind."""

@@ -102,7 +102,7 @@ async def test_digits_pass_a_bridge_as_one_event_with_one_timestamp(phones: Phon
     start = alice.timestamp
     for octets in event(alice, 4, timestamp=start):
         alice.send(octets)
-    heard = (await bob.has(8))[1:]
+    heard = (await bob.hears(8))[1:]
     assert {packet.payload_type for packet in heard} == {96}
     assert len({packet.timestamp for packet in heard}) == 1
     assert [packet.marker for packet in heard] == [True] + [False] * 6

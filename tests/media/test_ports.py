@@ -173,7 +173,7 @@ async def test_port_closed_keeps_its_statistics_and_does_nothing_more(engine: En
     bob.port.hear(alice.port)
     for _ in range(3):
         alice.send(alice.packet())
-    await bob.has(3)
+    await bob.hears(3)
     alice.port.close()
     alice.port.hear(bob.port)
     alice.port.join(None)

@@ -40,8 +40,8 @@ async def test_source_stranger_is_neither_heard_nor_sent_to(phones: PhoneBooth) 
     for number in range(50):
         stranger.sendto(noise(number), alice.port.address)
     bob.send(bob.packet())
-    await alice.has(1)
-    assert len(await bob.has(1)) == 1
+    await alice.hears(1)
+    assert len(await bob.hears(1)) == 1
     await until(lambda: alice.port.statistics().dropped_foreign == 100)
     assert heard_by_stranger.datagrams == []
     assert alice.events == [FirstPacket()]
@@ -51,11 +51,11 @@ async def test_source_stranger_who_knows_the_stream_is_not_heard(phones: PhoneBo
     alice, bob = await pair(phones)
     stranger, _ = await phones.socket()
     alice.send(alice.packet())
-    await bob.has(1)
+    await bob.hears(1)
     stranger.sendto(rtp(NOISE, sequence=alice.sequence, timestamp=alice.timestamp, ssrc=7), alice.port.address)
     genuine = alice.packet()
     alice.send(genuine)
-    assert [packet.payload for packet in await bob.has(2)][1] == genuine[12:]
+    assert [packet.payload for packet in await bob.hears(2)][1] == genuine[12:]
     await until(lambda: alice.port.statistics().dropped_foreign == 1)
 
 
@@ -68,7 +68,7 @@ async def test_source_behind_nat_is_learned_from_the_signallings_host_once(phone
     await alice.told(SourceLearned)
     late.sendto(noise(1), alice.port.address)
     bob.send(bob.packet())
-    await alice.has(1)
+    await alice.hears(1)
     await until(lambda: alice.port.statistics().dropped_foreign == 2)
     assert alice.events == [SourceLearned(alice.address), FirstPacket()]
     assert heard_by_late.datagrams == []
@@ -81,7 +81,7 @@ async def test_source_learned_stays_when_the_same_address_is_agreed_again(phones
     await alice.told(SourceLearned)
     alice.port.connect(alice.remote(**agreed))
     bob.send(bob.packet())
-    await alice.has(1)
+    await alice.hears(1)
 
 
 async def test_source_can_be_learned_anew_after_another_agreement(phones: PhoneBooth) -> None:
@@ -113,9 +113,9 @@ async def test_source_agreed_address_wins_over_a_stranger_on_the_same_host(phone
     for number in range(30):
         stranger.sendto(noise(number), alice.port.address)
     alice.send(alice.packet())
-    await bob.has(1)
+    await bob.hears(1)
     bob.send(bob.packet())
-    await alice.has(1)
+    await alice.hears(1)
     assert heard_by_stranger.datagrams == []
 
 
@@ -128,7 +128,7 @@ async def test_source_before_any_agreement_nobody_is_heard(phones: PhoneBooth) -
 async def test_source_phone_that_comes_back_on_its_port_hears_again(phones: PhoneBooth) -> None:
     alice, bob = await pair(phones)
     alice.send(alice.packet())
-    await bob.has(1)
+    await bob.hears(1)
     address = alice.address
     alice.transport.abort()
     for _ in range(5):
@@ -139,7 +139,7 @@ async def test_source_phone_that_comes_back_on_its_port_hears_again(phones: Phon
         bob.send(bob.packet())
     await until(lambda: len(heard.datagrams) >= 4)
     back.sendto(alice.packet(), alice.port.address)
-    await bob.has(2)
+    await bob.hears(2)
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "224.0.0.1", "255.255.255.255"])
@@ -166,7 +166,7 @@ async def test_hostile_datagrams_on_both_sockets_are_counted_and_the_call_goes_o
         alice.rtcp_transport.sendto(octets, (alice.port.address[0], alice.port.address[1] + 1))
     await until(lambda: alice.port.statistics().dropped_malformed >= sent)
     alice.send(alice.packet())
-    assert len(await bob.has(1)) == 1
+    assert len(await bob.hears(1)) == 1
 
 
 async def test_hostile_rtp_of_any_shape_leaves_the_call_up(phones: PhoneBooth) -> None:
@@ -199,4 +199,4 @@ async def test_hostile_rtcp_bye_ends_nothing(phones: PhoneBooth) -> None:
     for octets in (bye, report + bye, report[:4], report[:5], report + struct.pack("!BBH", 0x80, 200, 65535)):
         alice.rtcp_transport.sendto(octets, control)
     alice.send(alice.packet())
-    assert len(await bob.has(2)) == 2
+    assert len(await bob.hears(2)) == 2
