@@ -123,7 +123,7 @@ async def test_sound_clip_of_another_rate_is_refused(phone: Phone) -> None:
 async def test_sound_packets_have_the_length_agreed(phones: PhoneBooth, ptime_ms: int) -> None:
     phone = await phones.phone(ptime_ms=ptime_ms)
     phone.port.play_nowait(clip(600, 1.0))
-    heard = (await phone.has(12))[:12]
+    heard = (await phone.hears(12))[:12]
     samples = ptime_ms * 8
     assert {len(packet.payload) for packet in heard} == {samples}
     pairs = list(zip(heard, heard[1:], strict=False))
