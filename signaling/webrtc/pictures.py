@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from signaling import sdp
 from signaling.sdp import Attribute, MediaDirection, MediaLine
 from signaling.sdp.audio import direction_of
+from signaling.sdp.description import small_number
 from signaling.video import REPAIR, Video, VideoFormat, whole
 from signaling.webrtc.description import (
     PROFILES,
@@ -134,9 +135,10 @@ def _extensions(line: MediaLine) -> tuple[tuple[int, str], ...]:
     """Those that go both ways, in headers of one octet. Source: RFC 8285 4.2, 5."""
     found: dict[int, str] = {}
     for value in line.values("extmap"):
-        number, _, uri = value.partition(" ")
-        if uri in EXTENSIONS and number.isdecimal() and 1 <= int(number[:3]) <= 14:
-            found.setdefault(int(number), uri)
+        text, _, uri = value.partition(" ")
+        number = small_number(text, 14)
+        if uri in EXTENSIONS and number:
+            found.setdefault(number, uri)
     return tuple(found.items())
 
 

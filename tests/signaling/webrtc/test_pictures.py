@@ -114,6 +114,12 @@ def test_pictures_with_numbers_that_are_no_dynamic_ones_are_left_out(payload_typ
     assert numbers(read(text).video) == [102, 103, 35]
 
 
+@pytest.mark.parametrize("number", ["0", "15", "0140", "014" + "0" * 5000, "\u0661", "-1", ""])
+def test_pictures_extension_with_a_number_that_is_none_is_left_out(number: str) -> None:
+    section = read(SOUND_AND_PICTURES.replace("a=extmap:2 urn", f"a=extmap:{number} urn"))
+    assert section.video.extensions == ((3, _TRANSPORT),)
+
+
 def test_offer_to_the_other_browser_speaks_with_the_first_ones_numbers() -> None:
     video = read().video
     beside = pictures.offered(video, LOCAL)
