@@ -18,10 +18,11 @@ from gateway.parameters import API_VERSION, rfc2822
 from gateway.rest.calls import between
 from gateway.rest.dispatch import ROOT, Ask, Reply, Resource
 from gateway.rest.errors import RestError, not_found
+from gateway.rest.known_calls import KnownCalls
 from gateway.rest.paging import BAD_TOKEN, Page, asked_page
 from gateway.sids import is_sid
 from gateway.store import Store
-from gateway.store.records import CallRecord, EventRecord
+from gateway.store.records import EventRecord
 from gateway.store.search import EventSearch
 from gateway.webhooks.errors import without_credentials
 
@@ -52,8 +53,7 @@ def position_of(sid: str, prefix: str, call_sid: str) -> int | None:
 class CallEventsApi:
     def __init__(self, *, store: Store, calls: LiveCalls, dialled: DialledCalls) -> None:
         self._store = store
-        self._calls = calls
-        self._dialled = dialled
+        self._known = KnownCalls(store=store, calls=calls, dialled=dialled)
 
     def resources(self) -> list[Resource]:
         return [
@@ -77,7 +77,7 @@ class CallEventsApi:
             at=between(ask.form.instants("MessageDate")),
         )
         page, lines = await self._page(ask, search, NOTIFICATION, "notifications")
-        exchanges = await self._exchanges_of(lines)
+        exchanges = await exchanges_of(self._store, lines)
         rows = [
             notification_resource(line, account_sid=ask.account_sid, exchange=exchange)
             for line, exchange in zip(lines, exchanges, strict=True)
@@ -95,7 +95,7 @@ class CallEventsApi:
         found, _ = await self._store.search_events(search, size=1)
         if not found:
             raise not_found(ask.path)
-        (exchange,) = await self._exchanges_of(found)
+        (exchange,) = await exchanges_of(self._store, found)
         resource = notification_resource(found[0], account_sid=ask.account_sid, exchange=exchange)
         return Reply(resource={**resource, **exchanged(exchange)}, name="Notification")
 
@@ -113,38 +113,37 @@ class CallEventsApi:
         sids = [line_sid(prefix, line.call_sid, line.position) for line in lines]
         return Page(key=key, rows=[], sids=sids, has_more=has_more, asked=asked), lines
 
-    async def _exchanges_of(self, lines: Sequence[EventRecord]) -> list[EventRecord | None]:
-        """Of each line the last exchange before it with the same address, as far as it is kept."""
-        urls = {url for line in lines if (url := shown_url(line)) is not None}
-        if not urls:
-            return [None] * len(lines)
-        search = EventSearch(
-            call_sid=lines[0].call_sid,
-            names=("webhook",),
-            urls=tuple(urls),
-            below=max(line.position for line in lines),
-        )
-        found, _ = await self._store.search_events(search, size=1 if len(lines) == 1 else _MOST_EXCHANGES)
-        return [
-            next((each for each in found if each.url == shown_url(line) and each.position < line.position), None)
-            for line in lines
-        ]
-
     async def _call_sid(self, ask: Ask) -> str:
         """Raises RestError for a call there is not, or not of this account."""
-        sid = ask.parts["call_sid"]
-        if not is_sid("CA", sid):
-            raise not_found(ask.path)
-        call, dialled = self._calls.get(sid), self._dialled.get(sid)
+        record = await self._known.record(ask)
         # What was told before this request is in its answer.
         await self._store.flush()
-        if call is not None:
-            record: CallRecord | None = call.progress.record()
-        else:
-            record = dialled.record() if dialled is not None else await self._store.call(sid)
-        if record is None or record.account_sid != ask.account_sid:
-            raise not_found(ask.path)
-        return sid
+        return record.sid
+
+
+async def exchanges_of(store: Store, lines: Sequence[EventRecord]) -> list[EventRecord | None]:
+    """Of each line the last exchange of its call before it with the same address, as far as it is kept."""
+    of_calls: dict[str, list[EventRecord]] = {}
+    for line in lines:
+        of_calls.setdefault(line.call_sid, []).append(line)
+    kept: dict[str, list[EventRecord]] = {}
+    for call_sid, of_call in of_calls.items():
+        urls = {url for line in of_call if (url := shown_url(line)) is not None}
+        if urls:
+            below = max(line.position for line in of_call)
+            search = EventSearch(call_sid=call_sid, names=("webhook",), urls=tuple(urls), below=below)
+            kept[call_sid], _ = await store.search_events(search, size=1 if len(of_call) == 1 else _MOST_EXCHANGES)
+    return [
+        next(
+            (
+                each
+                for each in kept.get(line.call_sid, ())
+                if each.url == shown_url(line) and each.position < line.position
+            ),
+            None,
+        )
+        for line in lines
+    ]
 
 
 def exchange_resource(line: EventRecord) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from gateway.rest.calls import WRONG_STATE, between, place_of
 from gateway.rest.dispatch import ROOT, Ask, Reply, Resource
 from gateway.rest.errors import not_found
 from gateway.rest.form import Form, bad_parameter
+from gateway.rest.known_calls import KnownCalls
 from gateway.rest.paging import Asked, Page, asked_page
 from gateway.rest.recordings import delete_recording, recording_resource
 from gateway.rest.shelf import RecordingShelf
@@ -70,9 +71,17 @@ def below(record: RecordingRecord, parent: str, *, public_url: str, **more: Any)
 
 class CallRecordingsApi:
     def __init__(
-        self, *, store: Store, calls: LiveCalls, recordings: Recordings, files: RecordingShelf, public_url: str
+        self,
+        *,
+        store: Store,
+        known: KnownCalls,
+        calls: LiveCalls,
+        recordings: Recordings,
+        files: RecordingShelf,
+        public_url: str,
     ) -> None:
         self._store = store
+        self._known = known
         self._calls = calls
         self._recordings = recordings
         self._files = files
@@ -90,7 +99,7 @@ class CallRecordingsApi:
         form, asked = ask.form, asked_page(ask.form)
         call_sid = ask.parts.get("call_sid")
         if call_sid is not None:
-            await self._check_call(ask, call_sid)
+            await self._known.record(ask)
         search = RecordingSearch(
             account_sid=ask.account_sid,
             call_sid=call_sid or form.text("CallSid"),
@@ -103,7 +112,7 @@ class CallRecordingsApi:
 
     async def _create(self, ask: Ask) -> Reply:
         call_sid = ask.parts["call_sid"]
-        await self._check_call(ask, call_sid)
+        await self._known.record(ask)
         order = recording_of(
             ask.form, call_sid, account_sid=ask.account_sid, source="StartCallRecordingAPI", trim="do-not-trim"
         )
@@ -161,15 +170,6 @@ class CallRecordingsApi:
         ):
             raise not_found(ask.path)
         return record
-
-    async def _check_call(self, ask: Ask, sid: str) -> None:
-        """Raises RestError for a call there is not, or not of this account."""
-        if not is_sid("CA", sid):
-            raise not_found(ask.path)
-        call = self._calls.get(sid)
-        record = await self._store.call(sid) if call is None else call.progress.record()
-        if record is None or record.account_sid != ask.account_sid:
-            raise not_found(ask.path)
 
     def _reply(self, record: RecordingRecord, shown: str | None = None, *, status: int = 200) -> Reply:
         resource = self._of_call(record)

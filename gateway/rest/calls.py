@@ -16,11 +16,11 @@ from gateway.outgoing import CallOrder
 from gateway.parameters import API_VERSION, rfc2822
 from gateway.rest.call_form import BAD_METHOD, BAD_URL, document_of, order_of, telling_of
 from gateway.rest.dispatch import ROOT, Ask, Reply, Resource
-from gateway.rest.errors import RestError, not_found
+from gateway.rest.errors import RestError
 from gateway.rest.form import Form, Span, bad_parameter
+from gateway.rest.known_calls import KnownCalls
 from gateway.rest.paging import Asked, Page, asked_page
 from gateway.routing import Router, Script
-from gateway.sids import is_sid
 from gateway.store import StorageUnavailable, Store
 from gateway.store.records import FINAL_CALL_STATUSES, CallRecord, DeletedCall
 from gateway.store.search import Between, CallSearch, Place
@@ -54,6 +54,7 @@ class CallsApi:
         self._store = store
         self._calls = calls
         self._dialled = dialled
+        self._known = KnownCalls(store=store, calls=calls, dialled=dialled)
         self._router = router
         self._launch = launch
 
@@ -100,10 +101,10 @@ class CallsApi:
         return Reply(resource=resource, name="Call", status=201)
 
     async def _fetch(self, ask: Ask) -> Reply:
-        return Reply(resource=call_resource(await self._record(ask)), name="Call")
+        return Reply(resource=call_resource(await self._known.record(ask)), name="Call")
 
     async def _update(self, ask: Ask) -> Reply:
-        record = await self._record(ask)
+        record = await self._known.record(ask)
         change = _change_of(ask.form)
         # A party that goes its own way is a live call at once, and no dialled one any more.
         dialled = self._dialled.get(record.sid)
@@ -145,31 +146,11 @@ class CallsApi:
         return call.record()
 
     async def _delete(self, ask: Ask) -> Reply:
-        record = await self._record(ask)
+        record = await self._known.record(ask)
         if record.status not in FINAL_CALL_STATUSES:
             raise bad_parameter(NOT_OVER, "A call can be deleted when it is over")
         await self._store.write(DeletedCall(record.sid))
         return Reply()
-
-    async def _record(self, ask: Ask) -> CallRecord:
-        """The call as it is now: a live one from its owner, who may be ahead of the database."""
-        sid = ask.parts["call_sid"]
-        if not is_sid("CA", sid):
-            raise not_found(ask.path)
-        call, dialled = self._calls.get(sid), self._dialled.get(sid)
-        if call is not None:
-            record: CallRecord | None = call.progress.record()
-        elif dialled is not None:
-            record = dialled.record()
-        else:
-            record = await self._store.call(sid)
-            if record is None or record.status not in FINAL_CALL_STATUSES:
-                # Over, but not written yet.
-                await self._store.flush()
-                record = await self._store.call(sid)
-        if record is None or record.account_sid != ask.account_sid:
-            raise not_found(ask.path)
-        return record
 
 
 @dataclass(frozen=True, kw_only=True)

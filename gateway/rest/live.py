@@ -10,9 +10,8 @@ from gateway.dialled_calls import DialledCalls
 from gateway.live_calls import LiveCalls
 from gateway.parameters import CallFacts
 from gateway.rest.dispatch import Ask
-from gateway.rest.errors import not_found
+from gateway.rest.known_calls import KnownCalls
 from gateway.session import CallSession
-from gateway.sids import is_sid
 from gateway.store import Store
 from signaling.leg import Leg
 
@@ -27,15 +26,14 @@ class Party:
 
 class LiveParties:
     def __init__(self, *, store: Store, calls: LiveCalls, dialled: DialledCalls) -> None:
-        self._store = store
+        self._known = KnownCalls(store=store, calls=calls, dialled=dialled)
         self._calls = calls
         self._dialled = dialled
 
     async def session(self, ask: Ask) -> CallSession | None:
         """None: the call is not in progress, or is that of a dialled party. Raises RestError 404."""
-        sid = ask.parts["call_sid"]
-        await self.check(ask, sid)
-        call = self._calls.get(sid)
+        record = await self._known.record(ask)
+        call = self._calls.get(record.sid)
         if call is None or call.session is None or call.status is not CallStatus.IN_PROGRESS:
             return None
         # Its leg is over before its status says so.
@@ -49,22 +47,3 @@ class LiveParties:
         dialled = self._dialled.get(ask.parts["call_sid"])
         leg = None if dialled is None else dialled.leg
         return None if dialled is None or leg is None else Party(leg=leg, facts=dialled.facts)
-
-    async def check(self, ask: Ask, sid: str) -> None:
-        """Raises RestError for a call there is not, or not of this account."""
-        if not is_sid("CA", sid):
-            raise not_found(ask.path)
-        call, dialled = self._calls.get(sid), self._dialled.get(sid)
-        if call is not None:
-            account_sid: str | None = call.facts.account_sid
-        elif dialled is not None:
-            account_sid = dialled.facts.account_sid
-        else:
-            record = await self._store.call(sid)
-            if record is None:
-                # Over, but not written yet.
-                await self._store.flush()
-                record = await self._store.call(sid)
-            account_sid = None if record is None else record.account_sid
-        if account_sid != ask.account_sid:
-            raise not_found(ask.path)

@@ -16,9 +16,9 @@ from gateway.rest.call_events import (
     MOST_ON_A_PAGE,
     NOTIFICATION,
     exchanged,
+    exchanges_of,
     line_sid,
     notification_resource,
-    shown_url,
 )
 from gateway.rest.calls import between
 from gateway.rest.dispatch import Ask, Reply, Resource
@@ -27,7 +27,7 @@ from gateway.rest.paging import BAD_TOKEN, Page, asked_page
 from gateway.sids import is_sid
 from gateway.store import Store
 from gateway.store.records import EventRecord
-from gateway.store.search import EventSearch, Mark, NotificationSearch
+from gateway.store.search import Mark, NotificationSearch
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -72,13 +72,12 @@ class NotificationsApi:
         # What was told before this request is in its answer.
         await self._store.flush()
         lines, has_more = await self._store.search_notifications(search, size=asked.size)
+        exchanges = await exchanges_of(self._store, lines)
         page = Page(
             key="notifications",
             rows=[
-                notification_resource(
-                    line, account_sid=ask.account_sid, exchange=await self._exchange_of(line), is_below_call=False
-                )
-                for line in lines
+                notification_resource(line, account_sid=ask.account_sid, exchange=exchange, is_below_call=False)
+                for line, exchange in zip(lines, exchanges, strict=True)
             ],
             sids=[mark_token(Mark(at=line.at, position=line.position)) for line in lines],
             has_more=has_more,
@@ -88,7 +87,7 @@ class NotificationsApi:
 
     async def _fetch(self, ask: Ask) -> Reply:
         line = await self._line(ask)
-        exchange = await self._exchange_of(line)
+        (exchange,) = await exchanges_of(self._store, [line])
         resource = notification_resource(line, account_sid=ask.account_sid, exchange=exchange, is_below_call=False)
         return Reply(resource={**resource, **exchanged(exchange)}, name="Notification")
 
@@ -103,12 +102,3 @@ class NotificationsApi:
             if line_sid(NOTIFICATION, line.call_sid, line.position) == sid:
                 return line
         raise not_found(ask.path)
-
-    async def _exchange_of(self, line: EventRecord) -> EventRecord | None:
-        """The last exchange before it with the same address, as far as it is kept."""
-        url = shown_url(line)
-        if url is None:
-            return None
-        search = EventSearch(call_sid=line.call_sid, names=("webhook",), urls=(url,), below=line.position)
-        found, _ = await self._store.search_events(search, size=1)
-        return found[0] if found else None

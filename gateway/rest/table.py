@@ -17,6 +17,7 @@ from gateway.rest.conferences import ConferencesApi
 from gateway.rest.dispatch import Resource
 from gateway.rest.ice_tokens import IceTokensApi
 from gateway.rest.keys import KeysApi
+from gateway.rest.known_calls import KnownCalls
 from gateway.rest.live import LiveParties
 from gateway.rest.messages import MessagesApi
 from gateway.rest.notifications import NotificationsApi
@@ -46,7 +47,14 @@ def resources_of(
         CallsApi(store=store, calls=calls, dialled=services.dialled, router=services.router, launch=place),
         CallEventsApi(store=store, calls=calls, dialled=services.dialled),
         NotificationsApi(store=store),
-        CallRecordingsApi(store=store, calls=calls, recordings=recordings, files=shelf, public_url=public_url),
+        CallRecordingsApi(
+            store=store,
+            known=KnownCalls(store=store, calls=calls, dialled=services.dialled),
+            calls=calls,
+            recordings=recordings,
+            files=shelf,
+            public_url=public_url,
+        ),
         StreamsApi(parties=parties, beside=services.beside),
         MessagesApi(parties=parties, services=services),
         ConferencesApi(store=store, services=services, calls=calls, launch=place),
