@@ -10,7 +10,7 @@ from gateway.accounts.entries import Application
 from gateway.parameters import API_VERSION, rfc2822
 from gateway.rest.dispatch import Ask, Reply, Resource
 from gateway.rest.owned import MAX_NAME, OwnedApi, changeable, check_room, listing, own, uri_of
-from gateway.rest.voice_urls import NOT_OF_VOICE, voice_changes
+from gateway.rest.voice_urls import NOT_OF_VOICE, voice_changes, voice_fields
 from gateway.sids import new_sid
 
 
@@ -71,10 +71,7 @@ def application_resource(application: Application) -> dict[str, Any]:
         "account_sid": application.account_sid,
         "api_version": API_VERSION,
         "friendly_name": application.friendly_name,
-        "voice_url": application.voice_url or None,
-        "voice_method": application.voice_method,
-        "voice_fallback_url": application.voice_fallback_url or None,
-        "voice_fallback_method": application.voice_fallback_method,
+        **voice_fields(application),
         "status_callback": application.status_callback or None,
         "status_callback_method": application.status_callback_method,
         **NOT_OF_VOICE,

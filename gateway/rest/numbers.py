@@ -14,7 +14,7 @@ from gateway.rest.dispatch import Ask, Reply, Resource
 from gateway.rest.errors import RestError
 from gateway.rest.form import Form, bad_parameter
 from gateway.rest.owned import MAX_NAME, OwnedApi, changeable, check_room, listing, own, uri_of
-from gateway.rest.voice_urls import NOT_OF_VOICE, voice_changes
+from gateway.rest.voice_urls import NOT_OF_VOICE, voice_changes, voice_fields
 from gateway.sids import new_sid
 from gateway.twiml.addresses import BadAddress, clean_number
 
@@ -154,10 +154,7 @@ def number_resource(number: PhoneNumber) -> dict[str, Any]:
         "api_version": API_VERSION,
         "phone_number": number.phone_number,
         "friendly_name": number.friendly_name,
-        "voice_url": number.voice_url or None,
-        "voice_method": number.voice_method,
-        "voice_fallback_url": number.voice_fallback_url or None,
-        "voice_fallback_method": number.voice_fallback_method,
+        **voice_fields(number),
         "voice_application_sid": number.application_sid or None,
         "voice_receive_mode": "voice",
         "status_callback": number.status_callback or None,

@@ -17,6 +17,7 @@ from gateway.rest.dispatch import Ask, Reply, Resource
 from gateway.rest.errors import RestError, not_found
 from gateway.rest.owned import DENIED, OwnedApi, uri_of
 from gateway.rest.paging import Page, asked_page, paged
+from gateway.rest.voice_urls import voice_fields
 from signaling.scope import account_host
 
 _DOMAINS: Final = "SIP/Domains"
@@ -84,10 +85,7 @@ def domain_resource(account: Account, *, domain: str, voice: VoiceUrls | Applica
         "domain_name": domain,
         "friendly_name": account.friendly_name,
         "auth_type": "CREDENTIAL_LIST",
-        "voice_url": voice.voice_url or None,
-        "voice_method": voice.voice_method,
-        "voice_fallback_url": voice.voice_fallback_url or None,
-        "voice_fallback_method": voice.voice_fallback_method,
+        **voice_fields(voice),
         "voice_status_callback_url": voice.status_callback or None,
         "voice_status_callback_method": voice.status_callback_method,
         "sip_registration": True,

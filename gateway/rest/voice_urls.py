@@ -6,6 +6,8 @@ Pure. Source: rest-api.md 7 and 9 of the specification; Twilio Application and I
 from collections.abc import Mapping
 from typing import Any, Final
 
+from gateway.accounts.entries import Application, PhoneNumber
+from gateway.config import VoiceUrls
 from gateway.rest.form import Form
 
 BAD_URL: Final = 21402
@@ -24,6 +26,16 @@ NOT_OF_VOICE: Final[Mapping[str, Any]] = {
     "sms_fallback_method": "POST",
 }
 """Shown because clients read it. Messages are not sent or taken here, and nobody's name is looked up."""
+
+
+def voice_fields(owner: Application | PhoneNumber | VoiceUrls) -> dict[str, Any]:
+    """As every resource that has them shows them."""
+    return {
+        "voice_url": owner.voice_url or None,
+        "voice_method": owner.voice_method,
+        "voice_fallback_url": owner.voice_fallback_url or None,
+        "voice_fallback_method": owner.voice_fallback_method,
+    }
 
 
 def voice_changes(form: Form) -> dict[str, Any]:
