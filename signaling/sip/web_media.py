@@ -100,6 +100,7 @@ class WebLegMedia:
         self._media = make(codec_names=codec_names, on_event=self._on_event)
         self._ours = b""
         self._far = ""
+        self._offered: tuple[str, Video | None] | None = None
         self._is_offering = False
         self._is_up = False
         self._is_watched = False
@@ -138,7 +139,12 @@ class WebLegMedia:
 
     @property
     def video(self) -> Video | None:
-        return self._media.video if self.is_agreed else self._media.offered_video(self._far)
+        if self.is_agreed:
+            return self._media.video
+        # Asked for each party that is dialled: the offer is read once.
+        if self._offered is None or self._offered[0] != self._far:
+            self._offered = self._far, self._media.offered_video(self._far)
+        return self._offered[1]
 
     def show(self, video: Video | None) -> None:
         if not self.is_agreed and not self._ours:
