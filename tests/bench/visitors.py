@@ -75,7 +75,7 @@ class Stranger:
                 # The port has just been closed, or its list emptied.
                 pass
             due_s += 1 / self.rate
-            time.sleep(max(0.0, due_s - time.monotonic()))
+            self._is_over.wait(max(0.0, due_s - time.monotonic()))
 
     def close(self) -> None:
         self._is_over.set()
