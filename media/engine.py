@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from media.address import unpack_address
 from media.codec import CODECS, G711, G722, OPUS, PCMA, PCMU, Codec
 from media.feed import Feed, FeedFull, Feeds
 from media.kernel import layout
@@ -29,23 +30,8 @@ from media.listening import Listener, Listeners
 from media.mix import Mix, Mixed
 from media.numbers import PortNumbers
 from media.opus import OpusFormat
-from media.port import (
-    DigitReceived,
-    FaxToneReceived,
-    FirstPacket,
-    Heard,
-    MediaPort,
-    PortEvent,
-    Received,
-    RemoteMedia,
-    Silence,
-    SilenceTimeout,
-    Source,
-    SourceLearned,
-    Tap,
-    ToneSamples,
-    unpack_address,
-)
+from media.port import Heard, MediaPort, Received, RemoteMedia, Silence, Source, Tap, ToneSamples
+from media.port_events import DigitReceived, FaxToneReceived, FirstPacket, PortEvent, SilenceTimeout, SourceLearned
 from media.port_statistics import PortStatistics
 from media.recorder import RecordingWriter
 from media.recording import Channels, Recorded, Recorder, RecordingDrain

@@ -6,17 +6,16 @@ Source: RFC 3550 (RTP, RTCP); RFC 4733 (digits); RFC 4961 (symmetric RTP).
 """
 
 import asyncio
-import ipaddress
 import itertools
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TypeAlias, Union
 from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
+from media.address import learn_host, pack_address
 from media.codec import CODECS, OPUS, Codec
 from media.feed import Feed
 from media.kernel import jitter, layout
@@ -24,13 +23,13 @@ from media.kernel.digits import KEYS, LONG_PAUSE, SHORT_PAUSE
 from media.mix import Mix, Mixed
 from media.opus import OpusCoders, OpusFormat
 from media.player import Clip
+from media.port_events import PortEvent
 from media.port_statistics import PortStatistics, read_statistics
 from media.srtp import SrtpKeys, SrtpSessions
 from media.thread import MediaThread
 from media.tones import Tone
 from media.transport import MediaSocket, PortTransport
 
-BROADCAST = ipaddress.IPv4Address("255.255.255.255")
 MIN_PTIME_MS, MAX_PTIME_MS = 10, 60
 MAX_OPUS_FORMATS = 4
 """How often a phone may ask for Opus in another way, in one call."""
@@ -64,42 +63,6 @@ class RemoteMedia:
     receive_digits_payload_type: int | None = None
     opus: OpusFormat = OpusFormat()
     srtp: SrtpKeys | None = None
-
-
-@dataclass(frozen=True)
-class FirstPacket:
-    """The phone's first packet came in."""
-
-
-@dataclass(frozen=True)
-class DigitReceived:
-    """One key of ``0-9 A-D # *``, told once, when it is over. is_tone: it was heard, and no event said it."""
-
-    digit: str
-    duration_ms: int
-    is_tone: bool = False
-
-
-@dataclass(frozen=True)
-class FaxToneReceived:
-    """A fax machine is at the other end. frequency_hz: 1100, it calls (told for each burst); 2100, it answers."""
-
-    frequency_hz: int
-
-
-@dataclass(frozen=True)
-class SilenceTimeout:
-    """Nothing came for as long as watch() allows. Told once; watch() arms it again."""
-
-
-@dataclass(frozen=True)
-class SourceLearned:
-    """The phone sends from another address than agreed, and is answered there from now on."""
-
-    address: tuple[str, int]
-
-
-PortEvent: TypeAlias = FirstPacket | DigitReceived | FaxToneReceived | SilenceTimeout | SourceLearned
 
 
 @dataclass(frozen=True)
@@ -145,37 +108,6 @@ class ToneSamples:
         if samples is None:
             samples = self._samples[tone] = np.ascontiguousarray(tone.samples(layout.RATE_HZ), np.int16)
         return samples
-
-
-def pack_address(address: tuple[str, int] | None) -> int:
-    """IPv4 << 16 | port; 0, nowhere, for None and for what is no host's address (0.0.0.0, multicast, broadcast).
-
-    Raises ValueError for anything else than an IPv4 literal and a port number.
-    """
-    if address is None:
-        return 0
-    host, port = _host_number(address[0]), address[1]
-    if not 0 < port < 65536:
-        raise ValueError(f"expected a port number, found {port}")
-    return host << 16 | port if host else 0
-
-
-@lru_cache(maxsize=4096)
-def _host_number(literal: str) -> int:
-    """IPv4; 0 for what is no host's address. Raises ValueError."""
-    host = ipaddress.IPv4Address(literal)
-    return 0 if host.is_unspecified or host.is_multicast or host == BROADCAST else int(host)
-
-
-@lru_cache(maxsize=4096)
-def _learn_host(learn_from: str | None) -> int:
-    """IPv4 as a number; 0 for None and for signalling that does not come over IPv4, as sound does."""
-    host = ipaddress.ip_address(learn_from) if learn_from else None
-    return int(host) if isinstance(host, ipaddress.IPv4Address) else 0
-
-
-def unpack_address(packed: int) -> tuple[str, int]:
-    return str(ipaddress.IPv4Address(packed >> 16)), packed & 0xFFFF
 
 
 class MediaPort:
@@ -261,7 +193,7 @@ class MediaPort:
             int(remote.receive),
             int(remote.rtcp_mux),
             ptime_ms * layout.RATE_HZ // 1000,
-            _learn_host(remote.learn_from),
+            learn_host(remote.learn_from),
             encoder,
             decoder,
         )
