@@ -111,7 +111,7 @@ class CompileProgress:
 
     def show(self, step: str, done: int, total: int) -> None:
         if self._bar is None:
-            err.print("Compiling the media engine. This happens once; later starts take about a second.")
+            err.print("Compiling the media engine. This happens once; later starts take seconds.")
             self._bar = Progress(
                 TextColumn("  {task.description:24}"),
                 BarColumn(),
